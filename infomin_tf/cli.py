@@ -1,0 +1,176 @@
+"""The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
+
+import os
+import sys
+
+from absl import flags
+
+from infomin_tf import configuration
+from infomin_tf.errors import UserError
+
+_STAGES = ("learn_views", "pretrain", "evaluate", "export")
+_STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
+
+_TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
+
+  bin/train --gin_file=gin/quickstart.gin
+  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='pretrain.Pretrain.epochs = 100'
+
+The same command goes on where it stopped; finished stages are skipped."""
+_EVALUATE = """Evaluates the finished pre-training of a model_dir again.
+
+  bin/evaluate --model_dir=runs/quickstart
+  bin/evaluate --model_dir=runs/quickstart --gin_param='evaluate.Evaluate.raw_pixels = True'"""
+_EXPORT = """Exports the finished pre-training of a model_dir again.
+
+  bin/export --model_dir=runs/quickstart"""
+
+
+def train_main():
+    """bin/train, infomin-train."""
+    _main("train", _TRAIN)
+
+
+def evaluate_main():
+    """bin/evaluate, infomin-evaluate."""
+    _main("evaluate", _EVALUATE)
+
+
+def export_main():
+    """bin/export, infomin-export."""
+    _main("export", _EXPORT)
+
+
+def _main(command, description):
+    values = _define_flags(command)
+    try:
+        try:
+            rest = values(sys.argv)
+        except flags.Error as error:
+            raise UserError(f"{error}\nsee bin/{command} --help") from error
+        if values["help"].value:
+            print(f"{description}\n\nFlags:\n{_help(values)}")
+            sys.exit(0)
+        if len(rest) > 1:
+            raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
+        files = _gin_files(values, command)
+        _set_environment()
+        _run(command, values, files)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _define_flags(command):
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        "gin file, of the working directory or of the package; repeatable, later ones win",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_param", [], "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable", flag_values=values
+    )
+    flags.DEFINE_string(
+        "model_dir",
+        None,
+        "where everything is written; default runs/<name of the first gin file>",
+        flag_values=values,
+    )
+    flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets", flag_values=values)
+    flags.DEFINE_enum(
+        "strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0, flag_values=values)
+    if command == "train":
+        flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
+        flags.DEFINE_boolean(
+            "overwrite",
+            False,
+            "delete a run of another configuration in model_dir",
+            flag_values=values,
+        )
+    return values
+
+
+def _help(values):
+    lines = []
+    for name in values:
+        flag = values[name]
+        if name != flag.name:
+            continue
+        choices = f" ({', '.join(flag.parser.enum_values)})" if hasattr(flag.parser, "enum_values") else ""
+        default = f"; default {flag.default}" if flag.default not in (None, [], False) else ""
+        lines.append(f"  --{name:<12} {flag.help}{choices}{default}")
+    return "\n".join(lines)
+
+
+def _gin_files(values, command):
+    """Paths of the gin files, and sets the default model_dir."""
+    files = values.gin_file
+    if not files and command != "train" and values.model_dir:
+        saved = os.path.join(values.model_dir, configuration.FILE_NAME)
+        if not os.path.isfile(saved):
+            raise UserError(f"{values.model_dir} holds no run ({saved} is missing); run bin/train first")
+        return [saved]
+    if not files:
+        needed = "--gin_file" if command == "train" else "--model_dir of a run, or its --gin_file"
+        raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
+    if not values.model_dir:
+        name = os.path.splitext(os.path.basename(files[0]))[0]
+        values.model_dir = os.path.join("runs", name)
+    return [configuration.find_file(file) for file in files]
+
+
+def _set_environment():
+    """What must be set before TensorFlow is imported."""
+    if "tensorflow" in sys.modules:
+        print(
+            "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster on many CPUs) may "
+            "have no effect",
+            file=sys.stderr,
+        )
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def _run(command, values, files):
+    # Imported here, as TensorFlow takes seconds.
+    import keras
+    from absl import logging
+
+    from infomin_tf import distribution
+    from infomin_tf.experiment import Experiment
+
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.WARNING)
+    seed = values.seed
+    if command != "train" and not values.gin_file and not values["seed"].present:
+        seed = configuration.saved_seed(values.model_dir) or 0
+    strategy = distribution.create_strategy(values.strategy)
+    with strategy.scope():
+        keras.utils.set_random_seed(seed)
+        configuration.parse(files, values.gin_param)
+        experiment = configuration.build(Experiment)
+        configuration.check_all_used()
+        text = configuration.operative_text(seed)
+        arguments = {
+            "strategy": strategy,
+            "seed": seed,
+            "data_dir": values.data_dir,
+            "configuration": text,
+        }
+        if command == "train":
+            configuration.claim(values.model_dir, text, values.overwrite)
+            experiment.run(values.model_dir, until=values.until, **arguments)
+        else:
+            experiment.repeat(command, values.model_dir, **arguments)
+
+

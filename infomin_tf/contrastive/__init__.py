@@ -1,0 +1,1 @@
+"""Contrastive learning: losses and bounds on mutual information, negatives, the learner."""

@@ -1,0 +1,128 @@
+"""InfoNCE and its companions as pure functions of embeddings (B batch, D embedding, K negatives).
+
+Similarities and losses are computed in float32 whatever the precision of the network.
+"""
+
+import math
+
+import tensorflow as tf
+
+
+def similarity_logits(queries, keys, temperature):
+    """h(v1_i, v2_j) = z1_i . z2_j / tau for every pair (the score of equation 1).
+
+    Args:
+        queries: [B, D].
+        keys: [N, D].
+        temperature: tau > 0.
+
+    Returns:
+        float32 [B, N].
+    """
+    queries, keys = tf.cast(queries, tf.float32), tf.cast(keys, tf.float32)
+    return tf.matmul(queries, keys, transpose_b=True) / temperature
+
+
+def in_batch_info_nce(queries, keys, temperature):
+    """L_NCE of equation 1 with the other keys of the batch as distractors.
+
+    Args:
+        queries: [B, D]; keys: [B, D], row i the positive of query i.
+        temperature: tau > 0.
+
+    Returns:
+        (loss float32 [B] in nats, correct bool [B]: the positive scores highest). The number of candidates is N = B.
+    """
+    logits = similarity_logits(queries, keys, temperature)
+    return _cross_entropy(logits, tf.range(tf.shape(logits)[0]))
+
+
+def queue_info_nce(queries, keys, negatives, temperature):
+    """L_NCE of equation 1 with one positive key a query and K negatives shared by all (MoCo, arXiv:1911.05722).
+
+    Args:
+        queries: [B, D]; keys: [B, D], row i the positive of query i.
+        negatives: [K, D].
+        temperature: tau > 0.
+
+    Returns:
+        (loss float32 [B] in nats, correct bool [B]). The number of candidates is N = K + 1.
+    """
+    q, k = tf.cast(queries, tf.float32), tf.cast(keys, tf.float32)
+    positive = tf.reduce_sum(q * k, axis=-1, keepdims=True) / temperature  # [B, 1]
+    logits = tf.concat([positive, similarity_logits(q, negatives, temperature)], axis=1)
+    return _cross_entropy(logits, tf.zeros([tf.shape(logits)[0]], tf.int32))
+
+
+def info_nce_bound(loss, num_candidates):
+    """I_NCE = log(N) - L_NCE, a lower bound on I(v1; v2) in nats (section 3.1); at most log(N).
+
+    Args:
+        loss: L_NCE in nats.
+        num_candidates: N, the positive included.
+    """
+    return math.log(num_candidates) - loss
+
+
+def donsker_varadhan_bound(scores):
+    """E_joint[h] - log E_marginals[exp h], a lower bound on mutual information in nats.
+
+    Source: Donsker and Varadhan 1983, as used for neural critics in MINE, arXiv:1801.04062, equation 5.
+
+    Args:
+        scores: h(v1_i, v2_j), float32 [B, B], B >= 2; the diagonal is the joint, the rest the product of marginals.
+
+    Returns:
+        Scalar.
+    """
+    batch = tf.shape(scores)[0]
+    diagonal = tf.linalg.diag_part(scores)
+    off_diagonal = tf.where(tf.eye(batch, dtype=tf.bool), -math.inf, scores)
+    pairs = tf.cast(batch * (batch - 1), tf.float32)
+    return tf.reduce_mean(diagonal) - (tf.reduce_logsumexp(off_diagonal) - tf.math.log(pairs))
+
+
+def alignment(z1, z2):
+    """Mean squared distance of positive pairs, E |z1 - z2|^2, in [0, 4] for unit vectors.
+
+    Source: Wang and Isola, arXiv:2005.10242, section 4.1, alpha = 2.
+
+    Args:
+        z1, z2: [B, D], rows are positive pairs.
+    """
+    z1, z2 = tf.cast(z1, tf.float32), tf.cast(z2, tf.float32)
+    return tf.reduce_mean(tf.reduce_sum(tf.square(z1 - z2), axis=-1))
+
+
+def uniformity(z):
+    """log E exp(-2 |z_i - z_j|^2) over pairs i != j; 0 when all are equal, about -4 when uniform on a sphere.
+
+    Source: Wang and Isola, arXiv:2005.10242, section 4.2, t = 2.
+
+    Args:
+        z: [B, D] unit vectors, B >= 2.
+    """
+    z = tf.cast(z, tf.float32)
+    batch = tf.shape(z)[0]
+    squared_distance = 2.0 - 2.0 * tf.matmul(z, z, transpose_b=True)
+    exponent = tf.where(tf.eye(batch, dtype=tf.bool), -math.inf, -2.0 * squared_distance)
+    return tf.reduce_logsumexp(exponent) - tf.math.log(tf.cast(batch * (batch - 1), tf.float32))
+
+
+def embedding_spread(z):
+    """Mean over dimensions of the standard deviation over the batch, times sqrt(D); near 0 on collapse, about 1 when
+    unit vectors are spread evenly.
+
+    Source: SimSiam, arXiv:2011.10566, section 4.1.
+
+    Args:
+        z: [B, D] unit vectors.
+    """
+    z = tf.cast(z, tf.float32)
+    return tf.reduce_mean(tf.math.reduce_std(z, axis=0)) * math.sqrt(z.shape[-1])
+
+
+def _cross_entropy(logits, labels):
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    correct = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
+    return loss, correct

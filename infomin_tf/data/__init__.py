@@ -1,0 +1,1 @@
+"""Images: sources and the input pipeline."""

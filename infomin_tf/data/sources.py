@@ -1,0 +1,132 @@
+"""Loaded sets of images, in memory or streamed.
+
+A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is a small description that a gin file
+binds; its `load(data_dir=None)` returns one of the classes here, which the input pipeline reads.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+
+class ArrayImages:
+    """Images in memory, with random access.
+
+    Args:
+        name: of the set, such as "stl10:train".
+        images: uint8 [M, H, W, 3].
+        labels: integers [M], -1 where there is none.
+        class_names: of the labels; () when there are none.
+        factors: of rendered images, a dict name -> int [M].
+    """
+
+    def __init__(self, name, images, labels, class_names=(), factors=None):
+        self.name, self.class_names = name, tuple(class_names)
+        self.factors = factors or {}
+        with tf.device("CPU:0"):  # tf.data captures these tensors; they are not copied into a graph
+            self.images = tf.constant(images, tf.uint8)
+            self.labels = tf.constant(np.asarray(labels), tf.int32)
+
+    @property
+    def size(self):
+        """Number of images."""
+        return self.images.shape[0]
+
+    @property
+    def image_shape(self):
+        """(H, W, 3)."""
+        return tuple(self.images.shape[1:])
+
+    def head(self, count):
+        """The first `count` images as a set of their own."""
+        factors = {name: values[:count] for name, values in self.factors.items()}
+        return ArrayImages(
+            self.name, self.images[:count], self.labels[:count], self.class_names, factors
+        )
+
+    def sample(self, count):
+        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
+        step = max(1, self.size // count)
+        return self.images[::step][:count].numpy()
+
+    def gather(self, indices):
+        """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
+        return tf.gather(self.images, indices), tf.gather(self.labels, indices)
+
+
+@dataclasses.dataclass
+class StreamedImages:
+    """Images that do not fit into memory: cheap records in a fixed order, and how to decode one.
+
+    Args:
+        name: of the set.
+        size: number of images.
+        image_shape: (H, W, 3) after decoding.
+        class_names: of the labels; () when there are none.
+        records: function -> tf.data.Dataset of records in a fixed order.
+        decode: function record -> (image uint8 [H, W, 3], label int32), for use in tf.data.
+        shuffle_buffer: records that are shuffled together.
+    """
+
+    name: str
+    size: int
+    image_shape: tuple
+    class_names: tuple
+    records: callable
+    decode: callable
+    shuffle_buffer: int = 50_000
+
+    def head(self, count):
+        """The first `count` images as a set of their own."""
+        count = min(count, self.size)
+        return dataclasses.replace(self, size=count, records=lambda: self.records().take(count))
+
+    def sample(self, count):
+        """uint8 [min(count, M), H, W, 3], the first of the set."""
+        images = self.records().take(count).map(self.decode, tf.data.AUTOTUNE).batch(count)
+        return next(iter(images))[0].numpy()
+
+
+def load_decoded(records, decode, size):
+    """Decodes a whole set into memory.
+
+    Args:
+        records: tf.data.Dataset.
+        decode: function record -> (image uint8 [H, W, 3], label int32).
+        size: number of records.
+
+    Returns:
+        (images uint8 [M, H, W, 3], labels int32 [M]).
+    """
+    images, labels, start = None, np.empty(size, np.int32), 0
+    for batch, label in records.map(decode, tf.data.AUTOTUNE).batch(256).prefetch(4):
+        if images is None:
+            images = np.empty((size, *batch.shape[1:]), np.uint8)
+        images[start : start + len(batch)] = batch
+        labels[start : start + len(batch)] = label
+        start += len(batch)
+    return images[:start], labels[:start]
+
+
+def fit_square(image, side):
+    """Resizes the shorter side of an image to `side` (antialiased bilinear) and cuts the centre.
+
+    Args:
+        image: uint8 [H, W, 3].
+        side: pixels.
+
+    Returns:
+        uint8 [side, side, 3].
+    """
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    scaled = tf.cast(tf.round(shape * (side / tf.reduce_min(shape))), tf.int32)
+    scaled = tf.maximum(scaled, side)
+
+    def resize():
+        resized = tf.image.resize(image, scaled, antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+    resized = tf.cond(tf.reduce_all(scaled == tf.shape(image)[:2]), lambda: image, resize)
+    top, left = (scaled[0] - side) // 2, (scaled[1] - side) // 2
+    return tf.ensure_shape(resized[top : top + side, left : left + side], (side, side, 3))

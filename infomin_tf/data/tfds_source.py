@@ -1,0 +1,124 @@
+"""Any image data set of TensorFlow Datasets."""
+
+import difflib
+import os
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square, load_decoded
+from infomin_tf.errors import UserError
+
+
+class Tfds:
+    """A split of a TFDS data set with a feature `image` and, if there are labels, an integer feature `label`.
+
+    Args:
+        name: TFDS name, such as "stl10", "cifar10" or "imagenet2012".
+        split: split expression, such as "train+unlabelled" or "train[:10%]"
+            (https://www.tensorflow.org/datasets/splits).
+        version: TFDS version; None for the newest.
+        image_size: side in pixels; images are resized by their shorter side and cut to a square. None when all images
+            have one size already.
+        memory_limit_gib: larger sets (decoded) are streamed instead of held in memory.
+    """
+
+    def __init__(self, name, split, version=None, image_size=None, memory_limit_gib=4.0):
+        self._name, self._split, self._version = name, split, version
+        self._image_size, self._memory_limit = image_size, memory_limit_gib * 2**30
+
+    def load(self, data_dir=None):
+        """Opens the set.
+
+        Args:
+            data_dir: folder of prepared data sets; None for TFDS's own, with download.
+
+        Returns:
+            `ArrayImages`, or `StreamedImages` beyond the memory limit.
+
+        Raises:
+            UserError: the set, version or split does not exist, or can be neither found nor downloaded; images of
+                varying sizes without image_size.
+        """
+        builder = self._open(data_dir)
+        try:
+            size = builder.info.splits[self._split].num_examples
+        except (KeyError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"Tfds.split={self._split!r} is no split of {self._name}; it has "
+                f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
+            ) from error
+        features = builder.info.features
+        if "image" not in features:
+            raise UserError(f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set")
+        side = self._image_size or self._side_of_first(builder)
+        names = tuple(features["label"].names) if "label" in features else ()
+
+        def records():
+            config = tfds.ReadConfig(interleave_cycle_length=1)
+            decoders = {"image": tfds.decode.SkipDecoding()}
+            return builder.as_dataset(
+                self._split, shuffle_files=False, read_config=config, decoders=decoders
+            )
+
+        def decode(record):
+            image = features["image"].decode_example(record["image"])
+            if image.shape[-1] == 1:
+                image = tf.repeat(image, 3, axis=-1)
+            image = fit_square(image, side) if self._image_size else tf.ensure_shape(image, (side, side, 3))
+            return image, tf.cast(record.get("label", -1), tf.int32)
+
+        name = f"{self._name}:{self._split}"
+        if size * side * side * 3 > self._memory_limit:
+            return StreamedImages(name, size, (side, side, 3), names, records, decode)
+        try:
+            images, labels = load_decoded(records(), decode, size)
+        except tf.errors.InvalidArgumentError as error:
+            raise UserError(
+                f"the images of {name} have varying sizes, not all {side}x{side}, or are damaged; bind Tfds.image_size "
+                f"({error.message.splitlines()[0]})"
+            ) from error
+        return ArrayImages(name, images, labels, names)
+
+    def _side_of_first(self, builder):
+        example = next(iter(builder.as_dataset(self._split, shuffle_files=False).take(1)))
+        height, width = example["image"].shape[:2]
+        if height != width:
+            raise UserError(
+                f"images of {self._name} are {height}x{width}, not square; bind Tfds.image_size"
+            )
+        return height
+
+    def _open(self, data_dir):
+        """The builder, prepared; downloads where that is possible."""
+        wanted = self._name if self._version is None else f"{self._name}:{self._version}"
+        try:
+            builder = tfds.builder(wanted, data_dir=data_dir)
+        except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError) as error:
+            known = tfds.list_builders() + self._prepared(data_dir)
+            near = difflib.get_close_matches(self._name, known, 3)
+            hint = f"; nearest names: {', '.join(near)}" if near and self._name not in known else ""
+            raise self._missing(data_dir, f"{wanted} was not found{hint}") from error
+        if not os.path.exists(os.path.join(builder.data_dir, "dataset_info.json")):
+            try:
+                builder.download_and_prepare()
+            except Exception as error:  # downloads fail in many ways, all with the same mend
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                raise self._missing(data_dir, f"{wanted} could not be downloaded ({reason})") from error
+        return builder
+
+    def _prepared(self, data_dir):
+        if not data_dir or not os.path.isdir(data_dir):
+            return []
+        return [entry for entry in os.listdir(data_dir) if os.path.isdir(os.path.join(data_dir, entry))]
+
+    def _missing(self, data_dir, what):
+        looked = data_dir or tfds.core.constants.DATA_DIR
+        prepared = ", ".join(sorted(self._prepared(data_dir))) or "nothing"
+        return UserError(
+            f"{what}. Looked in {looked}, which holds {prepared}.\n"
+            "Two ways to get it:\n"
+            f"  1. a prepared copy: --data_dir=DIR, where DIR/{self._name}/VERSION holds the TFDS files;\n"
+            f"  2. on a machine with internet: python -c \"import tensorflow_datasets as tfds; "
+            f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
+        )

@@ -1,0 +1,111 @@
+"""The only file that knows tf.distribute: strategies, gathering over replicas, per-replica batches.
+
+Conventions for learners: a loss is the mean over the GLOBAL batch; each replica contributes its part divided by
+`num_replicas()`, because Keras optimizers sum gradients over replicas.
+"""
+
+import tensorflow as tf
+
+from infomin_tf.errors import UserError
+
+
+def create_strategy(name):
+    """Returns the tf.distribute strategy of that name.
+
+    Args:
+        name: "auto" (several GPUs: mirrored; otherwise one device), "one_device", "mirrored" (all local GPUs, or all
+            logical CPUs), "tpu" (the resolver's default address) or "multi_worker" (cluster given by TF_CONFIG).
+
+    Returns:
+        A tf.distribute.Strategy.
+
+    Raises:
+        UserError: a name that is none of these, or a TPU that cannot be reached.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if name == "auto":
+        several_gpus = len(tf.config.list_logical_devices("GPU")) > 1
+        name = "mirrored" if several_gpus else "one_device"
+    if name == "one_device":
+        return tf.distribute.OneDeviceStrategy(devices[0].name)
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        except (ValueError, tf.errors.OpError) as error:
+            raise UserError(
+                f"no TPU answers ({error}); run on a TPU VM, or use --strategy=auto"
+            ) from error
+        return tf.distribute.TPUStrategy(resolver)
+    raise UserError(
+        f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
+    )
+
+
+def num_replicas():
+    """Number of replicas that run this step together: 1 outside a strategy."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def all_gather(x):
+    """Concatenates x over all replicas, on every replica, in replica order; differentiable.
+
+    The gradient that reaches x is the sum, over the replicas, of the gradients of their copies; so a loss computed
+    from gathered values, alike on each replica, is divided by `num_replicas()`.
+
+    Args:
+        x: [b, ...], the same shape on each replica.
+
+    Returns:
+        [b * replicas, ...].
+    """
+    if num_replicas() == 1:
+        return x
+    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+
+
+def distribute_batches(strategy, make_batches, global_batch_size):
+    """Turns a function that makes host batches into a distributed iterator of per-replica batches.
+
+    Args:
+        strategy: the strategy that will run the steps.
+        make_batches: function of `shard` (index, count) that gives an infinite tf.data.Dataset with this host's slice
+            of each global batch.
+        global_batch_size: images a step, over all replicas.
+
+    Returns:
+        An iterator whose elements go to `strategy.run`.
+
+    Raises:
+        UserError: the batch cannot be divided among the replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if global_batch_size % replicas:
+        raise UserError(
+            f"batch size {global_batch_size} cannot be divided among {replicas} replicas; "
+            f"use a multiple of {replicas}"
+        )
+    if replicas == 1:
+        return iter(make_batches((0, 1)))
+
+    def host_batches(context):
+        batches = make_batches((context.input_pipeline_id, context.num_input_pipelines))
+        replicas_here = replicas // context.num_input_pipelines
+        if replicas_here == 1:
+            return batches
+        return batches.flat_map(lambda *batch: _split_batch(batch, replicas_here))
+
+    return iter(strategy.distribute_datasets_from_function(host_batches))
+
+
+def _split_batch(batch, parts):
+    """A dataset of `parts` equal slices of each tensor of a batch; tensors of different lengths stay together."""
+
+    def divide(x):
+        return tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
+
+    return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(divide, batch))

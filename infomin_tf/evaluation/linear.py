@@ -1,0 +1,112 @@
+"""The linear probe of the paper: a linear classifier on frozen features of augmented images."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import distribution, training
+from infomin_tf.data import pipeline
+from infomin_tf.evaluation import features
+from infomin_tf.models import heads
+from infomin_tf.schedules import Constant, scheduled
+
+
+class ProbeLearner(keras.Model):
+    """Softmax regression on features of a frozen extractor.
+
+    Args:
+        extractor: layer, views [B, H, W, 3] in [0, 1] -> features [B, D]; used in inference mode.
+        num_classes: outputs.
+        optimizer: keras optimizer of the classifier.
+    """
+
+    def __init__(self, extractor, num_classes, optimizer, **kwargs):
+        super().__init__(**kwargs)
+        self.extractor = extractor
+        self.classifier = heads.Classifier(num_classes)
+        self.probe_optimizer = optimizer
+
+    def build(self, view_shape):
+        """Makes the classifier's weights; the extractor is built already."""
+        del view_shape
+        self.classifier.build((None, self.extractor.output_dimension))
+        self.probe_optimizer.build(self.classifier.trainable_variables)
+        self.built = True
+
+    def call(self, views, training=None):
+        """Logits [B, num_classes] of views [B, H, W, 3]."""
+        del training
+        return self.classifier(tf.stop_gradient(self.extractor(views, training=False)))
+
+    def train_step(self, batch):
+        """One update on (views, labels); returns scalar metrics."""
+        views, labels = batch
+        with tf.GradientTape() as tape:
+            logits = self(views)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            replica_loss = loss / distribution.num_replicas()
+        variables = self.classifier.trainable_variables
+        gradients = tape.gradient(replica_loss, [v.value for v in variables])
+        self.probe_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
+        return {
+            "loss": loss,
+            "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32)),
+            "learning_rate": tf.convert_to_tensor(self.probe_optimizer.learning_rate),
+        }
+
+
+class LinearProbe:
+    """The protocol of the probe (recipes of the authors' code; section B.2: 100 epochs, single crop).
+
+    Args:
+        optimizer: keras optimizer; each probe takes a copy.
+        train_view: sampler of training views, such as `pairs.CropAndFlip`.
+        epochs: passes through the labelled training images.
+        batch_size: images a step.
+        schedule: course of the learning rate.
+        loop: `TrainingLoop`.
+    """
+
+    def __init__(
+        self, optimizer, train_view, epochs=100, batch_size=128, schedule=None, loop=None
+    ):
+        self._optimizer, self._train_view = optimizer, train_view
+        self._epochs, self._batch_size = epochs, batch_size
+        self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
+
+    def accuracy(self, run, extractor, test_view, name):
+        """Trains a probe in model_dir/evaluate/<name> (or goes on) and tests it.
+
+        Args:
+            run: the `Run`.
+            extractor: a built `FeatureExtractor`.
+            test_view: function (images, seed) -> views, not random.
+            name: folder of its checkpoints.
+
+        Returns:
+            (top-1 accuracy in percent on all test images, protocol in words).
+        """
+        steps_per_epoch = pipeline.steps_per_epoch(run.train, self._batch_size)
+        total_steps = self._epochs * steps_per_epoch
+        optimizer = scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch)
+        learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
+        learner.build(None)
+        task = training.Task(
+            name=f"evaluate: {name}",
+            learner=learner,
+            make_batches=lambda step, shard: pipeline.training_batches(
+                run.train, self._batch_size, run.seed, self._train_view, first_step=step, shard=shard
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(f"evaluate/{name}"),
+        )
+        self._loop.fit(task, run.strategy)
+        logits, labels = features.extract(learner, run.test, test_view)
+        protocol = (
+            f"offline linear probe, {self._epochs} epochs, {type(optimizer).__name__} {float(self._optimizer.learning_rate):g}, batch "
+            f"{self._batch_size}, random crops, test on one centre crop"
+        )
+        return float(100 * np.mean(np.argmax(logits, axis=1) == labels)), protocol

@@ -1,0 +1,140 @@
+"""The root that a gin file configures: the stages of a run in order, each resumable."""
+
+import os
+import sys
+
+import keras
+
+from infomin_tf import results
+from infomin_tf.errors import UserError
+from infomin_tf.stages.run import Run
+
+
+class Data:
+    """Where the images come from.
+
+    Args:
+        unlabelled: source of the images to learn from; its labels are not used.
+        train: source of labelled images, for classifiers of view learning and for probes; None when there are none.
+        test: source of held-out labelled images; None when there are none.
+        limit: only so many images of each, to try a configuration out; None for all.
+    """
+
+    def __init__(self, unlabelled, train=None, test=None, limit=None):
+        self._sources, self._limit = (unlabelled, train, test), limit
+
+    def load(self, data_dir):
+        """Loads the sources; returns (unlabelled, train, test), None where there is no source."""
+        loaded = [source and source.load(data_dir) for source in self._sources]
+        if self._limit:
+            loaded = [images and images.head(self._limit) for images in loaded]
+        return loaded
+
+
+class Experiment:
+    """Learn views -> pre-train on them -> evaluate -> export.
+
+    Args:
+        data: `Data`.
+        pair: sampling of view pairs, such as `pairs.IndependentPair`.
+        split: `splits.ChannelSplit` or `splits.Whole`.
+        pretraining: `Pretrain`.
+        evaluation: `Evaluate`; None when there are no labels.
+        view_learning: `LearnViews`; None to train on raw views.
+        export: `Export`; None for no export.
+    """
+
+    def __init__(
+        self, data, pair, split, pretraining, evaluation=None, view_learning=None, export=None
+    ):
+        if (view_learning is not None) != (split.generator is not None):
+            raise UserError(
+                "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
+                "view learning without a generator; bind both or neither"
+            )
+        pretraining.make_encoders(split.num_parts)
+        self._data, self._pair, self._split = data, pair, split
+        self._pretraining, self._evaluation = pretraining, evaluation
+        self._view_learning, self._export = view_learning, export
+
+    @property
+    def stage_names(self):
+        """Names of this experiment's stages, in order."""
+        stages = (self._view_learning, self._pretraining, self._evaluation, self._export)
+        return tuple(stage.name for stage in stages if stage is not None)
+
+    def run(self, model_dir, *, strategy, seed, data_dir=None, until=None, configuration=""):
+        """Runs the stages that are not finished yet; prints a table of all numbers at the end.
+
+        Args:
+            model_dir: where everything is written.
+            strategy: tf.distribute strategy; call this under its scope.
+            seed: of everything random.
+            data_dir: where prepared TFDS data sets are looked for.
+            until: name of the last stage to run; None for all.
+            configuration: text of the operative configuration.
+
+        Raises:
+            UserError: a mistake that the message explains.
+        """
+        if until and until not in self.stage_names:
+            raise UserError(
+                f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
+            )
+        wanted = self.stage_names[: self.stage_names.index(until) + 1] if until else self.stage_names
+        run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
+        extractor = None
+        for name in wanted:
+            keras.utils.set_random_seed(seed)
+            finished = run.numbers_of(name) is not None
+            if finished:
+                print(f"{name} is finished: skipped", file=sys.stderr)
+            if name == "learn_views":
+                self._view_learning.restore(run) if finished else self._view_learning.run(run)
+            elif name == "pretrain":
+                pretraining = self._pretraining
+                extractor = pretraining.restore(run) if finished else pretraining.run(run)
+            elif not finished:
+                self._finish(name, run, extractor)
+        print_results(model_dir)
+
+    def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
+        """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir."""
+        if name not in self.stage_names:
+            raise UserError(f"the configuration of {model_dir} has no stage {name}; bind it and train")
+        run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
+        for needed in self.stage_names:
+            if needed in ("learn_views", "pretrain") and run.numbers_of(needed) is None:
+                raise UserError(
+                    f"{model_dir} has no finished stage {needed}; run bin/train with this --model_dir first"
+                )
+        if self._view_learning:
+            self._view_learning.restore(run)
+        self._finish(name, run, self._pretraining.restore(run))
+        print_results(model_dir)
+
+    def _finish(self, name, run, extractor):
+        if name == "evaluate":
+            self._evaluation.run(run, extractor, lambda: self._pretraining.untrained(run))
+        else:
+            self._export.run(run, extractor)
+
+    def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
+        """Loads the data and makes the split ready."""
+        unlabelled, train, test = self._data.load(data_dir)
+        self._split.build((None, self._pair.size, self._pair.size, 3))
+        self._split.adapt(unlabelled.sample(2000))
+        return Run(
+            model_dir, strategy, seed, unlabelled, train, test, self._pair, self._split, configuration
+        )
+
+
+def print_results(model_dir):
+    """Prints the numbers of all finished stages under model_dir."""
+    found = {}
+    for name in ("learn_views", "pretrain", "evaluate", "export"):
+        content = results.read(os.path.join(model_dir, name))
+        if content and content["numbers"]:
+            found[name] = content
+    print(f"\nResults in {model_dir}")
+    print(results.table(found))

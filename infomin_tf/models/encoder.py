@@ -1,0 +1,37 @@
+"""A backbone with a head."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class Encoder(keras.layers.Layer):
+    """head(backbone(x)): an embedding for contrast, or logits when the head is a classifier.
+
+    Args:
+        backbone: layer, images [B, H, W, C] -> features [B, D].
+        head: layer, features [B, D] -> output.
+    """
+
+    def __init__(self, backbone, head, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.head = head
+
+    def build(self, input_shape):
+        self.backbone.build(input_shape)
+        self.head.build((None, self.backbone.output_dimension))
+        self.built = True
+
+    def call(self, x, training=None):
+        return self.head(self.backbone(x, training=training))
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        parts = {"backbone": serialize(self.backbone), "head": serialize(self.head)}
+        return super().get_config() | parts
+
+    @classmethod
+    def from_config(cls, config):
+        parts = ("backbone", "head")
+        built = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
+        return cls(**config | built)

@@ -1,0 +1,87 @@
+"""Heads on a backbone's features [B, D]."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class LinearHead(keras.layers.Layer):
+    """D -> dimension -> L2 (Table 1, head "Linear").
+
+    Args:
+        dimension: of the embedding.
+        normalize: whether embeddings have unit length (not so for the Donsker-Varadhan bound).
+    """
+
+    def __init__(self, dimension=128, normalize=True, **kwargs):
+        super().__init__(**kwargs)
+        self.dimension, self.normalize = dimension, normalize
+        self.projection = keras.layers.Dense(dimension)
+
+    def build(self, input_shape):
+        self.projection.build(input_shape)
+        self.built = True
+
+    def call(self, features):
+        return _unit_length(self.projection(features), self.normalize)
+
+    def get_config(self):
+        return super().get_config() | {"dimension": self.dimension, "normalize": self.normalize}
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class MlpHead(keras.layers.Layer):
+    """D -> hidden -> ReLU -> dimension -> L2, no batch normalisation (Table 1, head "MLP").
+
+    Args:
+        dimension: of the embedding.
+        hidden: units of the hidden layer; None for as many as there are features.
+        normalize: whether embeddings have unit length.
+    """
+
+    def __init__(self, dimension=128, hidden=None, normalize=True, **kwargs):
+        super().__init__(**kwargs)
+        self.dimension, self.hidden, self.normalize = dimension, hidden, normalize
+        self.projection = keras.layers.Dense(dimension)
+
+    def build(self, input_shape):
+        units = self.hidden or input_shape[-1]
+        self.hidden_layer = keras.layers.Dense(units, activation="relu")
+        self.hidden_layer.build(input_shape)
+        self.projection.build((None, units))
+        self.built = True
+
+    def call(self, features):
+        return _unit_length(self.projection(self.hidden_layer(features)), self.normalize)
+
+    def get_config(self):
+        own = {"dimension": self.dimension, "hidden": self.hidden, "normalize": self.normalize}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class Classifier(keras.layers.Layer):
+    """D -> logits, float32.
+
+    Args:
+        num_classes: outputs.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.projection = keras.layers.Dense(num_classes, dtype="float32")
+
+    def build(self, input_shape):
+        self.projection.build(input_shape)
+        self.built = True
+
+    def call(self, features):
+        return self.projection(features)
+
+    def get_config(self):
+        return super().get_config() | {"num_classes": self.num_classes}
+
+
+def _unit_length(x, normalize):
+    return tf.math.l2_normalize(x, axis=-1) if normalize else x

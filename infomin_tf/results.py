@@ -1,0 +1,91 @@
+"""results.json: numbers that carry their protocol, data, seed, steps, wall time and versions."""
+
+import dataclasses
+import json
+import os
+import platform
+import tempfile
+from importlib import metadata
+
+FILE_NAME = "results.json"
+_PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
+
+
+@dataclasses.dataclass
+class Number:
+    """One figure and how it came about.
+
+    Args:
+        name: what was measured.
+        value: float.
+        unit: "%", "nats", ...
+        protocol: how: data, views, features, probe or estimator, and its settings.
+    """
+
+    name: str
+    value: float
+    unit: str
+    protocol: str
+
+
+def write(directory, numbers, **facts):
+    """Writes directory/results.json atomically; its presence says that the stage is finished.
+
+    Args:
+        directory: of the stage.
+        numbers: list of `Number`.
+        **facts: seed, steps, wall_time_seconds, data, ... (JSON values).
+    """
+    content = {
+        "numbers": [dataclasses.asdict(number) for number in numbers],
+        **facts,
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
+    }
+    write_atomically(os.path.join(directory, FILE_NAME), json.dumps(content, indent=2) + "\n")
+
+
+def read(directory):
+    """The content of directory/results.json, or None when the stage is not finished."""
+    try:
+        with open(os.path.join(directory, FILE_NAME)) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def table(results):
+    """A text table of the numbers of several stages.
+
+    Args:
+        results: dict stage name -> content of its results.json.
+
+    Returns:
+        Lines "stage  name  value unit  protocol", aligned.
+    """
+    rows = [
+        (stage, number["name"], f"{number['value']:.2f} {number['unit']}", number["protocol"])
+        for stage, content in results.items()
+        for number in content["numbers"]
+    ]
+    rows.insert(0, ("stage", "number", "value", "protocol"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  " + row[3]
+        for row in rows
+    )
+
+
+def write_atomically(path, text):
+    """Writes a text file so that a reader, or a killed process, never sees half of it."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

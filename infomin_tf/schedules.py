@@ -1,0 +1,66 @@
+"""The course of the learning rate over a stage; the optimizer's own rate is where it starts from."""
+
+import keras
+
+
+class Constant:
+    """The optimizer's learning rate throughout."""
+
+    def over(self, learning_rate, total_steps, steps_per_epoch):
+        """A keras schedule (or number) for a stage of `total_steps` steps."""
+        del total_steps, steps_per_epoch
+        return learning_rate
+
+
+class Cosine:
+    """Cosine decay to a share of the learning rate, after an optional linear warm-up.
+
+    Args:
+        floor: share of the learning rate at the end (0.001 in the authors' code).
+        warmup_epochs: epochs of linear growth from 0.
+    """
+
+    def __init__(self, floor=0.0, warmup_epochs=0):
+        self.floor, self.warmup_epochs = floor, warmup_epochs
+
+    def over(self, learning_rate, total_steps, steps_per_epoch):
+        """A keras schedule for a stage of `total_steps` steps."""
+        warmup_steps = round(self.warmup_epochs * steps_per_epoch)
+        if not warmup_steps:
+            return keras.optimizers.schedules.CosineDecay(
+                learning_rate, max(total_steps, 1), alpha=self.floor
+            )
+        return keras.optimizers.schedules.CosineDecay(
+            0.0,
+            max(total_steps - warmup_steps, 1),
+            alpha=self.floor,
+            warmup_target=learning_rate,
+            warmup_steps=warmup_steps,
+        )
+
+
+class StepDecay:
+    """Multiplies the learning rate by a factor at given epochs.
+
+    Args:
+        at_epochs: rising epochs, counted from 0.
+        factor: of each decay.
+        of_epochs: the length for which `at_epochs` is meant; a run of another length shifts them in proportion.
+    """
+
+    def __init__(self, at_epochs=(60, 80), factor=0.2, of_epochs=100):
+        self.at_epochs, self.factor, self.of_epochs = at_epochs, factor, of_epochs
+
+    def over(self, learning_rate, total_steps, steps_per_epoch):
+        """A keras schedule for a stage of `total_steps` steps."""
+        del steps_per_epoch
+        boundaries = [round(total_steps * epoch / self.of_epochs) for epoch in self.at_epochs]
+        rates = [learning_rate * self.factor**power for power in range(len(boundaries) + 1)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+
+
+def scheduled(optimizer, schedule, total_steps, steps_per_epoch):
+    """A new optimizer like the given one, its learning rate following the schedule over a stage."""
+    config = optimizer.get_config()
+    rate = schedule.over(float(optimizer.learning_rate), total_steps, steps_per_epoch)
+    return type(optimizer).from_config(config | {"learning_rate": rate})

@@ -1,0 +1,1 @@
+"""The stages of an experiment: learn views, pre-train on them, evaluate, export."""

@@ -1,0 +1,35 @@
+"""Stage 4: the encoder on disk."""
+
+import os
+
+from infomin_tf import export, results
+from infomin_tf.results import Number
+
+
+class Export:
+    """Writes model_dir/export/saved_model and model_dir/export/encoder.keras.
+
+    Args:
+        view: `pairs.CenterCrop` that the exported model applies, so that it takes images of any size; None: the model
+            takes images of exactly the views' size.
+    """
+
+    name = "export"
+
+    def __init__(self, view=None):
+        self._view = view
+
+    def run(self, run, extractor):
+        """Exports, and writes results.json."""
+        size = run.pair.size
+        resize = self._view.resize if self._view else None
+        encoder = export.ImageEncoder(extractor, size, resize)
+        encoder.build()
+        directory = run.directory(self.name)
+        export.save_encoder(encoder, directory)
+        path = os.path.join(directory, "saved_model")
+        numbers = [
+            Number("features", float(extractor.output_dimension), "dimensions", path),
+            Number("parameters", float(encoder.count_params()), "", path),
+        ]
+        results.write(directory, numbers, **run.facts())

@@ -1,0 +1,202 @@
+"""Stage 1: learn the view generator g (section 4.2)."""
+
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import results, training, view_learning
+from infomin_tf.contrastive import bounds
+from infomin_tf.data import pipeline
+from infomin_tf.evaluation import mutual_information
+from infomin_tf.models import heads
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.results import Number
+from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.stages.run import write_configuration
+
+
+class LearnViews:
+    """Trains g against the critics (equation 2) and with the classifiers (equation 3).
+
+    The three rows of Table 5 are settings: unsupervised is `supervised_weight = 0` without `classifier_backbone`;
+    supervised is `unsupervised_weight = 0`; semi-supervised is both at 1.
+
+    Args:
+        critic: factory of f1 and f2, an `Encoder`.
+        critic_optimizer: keras optimizer of f1, f2.
+        generator_optimizer: keras optimizer of g, c1, c2.
+        classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
+        bound: the estimate of I(v1; v2) that is minimised.
+        unsupervised_weight, supervised_weight: of the two terms of equation 3.
+        batch_size: unlabelled images a step (N of I_NCE).
+        labelled_batch_size: labelled images a step.
+        epochs: passes through the unlabelled images.
+        schedule: course of both learning rates.
+        loop: `TrainingLoop`.
+    """
+
+    name = "learn_views"
+
+    def __init__(
+        self,
+        critic,
+        critic_optimizer,
+        generator_optimizer,
+        classifier_backbone=None,
+        bound=None,
+        unsupervised_weight=1.0,
+        supervised_weight=1.0,
+        batch_size=128,
+        labelled_batch_size=64,
+        epochs=100,
+        schedule=None,
+        loop=None,
+    ):
+        self._critics = (critic(), critic())
+        self._backbones = (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
+        self._critic_optimizer, self._generator_optimizer = critic_optimizer, generator_optimizer
+        self._bound = bound or bounds.InfoNCE()
+        self._weights = (unsupervised_weight, supervised_weight)
+        self._batch_size, self._labelled_batch_size = batch_size, labelled_batch_size
+        self._epochs, self._schedule = epochs, schedule or Constant()
+        self._loop = loop or training.TrainingLoop()
+
+    def run(self, run):
+        """Trains, or goes on training; leaves g in `run.split` and the figures in results.json."""
+        learner, task = self.prepare(run)
+        seconds = self._loop.fit(task, run.strategy)
+        self._write_results(run, learner, task, seconds)
+
+    def restore(self, run):
+        """Loads the trained g of a finished stage into `run.split`."""
+        _, task = self.prepare(run)
+        training.Checkpoint(task).restore()
+
+    def prepare(self, run):
+        """Builds the learner and the task; returns (ViewLearner, Task)."""
+        if self._backbones:
+            run.need_labels("view learning with classifiers")
+        steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
+        total_steps = round(self._epochs * steps_per_epoch)
+        optimizers = [
+            scheduled(optimizer, self._schedule, total_steps, steps_per_epoch)
+            for optimizer in (self._critic_optimizer, self._generator_optimizer)
+        ]
+        learner = view_learning.ViewLearner(
+            run.split,
+            self._critics,
+            [Encoder(b, heads.Classifier(len(run.train.class_names))) for b in self._backbones],
+            self._bound,
+            *optimizers,
+            *self._weights,
+        )
+        learner.build((run.pair.size, run.pair.size, 3))
+        task = training.Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: self._batches(run, step, shard),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+            on_epoch_end=lambda step, writer: self._monitor(run, learner, step, writer),
+        )
+        return learner, task
+
+    def _batches(self, run, step, shard):
+        """Batches (unlabelled,) or (unlabelled, labelled) from a step on."""
+        sets = [(run.unlabelled, self._batch_size, run.seed)]
+        if self._backbones:
+            sets.append((run.train, self._labelled_batch_size, run.seed + 1))
+        streams = [
+            pipeline.training_batches(images, size, seed, run.pair, first_step=step, shard=shard)
+            for images, size, seed in sets
+        ]
+        return tf.data.Dataset.zip(tuple(streams))
+
+    def _monitor(self, run, learner, step, writer):
+        figures = self._measure(run, learner, draws=5)
+        with writer.as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(f"held_out/{name}", value, step=step)
+            show_channels(run, step)
+            if step <= pipeline.steps_per_epoch(run.unlabelled, self._batch_size):
+                write_configuration(writer, run.configuration)
+        writer.flush()
+
+    def _measure(self, run, learner, draws):
+        """Figures of the generator and the critics on images outside the training set."""
+        images = run.test or run.unlabelled
+        i_nce, error, candidates = mutual_information.estimate_i_nce(
+            learner.evaluate_pairs, images, run.pair, run.seed + 2, self._batch_size, draws
+        )
+        figures = {"i_nce": i_nce, "i_nce_standard_error": error, "i_nce_candidates": candidates}
+        views, _ = next(iter(pipeline.training_batches(images, candidates, run.seed, run.pair)))
+        figures |= {name: float(v) for name, v in generator_figures(run.split, views[0]).items()}
+        if learner.classifiers:
+            figures |= self._classifier_accuracy(run, learner)
+        return figures
+
+    def _classifier_accuracy(self, run, learner):
+        def correct(images, labels):
+            return [tf.argmax(x, 1, tf.int32) == labels for x in learner.classify(images)]
+
+        compiled, hits = tf.function(correct), []
+        views = pipeline.training_batches(run.test, self._batch_size, run.seed, run.pair)
+        for (x1, _), labels in views.take(run.test.size // self._batch_size):
+            hits.append([tf.reduce_mean(tf.cast(hit, tf.float32)) for hit in compiled(x1, labels)])
+        means = 100 * np.mean(hits, axis=0)
+        return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
+
+    def _write_results(self, run, learner, task, seconds):
+        figures = self._measure(run, learner, draws=20)
+        where = f"{(run.test or run.unlabelled).name}, crops as in training"
+        candidates = figures.pop("i_nce_candidates")
+        error = figures.pop("i_nce_standard_error")
+        numbers = [
+            Number(
+                "I_NCE of learned views",
+                figures.pop("i_nce"),
+                "nats",
+                f"critics of view learning, N {candidates}, 20 batches, standard error {error:.3f}, {where}",
+            )
+        ]
+        units = {"classifier_1_accuracy": "%", "classifier_2_accuracy": "%", "log_det": "nats/pixel"}
+        numbers += [Number(name, v, units.get(name, ""), where) for name, v in figures.items()]
+        results.write(
+            run.directory(self.name),
+            numbers,
+            steps=task.total_steps,
+            wall_time_seconds=round(seconds, 1),
+            **run.facts(),
+        )
+
+
+def generator_figures(split, images):
+    """|g(X) - X|, the inversion error max |g^-1(g(X)) - X| and the mean log|det J| a pixel, for standardised X.
+
+    Args:
+        split: `ChannelSplit` with a generator.
+        images: [B, H, W, 3] in [0, 1].
+    """
+    x = split.standardize(images)
+    y, log_det = split.generator.forward_with_log_det(x)
+    return {
+        "distance_from_identity": tf.reduce_mean(tf.abs(y - x)),
+        "inversion_error": tf.reduce_max(tf.abs(split.generator.inverse(y) - x)),
+        "log_det": tf.reduce_mean(log_det),
+    }
+
+
+def show_channels(run, step, num_images=8):
+    """Writes a picture to TensorBoard: a row an image, the image and each channel of its views, stretched to [0, 1]."""
+    images, _ = next(iter(pipeline.evaluation_batches(run.test or run.unlabelled, num_images)))
+    images = tf.cast(images, tf.float32) / 255.0
+    channels = tf.concat(run.split(images), axis=-1)
+    low = tf.reduce_min(channels, axis=(1, 2), keepdims=True)
+    high = tf.reduce_max(channels, axis=(1, 2), keepdims=True)
+    stretched = (channels - low) / tf.maximum(high - low, 1e-6)
+    grey = [tf.repeat(stretched[..., i : i + 1], 3, axis=-1) for i in range(stretched.shape[-1])]
+    rows = tf.concat([images, *grey], axis=2)
+    tf.summary.image("views/image_and_channels", tf.concat(tf.unstack(rows), axis=0)[None], step=step)
+
+

@@ -1,0 +1,156 @@
+"""Stage 2: contrastive pre-training on the views, g frozen."""
+
+import keras
+import tensorflow as tf
+
+from infomin_tf import results, training
+from infomin_tf.contrastive.bounds import InfoNCE
+from infomin_tf.contrastive.learner import ContrastiveLearner
+from infomin_tf.contrastive.negatives import InBatch
+from infomin_tf.data import pipeline
+from infomin_tf.evaluation import features, knn, mutual_information
+from infomin_tf.results import Number
+from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.stages.learn_views import show_channels
+from infomin_tf.stages.run import write_configuration
+
+
+class Pretrain:
+    """Trains one encoder a part of the split by InfoNCE (equation 1).
+
+    Args:
+        encoder: factory of an `Encoder`; called once a part, and again for key encoders.
+        optimizer: keras optimizer.
+        negatives: `InBatch` or `MomentumQueue`.
+        both_directions: see `ContrastiveLearner`.
+        weight_decay: L2 coefficient added to the gradient.
+        batch_size: images a step.
+        epochs: passes through the unlabelled images.
+        schedule: course of the learning rate.
+        knn_every_epochs: how often kNN accuracy is measured on the way; 0 for never. Needs labelled images.
+        knn_view: the test view for it (`pairs.CenterCrop`).
+        loop: `TrainingLoop`.
+    """
+
+    name = "pretrain"
+
+    def __init__(
+        self,
+        encoder,
+        optimizer,
+        negatives=None,
+        both_directions=True,
+        weight_decay=0.0,
+        batch_size=128,
+        epochs=240,
+        schedule=None,
+        knn_every_epochs=0,
+        knn_view=None,
+        loop=None,
+    ):
+        self._negatives = negatives or InBatch()
+        self._make_encoder = encoder
+        self._optimizer, self._schedule = optimizer, schedule or Constant()
+        self._both_directions, self._weight_decay = both_directions, weight_decay
+        self._batch_size, self._epochs = batch_size, epochs
+        self._knn_every_epochs, self._knn_view = knn_every_epochs, knn_view
+        self._loop = loop or training.TrainingLoop()
+
+    def make_encoders(self, num_parts):
+        """Makes the encoders for a split of `num_parts` parts; called once, before `run` or `restore`."""
+        copies = num_parts if self._negatives.momentum is not None else 0
+        self._encoders = [self._make_encoder() for _ in range(num_parts)]
+        self._key_encoders = [self._make_encoder() for _ in range(copies)]
+
+    def run(self, run):
+        """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
+        learner, task = self.prepare(run)
+        seconds = self._loop.fit(task, run.strategy)
+        self._write_results(run, learner, task, seconds)
+        return _learner_features(learner, run)
+
+    def restore(self, run):
+        """The trained `FeatureExtractor` of a finished stage."""
+        learner, task = self.prepare(run)
+        training.Checkpoint(task).restore()
+        return _learner_features(learner, run)
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
+        keras.utils.set_random_seed(run.seed)
+        backbones = [self._make_encoder().backbone for _ in self._encoders]
+        return _build_features(backbones, run)
+
+    def prepare(self, run):
+        """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
+        steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
+        total_steps = round(self._epochs * steps_per_epoch)
+        learner = ContrastiveLearner(
+            run.split,
+            self._encoders,
+            self._negatives,
+            scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch),
+            self._key_encoders,
+            self._both_directions,
+            self._weight_decay,
+        )
+        learner.build((run.pair.size, run.pair.size, 3))
+        task = training.Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: pipeline.training_batches(
+                run.unlabelled, self._batch_size, run.seed, run.pair, first_step=step, shard=shard
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+            on_epoch_end=lambda step, writer: self._monitor(run, learner, step, writer),
+        )
+        return learner, task
+
+    def _monitor(self, run, learner, step, writer):
+        epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
+        with writer.as_default():
+            if epoch == 1:
+                write_configuration(writer, run.configuration)
+                show_channels(run, step)
+            if self._knn_every_epochs and epoch % self._knn_every_epochs == 0:
+                run.need_labels("online kNN (Pretrain.knn_every_epochs)")
+                extractor = _learner_features(learner, run)
+                train, train_labels = features.extract(extractor, run.train, self._knn_view)
+                test, test_labels = features.extract(extractor, run.test, self._knn_view)
+                accuracy = knn.knn_accuracy(
+                    train, train_labels, test, test_labels, len(run.train.class_names)
+                )
+                tf.summary.scalar("knn_accuracy", accuracy, step=step)
+        writer.flush()
+
+    def _write_results(self, run, learner, task, seconds):
+        images = run.test or run.unlabelled
+        temperature = self._negatives.temperature
+        bound = InfoNCE(temperature)
+        i_nce, error, candidates = mutual_information.estimate_i_nce(
+            lambda x1, x2: bound(*learner.embed(x1, x2)), images, run.pair, run.seed + 2
+        )
+        protocol = (
+            f"trained encoders, N {candidates}, temperature {temperature}, 20 batches, standard error {error:.3f}, "
+            f"{images.name}, crops as in training"
+        )
+        results.write(
+            run.directory(self.name),
+            [Number("I_NCE", i_nce, "nats", protocol)],
+            steps=task.total_steps,
+            wall_time_seconds=round(seconds, 1),
+            **run.facts(),
+        )
+
+
+def _learner_features(learner, run):
+    return _build_features([encoder.backbone for encoder in learner.encoders], run)
+
+
+def _build_features(backbones, run):
+    extractor = features.FeatureExtractor(run.split, backbones)
+    extractor.build((None, run.pair.size, run.pair.size, 3))
+    return extractor

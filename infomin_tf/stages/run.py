@@ -1,0 +1,64 @@
+"""What every stage of a run shares."""
+
+import dataclasses
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from infomin_tf import results
+from infomin_tf.errors import UserError
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of an experiment: where it writes, on what it runs, what it reads.
+
+    Args:
+        model_dir: each stage writes under model_dir/<stage>.
+        strategy: tf.distribute strategy.
+        seed: of initial weights, batches and views.
+        unlabelled: loaded images to learn from.
+        train, test: loaded labelled images, or None.
+        pair: function (images uint8, seed) -> (x1, x2), the sampling of view pairs.
+        split: layer image -> parts.
+        configuration: the operative gin configuration, for TensorBoard.
+    """
+
+    model_dir: str
+    strategy: tf.distribute.Strategy
+    seed: int
+    unlabelled: Any
+    train: Any
+    test: Any
+    pair: Any
+    split: Any
+    configuration: str
+
+    def directory(self, stage):
+        """model_dir/<stage>."""
+        return os.path.join(self.model_dir, stage)
+
+    def facts(self):
+        """What results.json says of the data and the seed."""
+        sets = {"unlabelled": self.unlabelled, "train": self.train, "test": self.test}
+        data = {role: f"{images.name}, {images.size} images" for role, images in sets.items() if images}
+        return {"data": data, "seed": self.seed}
+
+    def need_labels(self, why):
+        """Raises UserError when the run has no labelled train and test images."""
+        if self.train is None or self.test is None:
+            raise UserError(
+                f"{why} needs labelled images; bind Data.train and Data.test in the gin file"
+            )
+
+    def numbers_of(self, stage):
+        """The finished stage's results, or None."""
+        return results.read(self.directory(stage))
+
+
+def write_configuration(writer, configuration):
+    """Shows the gin configuration as text in TensorBoard."""
+    with writer.as_default():
+        text = "\n".join("    " + line for line in configuration.splitlines())
+        tf.summary.text("configuration", text, step=0)

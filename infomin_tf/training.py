@@ -1,0 +1,273 @@
+"""One loop for every learner: strategy.run over train_step, checkpoints, TensorBoard, progress, clean stops."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from infomin_tf import distribution
+from infomin_tf.errors import UserError
+
+
+@dataclasses.dataclass
+class Task:
+    """What the loop trains.
+
+    Args:
+        name: of the stage, for the progress bar and messages.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars`.
+        make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
+        global_batch_size: images a step.
+        steps_per_epoch: steps.
+        total_steps: steps.
+        directory: where checkpoints and events go.
+        on_epoch_end: function (step, writer) called after each epoch, for monitors; it must not change the learner.
+    """
+
+    name: str
+    learner: keras.Model
+    make_batches: Callable
+    global_batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+    directory: str
+    on_epoch_end: Callable | None = None
+
+
+class TrainingLoop:
+    """How the loop runs; none of these but `steps_limit` changes the numbers that come out.
+
+    Args:
+        steps_per_call: train steps in one call of the compiled function (a TPU wants many).
+        checkpoint_minutes: wall-clock time between checkpoints.
+        checkpoints_kept: how many of the newest checkpoints stay on disk.
+        jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
+        steps_limit: end every stage after that many steps, to try a configuration out; None for no limit.
+    """
+
+    def __init__(
+        self,
+        steps_per_call=20,
+        checkpoint_minutes=5.0,
+        checkpoints_kept=2,
+        jit_compile=False,
+        steps_limit=None,
+    ):
+        self.steps_limit = steps_limit
+        self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
+        self.checkpoint_minutes, self.checkpoints_kept = checkpoint_minutes, checkpoints_kept
+
+    def fit(self, task, strategy):
+        """Trains from the newest checkpoint in the task's directory, if there is one, to `total_steps`.
+
+        A run that was stopped and goes on equals an uninterrupted one, on one device to the bit: batches are a
+        function of the step, and all state is in the checkpoint.
+
+        Args:
+            task: a `Task`.
+            strategy: the tf.distribute strategy under whose scope the learner was built.
+
+        Returns:
+            Wall-clock seconds of training, over all the runs that it took.
+
+        Raises:
+            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk.
+            SystemExit: after SIGTERM or Ctrl-C, once the state is saved.
+        """
+        if self.steps_limit:
+            task = dataclasses.replace(task, total_steps=min(task.total_steps, self.steps_limit))
+        checkpoint = Checkpoint(task, self.checkpoints_kept)
+        step = checkpoint.restore()
+        if step >= task.total_steps:
+            return checkpoint.seconds
+        batches = distribution.distribute_batches(
+            strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
+        )
+        run_steps = _compile_steps(task.learner, strategy, self.jit_compile)
+        writer = tf.summary.create_file_writer(task.directory)
+        saved_at = time.monotonic()
+        with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
+            while step < task.total_steps:
+                until_epoch = task.steps_per_epoch - step % task.steps_per_epoch
+                count = min(self.steps_per_call, until_epoch, task.total_steps - step)
+                started = time.monotonic()
+                history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+                _stop_if_not_finite(history, task, step, checkpoint)
+                step += count
+                seconds = time.monotonic() - started
+                metrics = {name: float(values.mean()) for name, values in history.items()}
+                metrics["images_per_second"] = task.global_batch_size * count / seconds
+                _report(metrics, step, progress, count)
+                if step % task.steps_per_epoch == 0 and task.on_epoch_end:
+                    task.on_epoch_end(step, writer)
+                due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
+                if due or stop.signal or step == task.total_steps:
+                    checkpoint.save(step)
+                    saved_at = time.monotonic()
+                if stop.signal and step < task.total_steps:
+                    stop.leave(task, step)
+        return checkpoint.seconds
+
+
+class Checkpoint:
+    """The learner and its step in `directory/checkpoints`; a checkpoint is complete or it does not count."""
+
+    def __init__(self, task, kept=2):
+        self._directory = os.path.join(task.directory, "checkpoints")
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._started = time.monotonic()
+        self._checkpoint = tf.train.Checkpoint(
+            learner=task.learner, step=self._step, seconds=self._seconds
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
+
+    @property
+    def newest(self):
+        """Path of the newest checkpoint, or None."""
+        return self._manager.latest_checkpoint
+
+    @property
+    def seconds(self):
+        """Wall-clock seconds of training up to the newest checkpoint, over all runs."""
+        return float(self._seconds.numpy())
+
+    def restore(self):
+        """Loads the newest checkpoint, if any; returns its step (0 without)."""
+        if self.newest is None:
+            return 0
+        try:
+            status = self._checkpoint.restore(self.newest)
+            status.assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise UserError(
+                f"the checkpoint {self.newest} cannot be read into this model "
+                f"({str(error).splitlines()[0]}); delete it to fall back to the one before, or use another --model_dir"
+            ) from error
+        return int(self._step.numpy())
+
+    def save(self, step):
+        """Writes a checkpoint; older ones than the newest few are removed only after it is complete."""
+        self._step.assign(step)
+        now = time.monotonic()
+        self._seconds.assign_add(now - self._started)
+        self._started = now
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (OSError, tf.errors.OpError) as error:
+            free = shutil.disk_usage(os.path.dirname(self._directory)).free
+            raise UserError(
+                f"the checkpoint at step {step} could not be written to {self._directory} "
+                f"({str(error).splitlines()[0]}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
+                "the same command to go on from the checkpoint before"
+            ) from error
+
+
+class _StopSignals:
+    """Notes SIGTERM and SIGINT while the loop runs, so that it can save first; a second one stops at once."""
+
+    def __enter__(self):
+        self.signal = None
+        self._previous = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, frame):
+        del frame
+        self.signal = number
+        self._restore()
+
+    def _restore(self):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def __exit__(self, *exception):
+        self._restore()
+
+    def leave(self, task, step):
+        """Says where the run stands and exits with the status of the signal."""
+        print(
+            f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise SystemExit(128 + self.signal)
+
+
+def _compile_steps(learner, strategy, jit_compile):
+    """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas."""
+    step = tf.function(learner.train_step, jit_compile=True) if jit_compile else learner.train_step
+
+    @tf.function
+    def one_step(batch):
+        metrics = strategy.run(step, args=(batch,))
+        return {
+            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, tf.cast(value, tf.float32), axis=None)
+            for name, value in metrics.items()
+        }
+
+    @tf.function
+    def several_steps(iterator, count):
+        # The trace of one step tells the metrics' names, so that the loop holds the only copy of the step.
+        names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
+        history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
+        for index in tf.range(count):
+            metrics = one_step(next(iterator))
+            history = {name: history[name].write(index, metrics[name]) for name in names}
+        return {name: array.stack() for name, array in history.items()}
+
+    return lambda iterator, count: several_steps(iterator, tf.constant(count))
+
+
+def _stop_if_not_finite(history, task, step, checkpoint):
+    for name, values in history.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if name.endswith("loss") and len(bad):
+            raise UserError(
+                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
+                f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
+                "with another --model_dir"
+            )
+
+
+def _progress(task, step):
+    return tqdm(
+        total=task.total_steps,
+        initial=step,
+        desc=task.name,
+        unit="step",
+        mininterval=0.5 if sys.stderr.isatty() else 15.0,
+        dynamic_ncols=True,
+    )
+
+
+def _report(metrics, step, progress, count):
+    for name, value in metrics.items():
+        tf.summary.scalar(name, value, step=step)
+    shown = {name: metrics[name] for name in ("loss", "generator_loss", "i_nce") if name in metrics}
+    progress.set_postfix(
+        {name: f"{value:.3f}" for name, value in shown.items()}
+        | {"images/s": f"{metrics['images_per_second']:.0f}"},
+        refresh=False,
+    )
+    progress.update(count)
+    if metrics.get("embedding_spread", 1.0) < 0.05:
+        logging.log_every_n_seconds(
+            logging.WARNING,
+            "step %d: the embeddings have nearly collapsed to one point (spread %.3f, healthy is near 1); a lower "
+            "learning rate, more negatives or other views may help",
+            60,
+            step,
+            metrics["embedding_spread"],
+        )

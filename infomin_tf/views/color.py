@@ -1,0 +1,212 @@
+"""Colour spaces: differentiable conversions of RGB images in [0, 1], in scikit-image's scales.
+
+https://scikit-image.org/docs/stable/api/skimage.color.html
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class ColorSpace:
+    """A colour space with its inverse; stateless, images are float [..., 3].
+
+    Attributes:
+        channel_names: of the three channels.
+        ranges: (low, high) of each channel for RGB in [0, 1].
+    """
+
+    channel_names = ()
+    ranges = ()
+
+    def from_rgb(self, rgb):
+        """Channels [..., 3] of RGB [..., 3] in [0, 1]."""
+        raise NotImplementedError
+
+    def to_rgb(self, channels):
+        """The inverse of `from_rgb`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        """No parameters."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """A new object."""
+        return cls(**config)
+
+
+class _Linear(ColorSpace):
+    """channels = matrix @ rgb + offset."""
+
+    matrix = ()
+    offset = (0.0, 0.0, 0.0)
+
+    def from_rgb(self, rgb):
+        return _transform(rgb, self.matrix) + tf.constant(self.offset, rgb.dtype)
+
+    def to_rgb(self, channels):
+        centred = channels - tf.constant(self.offset, channels.dtype)
+        return _transform(centred, np.linalg.inv(np.array(self.matrix)))
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class RGB(_Linear):
+    """Red, green, blue, each in [0, 1]."""
+
+    channel_names = ("R", "G", "B")
+    ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
+
+    def from_rgb(self, rgb):
+        return rgb
+
+    def to_rgb(self, channels):
+        return channels
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class YDbDr(_Linear):
+    """Luminance Y in [0, 1] and the chroma Db, Dr in about [-1.333, 1.333] (SECAM)."""
+
+    channel_names = ("Y", "Db", "Dr")
+    matrix = ((0.299, 0.587, 0.114), (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
+    ranges = ((0.0, 1.0), (-1.333, 1.333), (-1.333, 1.333))
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class YUV(_Linear):
+    """Luminance Y in [0, 1], U in about [-0.436, 0.436], V in about [-0.615, 0.615] (PAL)."""
+
+    channel_names = ("Y", "U", "V")
+    matrix = (
+        (0.299, 0.587, 0.114),
+        (-0.14714119, -0.28886916, 0.43601035),
+        (0.61497538, -0.51496512, -0.10001026),
+    )
+    ranges = ((0.0, 1.0), (-0.43601035, 0.43601035), (-0.61497538, 0.61497538))
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class YIQ(_Linear):
+    """Luminance Y in [0, 1], I in about [-0.596, 0.596], Q in about [-0.523, 0.523] (NTSC)."""
+
+    channel_names = ("Y", "I", "Q")
+    matrix = (
+        (0.299, 0.587, 0.114),
+        (0.59590059, -0.27455667, -0.32134392),
+        (0.21153661, -0.52273617, 0.31119955),
+    )
+    ranges = ((0.0, 1.0), (-0.59590059, 0.59590059), (-0.52273617, 0.52273617))
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class YCbCr(_Linear):
+    """Luminance Y in [16, 235], Cb and Cr in [16, 240] (ITU-R BT.601, as digital video has it)."""
+
+    channel_names = ("Y", "Cb", "Cr")
+    matrix = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
+    offset = (16.0, 128.0, 128.0)
+    ranges = ((16.0, 235.0), (16.0, 240.0), (16.0, 240.0))
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class Lab(ColorSpace):
+    """CIE L*a*b* of sRGB under D65 (2 degrees): L in [0, 100], a in [-86.2, 98.3], b in [-107.9, 94.5]."""
+
+    channel_names = ("L", "a", "b")
+    ranges = ((0.0, 100.0), (-86.183, 98.2343), (-107.8602, 94.4780))
+    _xyz_from_rgb = (
+        (0.412453, 0.357580, 0.180423),
+        (0.212671, 0.715160, 0.072169),
+        (0.019334, 0.119193, 0.950227),
+    )
+    _white = (0.95047, 1.0, 1.08883)
+
+    def from_rgb(self, rgb):
+        linear = _piecewise(
+            rgb, 0.04045, lambda x: ((x + 0.055) / 1.055) ** 2.4, lambda x: x / 12.92
+        )
+        xyz = _transform(linear, self._xyz_from_rgb) / tf.constant(self._white, rgb.dtype)
+        f = _piecewise(xyz, 0.008856, lambda x: x ** (1 / 3), lambda x: 7.787 * x + 16 / 116)
+        x, y, z = tf.unstack(f, axis=-1)
+        return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+    def to_rgb(self, channels):
+        lightness, a, b = tf.unstack(channels, axis=-1)
+        y = (lightness + 16.0) / 116.0
+        f = tf.stack([y + a / 500.0, y, y - b / 200.0], axis=-1)
+        xyz = _piecewise(f, 0.2068966, lambda x: x**3, lambda x: (x - 16 / 116) / 7.787)
+        linear = _transform(
+            xyz * tf.constant(self._white, channels.dtype), np.linalg.inv(self._xyz_from_rgb)
+        )
+        rgb = _piecewise(
+            linear, 0.0031308, lambda x: 1.055 * x ** (1 / 2.4) - 0.055, lambda x: 12.92 * x
+        )
+        return tf.clip_by_value(rgb, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class HSV(ColorSpace):
+    """Hue in [0, 1) (a circle; 0 for grey), saturation and value in [0, 1]; differentiable almost everywhere."""
+
+    channel_names = ("H", "S", "V")
+    ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
+
+    def from_rgb(self, rgb):
+        red, green, blue = tf.unstack(rgb, axis=-1)
+        value = tf.reduce_max(rgb, axis=-1)
+        chroma = value - tf.reduce_min(rgb, axis=-1)
+        safe_chroma = tf.where(chroma > 0, chroma, tf.ones_like(chroma))
+        safe_value = tf.where(value > 0, value, tf.ones_like(value))
+        sixths = tf.where(
+            value == red,
+            (green - blue) / safe_chroma,
+            tf.where(value == green, 2.0 + (blue - red) / safe_chroma, 4.0 + (red - green) / safe_chroma),
+        )
+        hue = tf.where(chroma > 0, tf.math.floormod(sixths / 6.0, 1.0), tf.zeros_like(chroma))
+        return tf.stack([hue, chroma / safe_value, value], axis=-1)
+
+    def to_rgb(self, channels):
+        hue, saturation, value = tf.unstack(channels, axis=-1)
+
+        def channel(n):
+            k = tf.math.floormod(n + 6.0 * hue, 6.0)
+            ramp = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
+            return value * (1.0 - saturation * ramp)
+
+        return tf.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)
+
+
+def channel_statistics(images, color_space):
+    """Mean and standard deviation of each channel over all pixels.
+
+    Args:
+        images: RGB float32 [M, H, W, 3] in [0, 1].
+        color_space: a `ColorSpace`.
+
+    Returns:
+        (mean, std), float32 arrays [3].
+    """
+    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    for start in range(0, len(images), 256):
+        rgb = tf.constant(images[start : start + 256], tf.float32)
+        pixels = color_space.from_rgb(rgb).numpy().reshape(-1, 3).astype(np.float64)
+        count, total, squares = (
+            count + len(pixels),
+            total + pixels.sum(0),
+            squares + np.square(pixels).sum(0),
+        )
+    mean = total / count
+    return mean.astype(np.float32), np.sqrt(squares / count - mean**2).astype(np.float32)
+
+
+def _transform(x, matrix):
+    """matrix @ x over the last axis."""
+    return tf.tensordot(x, tf.constant(np.transpose(matrix), x.dtype), axes=1)
+
+
+def _piecewise(x, threshold, above, below):
+    """above(x) where x > threshold, else below(x); gradients stay finite as `above` never sees small values."""
+    large = x > threshold
+    return tf.where(large, above(tf.where(large, x, tf.ones_like(x))), below(x))

@@ -1,0 +1,247 @@
+"""View generators g: pixel-wise invertible layers on images [B, H, W, 3] of any real range (sections 4.2, B.5).
+
+Every block treats one channel (the lone one) and the two others apart; F, G, s and t are 1x1 convolutions with a ReLU
+between, computed as matrix products over pixels. Hidden units start small but not dead: weights are random with positive
+biases, so that the ReLUs are open around standardised channels.
+"""
+
+import keras
+import tensorflow as tf
+
+_HIDDEN_BIAS = 0.5
+
+
+class PixelFlow(keras.layers.Layer):
+    """A stack of invertible blocks on single pixels.
+
+    Args:
+        num_blocks: blocks (4 in the authors' code).
+        lone_channels: the channel that stands alone, cycled over the blocks: (0, 1, 2) mixes all channels (RGB); (0,)
+            keeps luminance and chroma apart (YDbDr, Lab).
+    """
+
+    block = None
+
+    def __init__(self, num_blocks=4, lone_channels=(0, 1, 2), **kwargs):
+        super().__init__(**kwargs)
+        self.num_blocks, self.lone_channels = num_blocks, tuple(lone_channels)
+
+    def build(self, input_shape):
+        """Makes the weights for images of shape (None, H, W, 3)."""
+        if input_shape[-1] != 3:
+            raise ValueError(f"{type(self).__name__} takes 3 channels, not {input_shape[-1]}")
+        cycle = self.lone_channels
+        self.blocks = [
+            self.block(index, cycle[index % len(cycle)], len(cycle) == 1)
+            for index in range(self.num_blocks)
+        ]
+        for block in self.blocks:
+            block.build((None, 3))
+        self.built = True
+
+    def call(self, images):
+        """g(X)."""
+        return self.forward_with_log_det(images)[0]
+
+    def forward_with_log_det(self, images):
+        """(g(X) [B, H, W, 3], log|det J| of each pixel [B, H, W])."""
+        pixels = tf.reshape(images, [-1, 3])
+        log_det = tf.zeros_like(pixels[:, 0])
+        for block in self.blocks:
+            pixels, change = block.forward(pixels)
+            log_det += change
+        shape = tf.shape(images)
+        return tf.reshape(pixels, shape), tf.reshape(log_det, shape[:-1])
+
+    def inverse(self, channels):
+        """X of g(X) [B, H, W, 3]."""
+        pixels = tf.reshape(channels, [-1, 3])
+        for block in reversed(self.blocks):
+            pixels = block.inverse(pixels)
+        return tf.reshape(pixels, tf.shape(channels))
+
+    def get_config(self):
+        own = {"num_blocks": self.num_blocks, "lone_channels": self.lone_channels}
+        return super().get_config() | own
+
+
+class _Block(keras.layers.Layer):
+    """One block on pixels [P, 3]; `forward` gives the result and log|det J| [P], `inverse` undoes it."""
+
+    def __init__(self, index, lone_channel, same_channel_always, **kwargs):
+        super().__init__(name=f"block_{index}", **kwargs)
+        self.index = index
+        self.lone = lone_channel
+        self.others = [channel for channel in range(3) if channel != lone_channel]
+        self.update_others = same_channel_always and index % 2 == 1
+
+    def divide(self, pixels):
+        """(X1 [P, 1], X2 [P, 2])."""
+        return pixels[:, self.lone : self.lone + 1], tf.gather(pixels, self.others, axis=1)
+
+    def join(self, x1, x2):
+        """The inverse of `divide`."""
+        columns = [x2[:, :1], x2[:, 1:]]
+        columns.insert(self.lone, x1)
+        return tf.concat(columns, axis=1)
+
+    def network(self, inputs, hidden, outputs, output_bias=True, last_stddev=0.1):
+        """conv 1x1 -> ReLU -> conv 1x1, with a leading ReLU from the second block on (authors' code)."""
+        return _Network(inputs, hidden, outputs, self.index > 0, output_bias, last_stddev)
+
+
+class _Network(keras.layers.Layer):
+    def __init__(self, inputs, hidden, outputs, leading_relu, output_bias, last_stddev, **kwargs):
+        super().__init__(**kwargs)
+        self.leading_relu = leading_relu
+        self.hidden = keras.layers.Dense(
+            hidden,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=inputs**-0.5),
+            bias_initializer=keras.initializers.Constant(_HIDDEN_BIAS),
+        )
+        self.hidden.build((None, inputs))
+        last = keras.initializers.RandomNormal(stddev=last_stddev) if last_stddev else "zeros"
+        self.output_layer = keras.layers.Dense(outputs, use_bias=output_bias, kernel_initializer=last)
+        self.output_layer.build((None, hidden))
+        self.built = True
+
+    def call(self, x):
+        x = tf.nn.relu(x) if self.leading_relu else x
+        return self.output_layer(tf.nn.relu(self.hidden(x)))
+
+
+class _AdditiveBlock(_Block):
+    """Y1 = X1 + F(X2), Y2 = X2; or Y2 = X2 + F(X1) when the same channel always stands alone."""
+
+    def build(self, input_shape):
+        self.f = self.network(1, 2, 2) if self.update_others else self.network(2, 2, 1)
+        self.built = True
+
+    def forward(self, pixels):
+        return self._shift(pixels, 1.0), tf.zeros_like(pixels[:, 0])
+
+    def inverse(self, pixels):
+        return self._shift(pixels, -1.0)
+
+    def _shift(self, pixels, sign):
+        x1, x2 = self.divide(pixels)
+        if self.update_others:
+            return self.join(x1, x2 + sign * self.f(x1))
+        return self.join(x1 + sign * self.f(x2), x2)
+
+
+class _ReversibleBlock(_Block):
+    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1)."""
+
+    def build(self, input_shape):
+        self.f = self.network(2, 2, 1)  # 9 parameters
+        self.g = self.network(1, 1, 2)  # 6 parameters
+        self.built = True
+
+    def forward(self, pixels):
+        x1, x2 = self.divide(pixels)
+        y1 = x1 + self.f(x2)
+        return self.join(y1, x2 + self.g(y1)), tf.zeros_like(pixels[:, 0])
+
+    def inverse(self, pixels):
+        y1, y2 = self.divide(pixels)
+        x2 = y2 - self.g(y1)
+        return self.join(y1 - self.f(x2), x2)
+
+
+class _AffineBlock(_Block):
+    """Y1 = X1 exp(s(X2)) + t(X2), then Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 1. Starts as the identity."""
+
+    hidden = 8
+
+    def build(self, input_shape):
+        self.first = self.network(2, self.hidden, 2, last_stddev=0.0)
+        self.second = self.network(1, self.hidden, 4, last_stddev=0.0)
+        self.built = True
+
+    def forward(self, pixels):
+        x1, x2 = self.divide(pixels)
+        s1, t1 = _scale_and_shift(self.first(x2))
+        y1 = x1 * tf.exp(s1) + t1
+        s2, t2 = _scale_and_shift(self.second(y1))
+        y2 = x2 * tf.exp(s2) + t2
+        return self.join(y1, y2), tf.reduce_sum(s1, axis=1) + tf.reduce_sum(s2, axis=1)
+
+    def inverse(self, pixels):
+        y1, y2 = self.divide(pixels)
+        s2, t2 = _scale_and_shift(self.second(y1))
+        x2 = (y2 - t2) * tf.exp(-s2)
+        s1, t1 = _scale_and_shift(self.first(x2))
+        return self.join((y1 - t1) * tf.exp(-s1), x2)
+
+
+class _GlowBlock(_Block):
+    """ActNorm, an invertible 1x1 convolution P L U, then an affine block; all start as the identity."""
+
+    def build(self, input_shape):
+        self.log_scale = self.add_weight(shape=(3,), initializer="zeros", name="log_scale")
+        self.shift = self.add_weight(shape=(3,), initializer="zeros", name="shift")
+        self.lower = self.add_weight(shape=(3, 3), initializer="zeros", name="lower")
+        self.upper = self.add_weight(shape=(3, 3), initializer="zeros", name="upper")
+        self.log_diagonal = self.add_weight(shape=(3,), initializer="zeros", name="log_diagonal")
+        self.coupling = _AffineBlock(self.index, self.lone, False)
+        self.coupling.build(input_shape)
+        self.built = True
+
+    def forward(self, pixels):
+        x = pixels * tf.exp(self.log_scale.value) + self.shift.value
+        lower, upper = self._factors()
+        x = tf.matmul(x, tf.matmul(lower, upper), transpose_b=True)
+        y, log_det = self.coupling.forward(x)
+        return y, log_det + tf.reduce_sum(self.log_scale.value + self.log_diagonal.value)
+
+    def inverse(self, pixels):
+        x = self.coupling.inverse(pixels)
+        lower, upper = self._factors()
+        x = tf.linalg.triangular_solve(lower, tf.transpose(x), lower=True)
+        x = tf.transpose(tf.linalg.triangular_solve(upper, x, lower=False))
+        return (x - self.shift.value) * tf.exp(-self.log_scale.value)
+
+    def _factors(self):
+        """L with a unit diagonal and U with the diagonal exp(log_diagonal)."""
+        below = tf.linalg.band_part(self.lower.value, -1, 0)
+        above = tf.linalg.band_part(self.upper.value, 0, -1)
+        lower = tf.linalg.set_diag(below, tf.ones(3))
+        return lower, tf.linalg.set_diag(above, tf.exp(self.log_diagonal.value))
+
+
+def _scale_and_shift(x):
+    """(s in (-1, 1), t), the two halves of the last axis."""
+    s, t = tf.split(x, 2, axis=1)
+    return tf.tanh(s), t
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class AdditiveGenerator(PixelFlow):
+    """Volume preserving (VP), Fig. 11a: log|det J| = 0; 9 parameters a block when the lone channel cycles."""
+
+    block = _AdditiveBlock
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ReversibleGenerator(PixelFlow):
+    """The authors' second form, both parts additive: log|det J| = 0 too; 15 parameters a block.
+
+    The paper calls it non-volume preserving; `AffineGenerator` really is.
+    """
+
+    block = _ReversibleBlock
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class AffineGenerator(PixelFlow):
+    """Non-volume preserving (NVP), Fig. 11b, as the affine coupling of Real NVP (arXiv:1605.08803)."""
+
+    block = _AffineBlock
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class GlowGenerator(PixelFlow):
+    """ActNorm, invertible 1x1 convolution by its LU factors, affine coupling (Glow, arXiv:1807.03039)."""
+
+    block = _GlowBlock

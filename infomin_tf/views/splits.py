@@ -1,0 +1,132 @@
+"""Splitting, the half of a view that is made in the model: from one image to the parts that encoders see.
+
+A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it runs on the device, is differentiable and
+is exported with the encoders.
+"""
+
+import keras
+import tensorflow as tf
+
+from infomin_tf.views.color import channel_statistics
+
+
+class _StandardizedSplit(keras.layers.Layer):
+    """Colour space, then (x - mean) / std by channel; the constants are weights, given or measured from data."""
+
+    def __init__(self, color_space, mean=None, std=None, **kwargs):
+        super().__init__(**kwargs)
+        if (mean is None) != (std is None):
+            raise ValueError(f"give both mean and std, or neither; got mean={mean}, std={std}")
+        self.color_space, self.mean, self.std = color_space, mean, std
+
+    def build(self, input_shape):
+        initial_mean, initial_std = self.mean or (0.0,) * 3, self.std or (1.0,) * 3
+        self.channel_mean = self._constant("channel_mean", initial_mean)
+        self.channel_std = self._constant("channel_std", initial_std)
+        self.built = True
+
+    def _constant(self, name, value):
+        return self.add_weight(
+            shape=(3,),
+            initializer=lambda shape, dtype=None: tf.constant(value, tf.float32, shape),
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
+
+    def adapt(self, images):
+        """Measures mean and standard deviation of each channel, unless they were given.
+
+        Args:
+            images: uint8 [M, H, W, 3].
+        """
+        if self.mean is None:
+            mean, std = channel_statistics(images.astype("float32") / 255.0, self.color_space)
+            self.channel_mean.assign(mean)
+            self.channel_std.assign(std)
+
+    def standardize(self, images):
+        """Images [B, H, W, 3] in [0, 1] -> standardised channels of the colour space."""
+        channels = self.color_space.from_rgb(images)
+        return (channels - self.channel_mean.value) / self.channel_std.value
+
+    def get_config(self):
+        color_space = keras.saving.serialize_keras_object(self.color_space)
+        own = {"color_space": color_space, "mean": self.mean, "std": self.std}
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("color_space", "generator")
+            if config.get(name) is not None
+        }
+        return cls(**config | parts)
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class Whole(_StandardizedSplit):
+    """No split: the standardised image is the only part, for one shared encoder (same-domain views).
+
+    Args:
+        color_space: an object of `infomin_tf.views.color`.
+        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+    """
+
+    num_parts = 1
+    generator = None
+
+    def part_shapes(self, view_shape):
+        """[(H, W, 3)] for views (H, W, 3)."""
+        return [tuple(view_shape)]
+
+    def call(self, images):
+        return (self.standardize(images),)
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ChannelSplit(_StandardizedSplit):
+    """{X_1, X_2:3}: the first channel and the two others of a colour space, natural or learned (section 4.2).
+
+    colour space -> standardise -> g, if a generator is given -> split.
+
+    Args:
+        color_space: an object of `infomin_tf.views.color`.
+        generator: g, an invertible layer of `infomin_tf.views.generators`; None for the raw channels.
+        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+    """
+
+    num_parts = 2
+
+    def __init__(self, color_space, generator=None, mean=None, std=None, **kwargs):
+        super().__init__(color_space, mean, std, **kwargs)
+        self.generator = generator
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.generator is not None:
+            self.generator.build(input_shape)
+
+    def part_shapes(self, view_shape):
+        """[(H, W, 1), (H, W, 2)] for views (H, W, 3)."""
+        height, width, _ = view_shape
+        return [(height, width, 1), (height, width, 2)]
+
+    def call(self, images):
+        return self.divide(self.transform(images))
+
+    def transform(self, images):
+        """g(X): the three channels [B, H, W, 3] that are then divided."""
+        channels = self.standardize(images)
+        return channels if self.generator is None else self.generator(channels)
+
+    def divide(self, channels):
+        """{X_1, X_2:3} of channels [B, H, W, 3]."""
+        return channels[..., :1], channels[..., 1:]
+
+    def get_config(self):
+        generator = None
+        if self.generator is not None:
+            generator = keras.saving.serialize_keras_object(self.generator)
+        return super().get_config() | {"generator": generator}

@@ -1,0 +1,117 @@
+"""Losses against brute-force loops, hand-computed values and SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from infomin_tf.contrastive import bounds, losses
+
+RNG = np.random.default_rng(0)
+
+
+def unit_vectors(rows, dimension=16):
+    z = RNG.normal(size=(rows, dimension)).astype(np.float32)
+    return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+
+def brute_force_info_nce(queries, keys, extra_negatives, temperature):
+    """Equation 1, one query at a time; extra_negatives=None takes the other keys as distractors."""
+    values = []
+    for i, q in enumerate(queries):
+        positive = math.exp(float(q @ keys[i]) / temperature)
+        if extra_negatives is None:
+            others = [math.exp(float(q @ k) / temperature) for j, k in enumerate(keys) if j != i]
+        else:
+            others = [math.exp(float(q @ k) / temperature) for k in extra_negatives]
+        values.append(-math.log(positive / (positive + sum(others))))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5, 1.0])
+def test_in_batch_info_nce_is_equation_1(temperature):
+    q, k = unit_vectors(12), unit_vectors(12)
+    loss, correct = losses.in_batch_info_nce(q, k, temperature)
+    np.testing.assert_allclose(loss, brute_force_info_nce(q, k, None, temperature), rtol=1e-4)
+    np.testing.assert_array_equal(correct, (q @ k.T).argmax(1) == np.arange(12))
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_queue_info_nce_is_equation_1(temperature):
+    q, k, negatives = unit_vectors(6), unit_vectors(6), unit_vectors(31)
+    loss, correct = losses.queue_info_nce(q, k, negatives, temperature)
+    expected = brute_force_info_nce(q, k, negatives, temperature)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+    np.testing.assert_array_equal(correct, (q * k).sum(1) > (q @ negatives.T).max(1))
+
+
+def test_i_nce_is_zero_for_useless_scores_and_log_n_for_perfect_ones():
+    same = np.ones((8, 4), np.float32) / 2
+    loss, _ = losses.in_batch_info_nce(same, same, 0.1)
+    np.testing.assert_allclose(losses.info_nce_bound(loss, 8), 0.0, atol=1e-5)
+    perfect = np.eye(8, dtype=np.float32)
+    loss, correct = losses.in_batch_info_nce(perfect, perfect, 0.01)
+    np.testing.assert_allclose(losses.info_nce_bound(loss, 8), math.log(8), atol=1e-5)
+    assert np.all(correct)
+
+
+def test_info_nce_bound_class_averages_the_two_directions():
+    z1, z2 = unit_vectors(9), unit_vectors(9)
+    forward = brute_force_info_nce(z1, z2, None, 0.2).mean()
+    backward = brute_force_info_nce(z2, z1, None, 0.2).mean()
+    expected = math.log(9) - (forward + backward) / 2
+    np.testing.assert_allclose(bounds.InfoNCE(0.2)(tf.constant(z1), tf.constant(z2)), expected, rtol=1e-4)
+
+
+def test_donsker_varadhan_against_scipy():
+    scores = RNG.normal(size=(7, 7)).astype(np.float32)
+    off = scores[~np.eye(7, dtype=bool)]
+    expected = np.diag(scores).mean() - (logsumexp(off) - math.log(42))
+    np.testing.assert_allclose(losses.donsker_varadhan_bound(tf.constant(scores)), expected, rtol=1e-5)
+
+
+def test_donsker_varadhan_recovers_a_gaussian_pair():
+    """With the optimal critic, the log density ratio, the bound is the mutual information -log(1 - rho^2) / 2."""
+    rho, count = 0.6, 3000
+    x = RNG.normal(size=count)
+    y = rho * x + math.sqrt(1 - rho**2) * RNG.normal(size=count)
+    a, b = x[:, None], y[None, :]
+    exponent = (rho**2 * (a**2 + b**2) - 2 * rho * a * b) / (2 * (1 - rho**2))
+    scores = -exponent - 0.5 * math.log(1 - rho**2)
+    estimate = losses.donsker_varadhan_bound(tf.constant(scores, tf.float32))
+    assert float(estimate) == pytest.approx(-0.5 * math.log(1 - rho**2), abs=0.03)
+
+
+def test_alignment_and_uniformity_against_loops():
+    z1, z2 = unit_vectors(10), unit_vectors(10)
+    expected = np.mean([np.sum((a - b) ** 2) for a, b in zip(z1, z2, strict=True)])
+    np.testing.assert_allclose(losses.alignment(z1, z2), expected, rtol=1e-5)
+    pairs = [(i, j) for i in range(10) for j in range(10) if i != j]
+    kernel = np.mean([math.exp(-2 * np.sum((z1[i] - z1[j]) ** 2)) for i, j in pairs])
+    np.testing.assert_allclose(losses.uniformity(z1), math.log(kernel), rtol=1e-4)
+
+
+def test_embedding_spread_tells_collapse_from_a_sphere():
+    collapsed = np.tile(unit_vectors(1), (64, 1))
+    assert losses.embedding_spread(collapsed) < 1e-3
+    assert float(losses.embedding_spread(unit_vectors(4096))) == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: losses.in_batch_info_nce(a, b, 0.1)[0],
+        lambda a, b: losses.queue_info_nce(a, b, b, 0.1)[0],
+        lambda a, b: losses.donsker_varadhan_bound(losses.similarity_logits(a, b, 1.0)),
+        lambda a, b: losses.uniformity(a) + losses.alignment(a, b),
+    ],
+)
+def test_compiled_equals_eager_and_gradients_are_finite(function):
+    a, b = tf.constant(unit_vectors(8)), tf.constant(unit_vectors(8))
+    np.testing.assert_allclose(tf.function(function, jit_compile=True)(a, b), function(a, b), rtol=1e-4)
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        total = tf.reduce_sum(function(a, b))
+    assert all(np.isfinite(g).all() for g in tape.gradient(total, [a, b]))
