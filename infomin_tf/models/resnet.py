@@ -6,7 +6,7 @@ import tensorflow as tf
 from infomin_tf.models import layers
 
 
-class _ResNet(keras.layers.Layer):
+class ResNet(keras.layers.Layer):
     """Stem, four stages of residual blocks, global average pooling.
 
     Args:
@@ -26,7 +26,7 @@ class _ResNet(keras.layers.Layer):
         """Makes the weights for images of shape (None, H, W, C)."""
         filters = max(1, round(64 * self.width))
         stem = (3, 1) if self.small_images else (7, 2)
-        self.stem = _ConvolutionAndNormalization(filters, *stem, relu=True)
+        self.stem = ConvolutionAndNormalization(filters, *stem, relu=True)
         self.stem.build(input_shape)
         self.blocks, channels = [], filters
         for stage, count in enumerate(self.blocks_per_stage):
@@ -53,7 +53,7 @@ class _ResNet(keras.layers.Layer):
         return super().get_config() | own
 
 
-class _ConvolutionAndNormalization(keras.layers.Layer):
+class ConvolutionAndNormalization(keras.layers.Layer):
     """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU."""
 
     def __init__(self, filters, kernel_size, strides=1, relu=False, **kwargs):
@@ -73,13 +73,13 @@ class _ConvolutionAndNormalization(keras.layers.Layer):
         return tf.nn.relu(x) if self.relu else x
 
 
-class _Block(keras.layers.Layer):
+class ResidualBlock(keras.layers.Layer):
     """relu(residual(x) + shortcut(x)); the shortcut is a 1x1 convolution where the shape changes."""
 
     def build(self, input_shape):
         self.shortcut = None
         if self.strides > 1 or input_shape[-1] != self.output_channels:
-            self.shortcut = _ConvolutionAndNormalization(self.output_channels, 1, self.strides)
+            self.shortcut = ConvolutionAndNormalization(self.output_channels, 1, self.strides)
             self.shortcut.build(input_shape)
         channels = input_shape[-1]
         for part in self.residual:
@@ -94,41 +94,45 @@ class _Block(keras.layers.Layer):
         return tf.nn.relu(x + shortcut)
 
 
-class _BasicBlock(_Block):
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions."""
+
     def __init__(self, filters, strides, **kwargs):
         super().__init__(**kwargs)
         self.strides, self.output_channels = strides, filters
         self.residual = [
-            _ConvolutionAndNormalization(filters, 3, strides, relu=True),
-            _ConvolutionAndNormalization(filters, 3),
+            ConvolutionAndNormalization(filters, 3, strides, relu=True),
+            ConvolutionAndNormalization(filters, 3),
         ]
 
 
-class _Bottleneck(_Block):
+class Bottleneck(ResidualBlock):
+    """1x1, 3x3 and 1x1 convolution, the last with four times the filters."""
+
     def __init__(self, filters, strides, **kwargs):
         super().__init__(**kwargs)
         self.strides, self.output_channels = strides, 4 * filters
         self.residual = [
-            _ConvolutionAndNormalization(filters, 1, relu=True),
-            _ConvolutionAndNormalization(filters, 3, strides, relu=True),
-            _ConvolutionAndNormalization(4 * filters, 1),
+            ConvolutionAndNormalization(filters, 1, relu=True),
+            ConvolutionAndNormalization(filters, 3, strides, relu=True),
+            ConvolutionAndNormalization(4 * filters, 1),
         ]
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class ResNet18(_ResNet):
+class ResNet18(ResNet):
     """ResNet-18, features of 512 * width."""
 
     blocks_per_stage = (2, 2, 2, 2)
-    block = _BasicBlock
+    block = BasicBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class ResNet50(_ResNet):
+class ResNet50(ResNet):
     """ResNet-50, features of 2048 * width."""
 
     blocks_per_stage = (3, 4, 6, 3)
-    block = _Bottleneck
+    block = Bottleneck
 
 
 def _pad(x, pixels, value=0.0):

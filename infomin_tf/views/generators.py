@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 _HIDDEN_BIAS = 0.5
+_LARGEST_LOG_SCALE = 0.5
 
 
 class PixelFlow(keras.layers.Layer):
@@ -87,10 +88,10 @@ class _Block(keras.layers.Layer):
 
     def network(self, inputs, hidden, outputs, output_bias=True, last_stddev=0.1):
         """conv 1x1 -> ReLU -> conv 1x1, with a leading ReLU from the second block on (authors' code)."""
-        return _Network(inputs, hidden, outputs, self.index > 0, output_bias, last_stddev)
+        return CouplingNetwork(inputs, hidden, outputs, self.index > 0, output_bias, last_stddev)
 
 
-class _Network(keras.layers.Layer):
+class CouplingNetwork(keras.layers.Layer):
     def __init__(self, inputs, hidden, outputs, leading_relu, output_bias, last_stddev, **kwargs):
         super().__init__(**kwargs)
         self.leading_relu = leading_relu
@@ -150,7 +151,7 @@ class _ReversibleBlock(_Block):
 
 
 class _AffineBlock(_Block):
-    """Y1 = X1 exp(s(X2)) + t(X2), then Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 1. Starts as the identity."""
+    """Y1 = X1 exp(s(X2)) + t(X2), then Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 0.5. Starts as the identity."""
 
     hidden = 8
 
@@ -211,9 +212,9 @@ class _GlowBlock(_Block):
 
 
 def _scale_and_shift(x):
-    """(s in (-1, 1), t), the two halves of the last axis."""
+    """(s in (-0.5, 0.5), t), the two halves of the last axis; the bound keeps a stack well conditioned."""
     s, t = tf.split(x, 2, axis=1)
-    return tf.tanh(s), t
+    return _LARGEST_LOG_SCALE * tf.tanh(s / _LARGEST_LOG_SCALE), t
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

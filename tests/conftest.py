@@ -1,0 +1,33 @@
+"""Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas; fixtures for real data."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import pytest
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+)
+
+
+@pytest.fixture
+def real_data_dir():
+    """Folder of prepared TFDS data sets; the test is skipped where there is none."""
+    folder = pathlib.Path(os.environ.get("INFOMIN_DATA_DIR", ROOT.parent / "shared" / "tfds"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set INFOMIN_DATA_DIR")
+    return str(folder)
+
+
+@pytest.fixture
+def two_replicas():
+    """A MirroredStrategy over two logical CPUs."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,0 +1,61 @@
+"""Colour spaces against scikit-image."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from skimage import color as reference
+
+from infomin_tf.views import color
+
+GRID = np.stack(np.meshgrid(*[np.linspace(0, 1, 12)] * 3), axis=-1).reshape(1, -1, 3).astype(np.float32)
+CASES = [
+    (color.YDbDr(), reference.rgb2ydbdr, reference.ydbdr2rgb, 1.0),
+    (color.YUV(), reference.rgb2yuv, reference.yuv2rgb, 1.0),
+    (color.YIQ(), reference.rgb2yiq, reference.yiq2rgb, 1.0),
+    (color.YCbCr(), reference.rgb2ycbcr, reference.ycbcr2rgb, 255.0),
+    (color.Lab(), reference.rgb2lab, reference.lab2rgb, 100.0),
+    (color.HSV(), reference.rgb2hsv, reference.hsv2rgb, 1.0),
+]
+SPACES = [case[0] for case in CASES] + [color.RGB()]
+
+
+@pytest.mark.parametrize(("space", "forward", "backward", "scale"), CASES)
+def test_equals_scikit_image(space, forward, backward, scale):
+    expected = forward(GRID.astype(np.float64))
+    np.testing.assert_allclose(space.from_rgb(tf.constant(GRID)), expected, atol=1e-4 * scale)
+    np.testing.assert_allclose(space.to_rgb(tf.constant(expected, tf.float32)), backward(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_inverse_inverts_and_compiles(space):
+    compiled = tf.function(lambda x: space.to_rgb(space.from_rgb(x)), jit_compile=True)
+    np.testing.assert_allclose(compiled(tf.constant(GRID)), GRID, atol=1e-4)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_stays_within_the_documented_ranges_and_touches_them(space):
+    channels = space.from_rgb(tf.constant(GRID)).numpy().reshape(-1, 3)
+    low, high = np.array(space.ranges).T
+    extent = high - low
+    assert np.all(channels.min(0) >= low - 1e-3 * extent)
+    assert np.all(channels.max(0) <= high + 1e-3 * extent)
+    assert np.all(channels.max(0) - channels.min(0) >= 0.9 * extent)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_gradients_are_finite_at_black_grey_and_white(space):
+    rgb = tf.constant([[[0.0] * 3, [0.5] * 3, [1.0] * 3, [1.0, 0.0, 0.0]]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(rgb)
+        channels = space.from_rgb(rgb)
+        back = space.to_rgb(channels)
+    assert np.isfinite(tape.gradient(channels, rgb)).all()
+    assert np.isfinite(tape.gradient(back, rgb)).all()
+
+
+def test_channel_statistics_against_numpy():
+    images = np.random.default_rng(0).random((300, 6, 5, 3), np.float32)
+    mean, std = color.channel_statistics(images, color.YDbDr())
+    pixels = reference.rgb2ydbdr(images.astype(np.float64)).reshape(-1, 3)
+    np.testing.assert_allclose(mean, pixels.mean(0), atol=1e-5)
+    np.testing.assert_allclose(std, pixels.std(0), atol=1e-5)

@@ -1,0 +1,119 @@
+"""View generators: exact inverses, log-determinants of the numerical Jacobian, and what they promise at the start."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf.views import generators
+
+ALL = [
+    generators.AdditiveGenerator,
+    generators.ReversibleGenerator,
+    generators.AffineGenerator,
+    generators.GlowGenerator,
+]
+VOLUME_PRESERVING = ALL[:2]
+IDENTITY_AT_START = ALL[2:]
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((4, 8, 8, 3), np.float32)
+
+
+def built(generator_class, steps=0, **arguments):
+    """A generator after some Adam steps that decorrelate its channels."""
+    keras.utils.set_random_seed(1)
+    generator = generator_class(**arguments)
+    generator.build((None, 8, 8, 3))
+    optimizer = keras.optimizers.Adam(1e-2)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            pixels = tf.reshape(generator(IMAGES), [-1, 3])
+            centred = pixels - tf.reduce_mean(pixels, axis=0)
+            loss = tf.reduce_mean(tf.square(centred[:, :1] * centred[:, 1:]))
+            loss += tf.reduce_mean(tf.square(pixels - [0.1, 0.5, 0.8]))
+        variables = generator.trainable_variables
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    optimizer.build(generator.trainable_variables)
+    for _ in range(steps):
+        step()
+    return generator
+
+
+@pytest.mark.parametrize("lone_channels", [(0, 1, 2), (0,)])
+@pytest.mark.parametrize("steps", [0, 40])
+@pytest.mark.parametrize("generator_class", ALL)
+def test_inverse_inverts(generator_class, steps, lone_channels):
+    generator = built(generator_class, steps, lone_channels=lone_channels)
+    back = tf.function(lambda x: generator.inverse(generator(x)), jit_compile=True)(IMAGES)
+    np.testing.assert_allclose(back, IMAGES, atol=1e-4)
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_log_det_is_that_of_the_jacobian(generator_class):
+    generator = built(generator_class, steps=40)
+    pixels = tf.constant(IMAGES[:1, 0].transpose(1, 0, 2)[:, :, None])  # [8, 1, 1, 3]
+    _, log_det = generator.forward_with_log_det(pixels)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        output = generator(pixels)
+    jacobian = tf.reshape(tape.batch_jacobian(output, pixels), [8, 3, 3]).numpy()
+    expected = np.linalg.slogdet(jacobian.astype(np.float64)).logabsdet
+    np.testing.assert_allclose(tf.reshape(log_det, [8]), expected, atol=1e-4)
+    if generator_class in VOLUME_PRESERVING:
+        assert np.abs(log_det).max() == 0.0
+    else:
+        assert np.abs(log_det).max() > 1e-3
+
+
+@pytest.mark.parametrize("generator_class", IDENTITY_AT_START)
+def test_starts_as_the_identity(generator_class):
+    np.testing.assert_allclose(built(generator_class)(IMAGES), IMAGES, atol=1e-6)
+
+
+@pytest.mark.parametrize("generator_class", VOLUME_PRESERVING)
+def test_starts_near_the_identity_but_not_at_it(generator_class):
+    distance = np.abs(built(generator_class)(IMAGES) - IMAGES)
+    assert 1e-3 < distance.mean() < 1.0
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_is_pixel_wise(generator_class):
+    generator = built(generator_class, steps=5)
+    changed = IMAGES.copy()
+    changed[0, 2, 3] += 0.3
+    difference = np.abs(generator(changed) - generator(IMAGES)).max(axis=-1)
+    assert difference[0, 2, 3] > 1e-3
+    difference[0, 2, 3] = 0.0
+    assert difference.max() < 1e-6
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_every_weight_learns(generator_class):
+    before = [v.numpy().copy() for v in built(generator_class).trainable_variables]
+    after = built(generator_class, steps=3).trainable_variables
+    changed = [bool(np.any(a.numpy() != b)) for a, b in zip(after, before, strict=True)]
+    assert all(changed), [v.path for v, c in zip(after, changed, strict=True) if not c]
+
+
+def test_parameter_counts_of_the_authors_code():
+    assert built(generators.AdditiveGenerator).count_params() == 4 * 9
+    assert built(generators.ReversibleGenerator).count_params() == 4 * 15
+
+
+def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
+    """With lone_channels=(0,), a block moves luminance by a function of chroma or chroma by one of luminance."""
+    generator = built(generators.AdditiveGenerator, lone_channels=(0,))
+    x = tf.constant(IMAGES[0, 0])
+    y = generator.blocks[0].forward(x)[0]
+    np.testing.assert_array_equal(y[:, 1:], x[:, 1:])
+    z = generator.blocks[1].forward(x)[0]
+    np.testing.assert_array_equal(z[:, 0], x[:, 0])
+
+
+def test_wrong_number_of_channels_is_refused():
+    with pytest.raises(ValueError, match="3 channels, not 4"):
+        generators.AffineGenerator().build((None, 8, 8, 4))
