@@ -58,14 +58,16 @@ def all_gather(x):
     from gathered values, alike on each replica, is divided by `num_replicas()`.
 
     Args:
-        x: [b, ...], the same shape on each replica.
+        x: [b, ...], the same static shape on each replica.
 
     Returns:
         [b * replicas, ...].
     """
-    if num_replicas() == 1:
+    replicas = num_replicas()
+    if replicas == 1:
         return x
-    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+    gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
+    return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
 
 def distribute_batches(strategy, make_batches, global_batch_size):

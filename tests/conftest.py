@@ -27,7 +27,7 @@ def real_data_dir():
     return str(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two_replicas():
-    """A MirroredStrategy over two logical CPUs."""
+    """A MirroredStrategy over two logical CPUs; one for all tests, as collectives of several would mix."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,0 +1,149 @@
+"""The contrastive learner: its loss, its key encoders, its queue, one step on each kind of device."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf.contrastive import negatives
+from infomin_tf.contrastive.learner import ContrastiveLearner
+from tests import small
+
+KINDS = [
+    {},
+    {"whole": True},
+    {"queue": 20},
+    {"queue": 20, "whole": True, "both_directions": False},
+    {"weight_decay": 0.1},
+]
+
+
+def test_loss_is_equation_1_of_the_two_halves():
+    learner = small.contrastive_learner()
+    (x1, x2), labels = small.views(6)
+    f1, f2 = learner.encoders
+    z1 = f1(learner.split(x1)[0], training=True).numpy()
+    z2 = f2(learner.split(x2)[1], training=True).numpy()
+    scores = np.exp(z1 @ z2.T / 0.2)
+    positive = np.diag(scores)
+    expected = -np.mean(np.log(positive / scores.sum(1)) + np.log(positive / scores.sum(0))) / 2
+    metrics = learner.train_step(((x1, x2), labels))
+    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-4)
+    assert float(metrics["i_nce"]) == pytest.approx(np.log(6) - expected, rel=1e-3)
+    assert float(metrics["i_nce_ceiling"]) == pytest.approx(np.log(6))
+
+
+def test_weight_decay_is_added_to_the_gradient():
+    """With plain SGD, a step with L2 coefficient c differs from one without by -rate * c * weights."""
+    results = {}
+    for decay in (0.0, 0.5):
+        learner = small.contrastive_learner(weight_decay=decay)
+        before = [np.array(v) for v in learner.encoders[0].trainable_variables]
+        learner.train_step(small.views())
+        results[decay] = [np.array(v) for v in learner.encoders[0].trainable_variables]
+    for start, without, decayed in zip(before, results[0.0], results[0.5], strict=True):
+        np.testing.assert_allclose(decayed, without - 0.1 * 0.5 * start, atol=1e-5)
+
+
+def test_key_encoders_start_equal_and_follow_with_momentum():
+    learner = small.contrastive_learner(queue=20)
+    for f, g in zip(learner.encoders, learner.key_encoders, strict=True):
+        for theta_q, theta_k in zip(f.get_weights(), g.get_weights(), strict=True):
+            np.testing.assert_array_equal(theta_q, theta_k)
+    before = [np.array(v) for v in learner.key_encoders[1].trainable_variables]
+    learner.train_step(small.views())
+    after = [np.array(v) for v in learner.encoders[1].trainable_variables]
+    keys = [np.array(v) for v in learner.key_encoders[1].trainable_variables]
+    for old, query, key in zip(before, after, keys, strict=True):
+        np.testing.assert_allclose(key, 0.9 * old + 0.1 * query, atol=1e-6)
+        assert np.any(key != query)
+
+
+def test_key_encoders_keep_statistics_of_their_own():
+    learner = small.contrastive_learner(queue=20)
+    learner.train_step(small.views())
+    statistics = learner.key_encoders[0].backbone.normalization.moving_mean
+    assert np.any(np.array(statistics) != 0.0)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7, 10, 25])
+def test_queue_keeps_the_newest_keys(batch):
+    queue = negatives.MomentumQueue(size=10, temperature=0.1)
+    queue.build_queues(1, 2)
+    reference = [tuple(row) for row in queue.queues[0].numpy()]
+    np.testing.assert_allclose(np.linalg.norm(queue.queues[0], axis=1), 1.0, rtol=1e-5)
+    for step in range(5):
+        keys = np.full((batch, 2), step) + np.arange(batch)[:, None] / 100
+        keys = keys.astype(np.float32)
+        queue.enqueue(tf.constant(keys), 0)
+        reference = (reference + [tuple(row) for row in keys])[-10:]
+        assert sorted(map(tuple, queue.queues[0].numpy())) == sorted(reference)
+
+
+def test_the_queue_does_not_hold_the_positive_of_the_step():
+    """Keys are enqueued after the loss: a query never meets its own key twice."""
+    learner = small.contrastive_learner(queue=8, whole=True, both_directions=False)
+    batch = small.views(8)
+    queue = np.array(learner.negatives.queues[0])
+    q = learner.encoders[0](learner.split(batch[0][0])[0], training=True).numpy()
+    k = learner.key_encoders[0](learner.split(batch[0][1])[0], training=True).numpy()
+    positive = np.exp((q * k).sum(1) / 0.2)
+    expected = -np.mean(np.log(positive / (positive + np.exp(q @ queue.T / 0.2).sum(1))))
+    assert float(learner.train_step(batch)["loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_step_equals_the_uncompiled_one(kind):
+    plain, compiled = small.contrastive_learner(**kind), small.contrastive_learner(**kind)
+    step = tf.function(compiled.train_step, jit_compile=True)
+    for seed in range(2):
+        expected, metrics = plain.train_step(small.views(seed=seed)), step(small.views(seed=seed))
+        for name, value in expected.items():
+            np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-4)
+    for a, b in zip(small.weights(plain), small.weights(compiled), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_replicas_equal_one_device(kind, two_replicas):
+    alone = small.contrastive_learner(**kind)
+    with two_replicas.scope():
+        together = small.contrastive_learner(**kind)
+    for a, b in zip(small.weights(alone), small.weights(together), strict=True):
+        np.testing.assert_array_equal(a, b)
+    step = tf.function(lambda batch: two_replicas.run(together.train_step, args=(batch,)))
+    for seed in range(2):
+        (x1, x2), labels = small.views(seed=seed)
+
+        def part(context, x1=x1, x2=x2, labels=labels):
+            half = slice(4 * context.replica_id_in_sync_group, 4 * context.replica_id_in_sync_group + 4)
+            return (x1[half], x2[half]), labels[half]
+
+        metrics = step(two_replicas.experimental_distribute_values_from_function(part))
+        expected = alone.train_step(((x1, x2), labels))
+        for name, value in expected.items():
+            mean = two_replicas.reduce("MEAN", metrics[name], axis=None)
+            np.testing.assert_allclose(mean, value, rtol=1e-3, atol=1e-4, err_msg=name)
+    for a, b in zip(small.weights(alone), small.weights(together), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_learning_lowers_the_loss():
+    learner = small.contrastive_learner(learning_rate=3.0)
+    step = tf.function(learner.train_step)
+    history = [float(step(small.views(16))["loss"]) for _ in range(30)]
+    assert history[-1] < history[0] - 0.2, history
+
+
+def test_the_number_of_encoders_must_fit_the_split():
+    with pytest.raises(ValueError, match="2 part"):
+        ContrastiveLearner(
+            small.split(), [small.encoder()], negatives.InBatch(), keras.optimizers.SGD(0.1)
+        )
+    with pytest.raises(ValueError, match="needs 2 key encoder"):
+        ContrastiveLearner(
+            small.split(),
+            [small.encoder(), small.encoder()],
+            negatives.MomentumQueue(8),
+            keras.optimizers.SGD(0.1),
+        )

@@ -1,0 +1,105 @@
+"""Small finished parts that several tests train."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import view_learning
+from infomin_tf.contrastive import bounds, negatives
+from infomin_tf.contrastive.learner import ContrastiveLearner
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.models import heads, layers
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.views import color, generators, splits
+
+VIEW_SHAPE = (12, 12, 3)
+
+
+class SmallBackbone(keras.layers.Layer):
+    """One convolution, synchronised batch normalisation, mean over the image."""
+
+    output_dimension = 6
+
+    def build(self, input_shape):
+        self.convolution, self.normalization = layers.convolution(6, 3), layers.batch_normalization()
+        self.convolution.build(input_shape)
+        self.normalization.build((*input_shape[:-1], 6))
+        self.built = True
+
+    def call(self, x, training=None):
+        x = self.normalization(self.convolution(x), training=training)
+        return tf.reduce_mean(tf.nn.relu(x), axis=(1, 2))
+
+
+def encoder():
+    return Encoder(SmallBackbone(), heads.LinearHead(8))
+
+
+def split(generator=None):
+    layer = splits.ChannelSplit(color.YDbDr(), generator)
+    layer.build((None, *VIEW_SHAPE))
+    return layer
+
+
+def contrastive_learner(queue=None, whole=False, learning_rate=0.1, **arguments):
+    """A built learner on raw YDbDr halves, or on whole images with one shared encoder."""
+    keras.utils.set_random_seed(3)
+    parts = 1 if whole else 2
+    views = splits.Whole(color.RGB()) if whole else splits.ChannelSplit(color.YDbDr())
+    views.build((None, *VIEW_SHAPE))
+    kind = negatives.MomentumQueue(queue, 0.9, 0.2) if queue else negatives.InBatch(0.2)
+    learner = ContrastiveLearner(
+        views,
+        [encoder() for _ in range(parts)],
+        kind,
+        keras.optimizers.SGD(learning_rate, momentum=0.9),
+        [encoder() for _ in range(parts)] if queue else (),
+        **arguments,
+    )
+    learner.build(VIEW_SHAPE)
+    return learner
+
+
+def view_learner(unsupervised_weight=1.0, supervised_weight=1.0, learning_rate=1e-2):
+    """A built learner of an affine generator, with classifiers of three classes."""
+    keras.utils.set_random_seed(3)
+    classifiers = [Encoder(SmallBackbone(), heads.Classifier(3)) for _ in range(2)]
+    learner = view_learning.ViewLearner(
+        split(generators.AffineGenerator()),
+        (encoder(), encoder()),
+        classifiers if supervised_weight else (),
+        bounds.InfoNCE(0.2),
+        keras.optimizers.SGD(learning_rate),
+        keras.optimizers.SGD(learning_rate),
+        unsupervised_weight,
+        supervised_weight,
+    )
+    learner.build(VIEW_SHAPE)
+    return learner
+
+
+def views(batch_size=8, seed=0):
+    """A pair of views with labels, as the input pipeline gives them."""
+    generator = np.random.default_rng(seed)
+    base = generator.random((batch_size, *VIEW_SHAPE))
+    pair = [np.clip(base + 0.1 * generator.normal(size=base.shape), 0, 1) for _ in range(2)]
+    labels = generator.integers(0, 3, batch_size).astype(np.int32)
+    return tuple(tf.constant(x, tf.float32) for x in pair), tf.constant(labels)
+
+
+def images(count=40, seed=0):
+    """A loaded set of labelled random images."""
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 256, (count, *VIEW_SHAPE), dtype=np.uint8)
+    return ArrayImages("random", pixels, generator.integers(0, 3, count), ("a", "b", "c"))
+
+
+def weights(learner):
+    """All weights of a learner and its optimizers, as arrays."""
+    optimizers = [
+        getattr(learner, name)
+        for name in ("encoder_optimizer", "critic_optimizer", "generator_optimizer")
+        if hasattr(learner, name)
+    ]
+    variables = list(learner.weights) + [v for optimizer in optimizers for v in optimizer.variables]
+    return [np.array(variable) for variable in variables]
