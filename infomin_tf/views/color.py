@@ -14,10 +14,13 @@ class ColorSpace:
     Attributes:
         channel_names: of the three channels.
         ranges: (low, high) of each channel for RGB in [0, 1].
+        lone_channels: which channel a view generator treats apart, block by block: luminance in luminance-chroma spaces,
+            each in turn otherwise.
     """
 
     channel_names = ()
     ranges = ()
+    lone_channels = (0, 1, 2)
 
     def from_rgb(self, rgb):
         """Channels [..., 3] of RGB [..., 3] in [0, 1]."""
@@ -69,6 +72,7 @@ class RGB(_Linear):
 class YDbDr(_Linear):
     """Luminance Y in [0, 1] and the chroma Db, Dr in about [-1.333, 1.333] (SECAM)."""
 
+    lone_channels = (0,)
     channel_names = ("Y", "Db", "Dr")
     matrix = ((0.299, 0.587, 0.114), (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
     ranges = ((0.0, 1.0), (-1.333, 1.333), (-1.333, 1.333))
@@ -78,6 +82,7 @@ class YDbDr(_Linear):
 class YUV(_Linear):
     """Luminance Y in [0, 1], U in about [-0.436, 0.436], V in about [-0.615, 0.615] (PAL)."""
 
+    lone_channels = (0,)
     channel_names = ("Y", "U", "V")
     matrix = (
         (0.299, 0.587, 0.114),
@@ -91,6 +96,7 @@ class YUV(_Linear):
 class YIQ(_Linear):
     """Luminance Y in [0, 1], I in about [-0.596, 0.596], Q in about [-0.523, 0.523] (NTSC)."""
 
+    lone_channels = (0,)
     channel_names = ("Y", "I", "Q")
     matrix = (
         (0.299, 0.587, 0.114),
@@ -104,6 +110,7 @@ class YIQ(_Linear):
 class YCbCr(_Linear):
     """Luminance Y in [16, 235], Cb and Cr in [16, 240] (ITU-R BT.601, as digital video has it)."""
 
+    lone_channels = (0,)
     channel_names = ("Y", "Cb", "Cr")
     matrix = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
     offset = (16.0, 128.0, 128.0)
@@ -114,6 +121,7 @@ class YCbCr(_Linear):
 class Lab(ColorSpace):
     """CIE L*a*b* of sRGB under D65 (2 degrees): L in [0, 100], a in [-86.2, 98.3], b in [-107.9, 94.5]."""
 
+    lone_channels = (0,)
     channel_names = ("L", "a", "b")
     ranges = ((0.0, 100.0), (-86.183, 98.2343), (-107.8602, 94.4780))
     _xyz_from_rgb = (

@@ -19,20 +19,21 @@ class PixelFlow(keras.layers.Layer):
     Args:
         num_blocks: blocks (4 in the authors' code).
         lone_channels: the channel that stands alone, cycled over the blocks: (0, 1, 2) mixes all channels (RGB); (0,)
-            keeps luminance and chroma apart (YDbDr, Lab).
+            keeps luminance and chroma apart (YDbDr, Lab) and alternates which of them moves. None: the split takes
+            those of its colour space, and (0, 1, 2) outside a split.
     """
 
     block = None
 
-    def __init__(self, num_blocks=4, lone_channels=(0, 1, 2), **kwargs):
+    def __init__(self, num_blocks=4, lone_channels=None, **kwargs):
         super().__init__(**kwargs)
-        self.num_blocks, self.lone_channels = num_blocks, tuple(lone_channels)
+        self.num_blocks, self.lone_channels = num_blocks, lone_channels
 
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, 3)."""
         if input_shape[-1] != 3:
             raise ValueError(f"{type(self).__name__} takes 3 channels, not {input_shape[-1]}")
-        cycle = self.lone_channels
+        cycle = self.lone_channels or (0, 1, 2)
         self.blocks = [
             self.block(index, cycle[index % len(cycle)], len(cycle) == 1)
             for index in range(self.num_blocks)

@@ -102,6 +102,8 @@ class ChannelSplit(_StandardizedSplit):
     def __init__(self, color_space, generator=None, mean=None, std=None, **kwargs):
         super().__init__(color_space, mean, std, **kwargs)
         self.generator = generator
+        if generator is not None and generator.lone_channels is None:
+            generator.lone_channels = color_space.lone_channels
 
     def build(self, input_shape):
         super().build(input_shape)
