@@ -95,7 +95,8 @@ def _streamed_batches(images, batch_size, seed, first_step, shard, steps):
     size = batch_size // count
 
     def epoch_batches(epoch):
-        skipped = tf.where(epoch == first_step // steps, first_step % steps, 0) * batch_size
+        already = tf.cast(first_step % steps * batch_size, tf.int64)
+        skipped = tf.where(epoch == first_step // steps, already, tf.zeros_like(already))
         records = images.records().shuffle(
             images.shuffle_buffer, seed=_epoch_seed(seed, epoch), reshuffle_each_iteration=False
         )

@@ -3,6 +3,8 @@
 Rendering uses integers and IEEE-exact arithmetic only, so that a seed gives the same images on every machine.
 """
 
+import functools
+import itertools
 import math
 
 import numpy as np
@@ -16,16 +18,17 @@ SHAPE_NAMES = ("disc", "square", "triangle", "plus", "ring", "half_disc", "bar",
 _SPLITS = {"train": (1, 2000), "test": (2, 1000), "unlabelled": (3, 8000)}
 _COLORS = np.array(
     [(220, 50, 40), (240, 150, 30), (235, 220, 60), (70, 190, 70), (60, 200, 210), (50, 90, 220), (150, 70, 200), (240, 120, 190)],
-    np.float64,
+    np.int16,
 )
-_GROUNDS = np.array(
+_GROUND_COLORS = np.array(
     [(60, 60, 70), (90, 70, 50), (50, 80, 60), (60, 70, 100), (100, 60, 70), (80, 80, 80), (50, 90, 90), (95, 90, 55)],
-    np.float64,
+    np.int16,
 )
 # cos and sin of multiples of 45 degrees, written out so that no mathematics library is asked.
 _DIAGONAL = 0.7071067811865476
 _COS = np.array([1, _DIAGONAL, 0, -_DIAGONAL, -1, -_DIAGONAL, 0, _DIAGONAL])
 _SIN = np.array([0, _DIAGONAL, 1, _DIAGONAL, 0, -_DIAGONAL, -1, -_DIAGONAL])
+_REACH = 20  # pixels from a shape's centre to its farthest corner, at most
 _HALF_SIZES = np.array([8.0, 10.0, 12.0, 14.0])
 
 
@@ -113,17 +116,17 @@ def render(factors, generator, chunk=500):
 
 def _render_chunk(factors, generator):
     count = len(factors["shape"])
-    brightness = generator.integers(-12, 13, (count, 1, 1, 1))
+    brightness = generator.integers(-12, 13, (count, 1, 1, 1), dtype=np.int16)
     noise = generator.integers(-8, 9, (count, SIZE, SIZE, 1), dtype=np.int16)
-    ground = _ground(factors["texture"])
-    coverage = _coverage(factors)[..., None]
-    color = _COLORS[factors["color"]][:, None, None, :]
-    images = np.floor(ground * (1.0 - coverage) + color * coverage + 0.5)
+    quarters = _coverage(factors)[..., None]
+    ground, color = _grounds()[factors["texture"]], _COLORS[factors["color"]][:, None, None, :]
+    images = (ground * (4 - quarters) + color * quarters + 2) // 4
     return np.clip(images + brightness + noise, 0, 255).astype(np.uint8)
 
 
-def _ground(texture):
-    """Background [M, 64, 64, 3]: a muted hue with stripes, checks, dots or nothing, in whole numbers."""
+@functools.cache
+def _grounds():
+    """int16 [8, 64, 64, 3]: muted hues with stripes, checks, dots or nothing."""
     y, x = np.mgrid[:SIZE, :SIZE]
     patterns = np.stack(
         [
@@ -133,43 +136,51 @@ def _ground(texture):
             ((x + y) // 8) % 2,
             ((x - y + SIZE) // 8) % 2,
             (x // 8 + y // 8) % 2,
-            ((x % 16 - 8) ** 2 + (y % 16 - 8) ** 2 < 16).astype(int),
+            (x % 16 - 8) ** 2 + (y % 16 - 8) ** 2 < 16,
             (x // 4) % 2,
         ]
     )
-    return _GROUNDS[texture][:, None, None, :] + 45.0 * patterns[texture][..., None]
+    return _GROUND_COLORS[:, None, None, :] + 45 * patterns[..., None].astype(np.int16)
 
 
 def _coverage(factors):
-    """Share of each pixel [M, 64, 64] that the shape covers, from 2x2 samples."""
-    half = _HALF_SIZES[factors["size"]][:, None, None]
-    column, row = factors["position"] % 4, factors["position"] // 4
-    cos, sin = (t[factors["rotation"]][:, None, None] for t in (_COS, _SIN))
-    total = 0.0
-    for offset_y in (0.25, 0.75):
-        for offset_x in (0.25, 0.75):
-            x = np.arange(SIZE)[None, None, :] + offset_x - (17.0 + 10.0 * column)[:, None, None]
-            y = np.arange(SIZE)[None, :, None] + offset_y - (17.0 + 10.0 * row)[:, None, None]
-            u, v = (cos * x + sin * y) / half, (cos * y - sin * x) / half
-            total = total + _inside(factors["shape"], u, v)
-    return total / 4.0
+    """int16 [M, 64, 64]: how many of four samples of each pixel lie inside the shape."""
+    margin = _REACH
+    canvas = np.zeros((len(factors["shape"]), SIZE + 2 * margin, SIZE + 2 * margin), np.int16)
+    stamps = _stamps()[factors["shape"], factors["size"], factors["rotation"]]
+    for position in range(FACTORS["position"]):
+        chosen = factors["position"] == position
+        top, left = 17 + 10 * (position // 4), 17 + 10 * (position % 4)
+        canvas[chosen, top : top + 2 * _REACH, left : left + 2 * _REACH] = stamps[chosen]
+    return canvas[:, margin:-margin, margin:-margin]
 
 
-def _inside(shape, u, v):
-    """Whether (u, v), in units of the half size, lies inside the shape."""
+@functools.cache
+def _stamps():
+    """int16 [8, 4, 8, 40, 40]: the coverage of each shape in each size and rotation around its centre."""
+    stamps = np.zeros((8, 4, 8, 2 * _REACH, 2 * _REACH), np.int16)
+    v, u = np.mgrid[-_REACH:_REACH, -_REACH:_REACH]
+    for size, half in enumerate(_HALF_SIZES):
+        for rotation, (cos, sin) in enumerate(zip(_COS, _SIN, strict=True)):
+            for offset_v, offset_u in itertools.product((0.25, 0.75), repeat=2):
+                x, y = u + offset_u, v + offset_v
+                inside = _inside((cos * x + sin * y) / half, (cos * y - sin * x) / half)
+                stamps[:, size, rotation] += inside
+    return stamps
+
+
+def _inside(u, v):
+    """bool [8, ...]: whether (u, v), in units of the half size, lies inside each shape."""
     radius, au, av = u * u + v * v, np.abs(u), np.abs(v)
-    tests = (
-        lambda s: radius[s] <= 1.0,
-        lambda s: np.maximum(au[s], av[s]) <= 0.85,
-        lambda s: (v[s] <= 0.7) & (v[s] >= 2.0 * au[s] - 1.0),
-        lambda s: (np.minimum(au[s], av[s]) <= 0.3) & (np.maximum(au[s], av[s]) <= 1.0),
-        lambda s: (radius[s] <= 1.0) & (radius[s] >= 0.36),
-        lambda s: (radius[s] <= 1.0) & (v[s] >= 0.0),
-        lambda s: (av[s] <= 0.35) & (au[s] <= 1.0),
-        lambda s: (np.maximum(au[s], av[s]) <= 0.9) & (np.minimum(u[s], v[s]) <= -0.3),
+    return np.stack(
+        [
+            radius <= 1.0,
+            np.maximum(au, av) <= 0.85,
+            (v <= 0.7) & (v >= 2.0 * au - 1.0),
+            (np.minimum(au, av) <= 0.3) & (np.maximum(au, av) <= 1.0),
+            (radius <= 1.0) & (radius >= 0.36),
+            (radius <= 1.0) & (v >= 0.0),
+            (av <= 0.35) & (au <= 1.0),
+            (np.maximum(au, av) <= 0.9) & (np.minimum(u, v) <= -0.3),
+        ]
     )
-    inside = np.zeros(u.shape)
-    for value, test in enumerate(tests):
-        chosen = shape == value
-        inside[chosen] = test(chosen)
-    return inside

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import socket
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -100,6 +101,7 @@ class Tfds:
             hint = f"; nearest names: {', '.join(near)}" if near and self._name not in known else ""
             raise self._missing(data_dir, f"{wanted} was not found{hint}") from error
         if not os.path.exists(os.path.join(builder.data_dir, "dataset_info.json")):
+            _check_connection(lambda reason: self._missing(data_dir, f"{wanted} {reason}"))
             try:
                 builder.download_and_prepare()
             except Exception as error:  # downloads fail in many ways, all with the same mend
@@ -122,3 +124,13 @@ class Tfds:
             f"  2. on a machine with internet: python -c \"import tensorflow_datasets as tfds; "
             f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
         )
+
+
+def _check_connection(missing):
+    """Fails at once without internet; TFDS itself would try for minutes."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return
+    try:
+        socket.create_connection(("storage.googleapis.com", 443), timeout=5).close()
+    except OSError as error:
+        raise missing("is not there and cannot be downloaded (no internet connection)") from error

@@ -1,0 +1,164 @@
+"""A folder of a person's own images."""
+
+import hashlib
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from infomin_tf.data.sources import ArrayImages, StreamedImages
+from infomin_tf.errors import UserError
+
+_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+class ImageFolder:
+    """Images under a folder, in the order of their paths; corrupt files are left out, counted and named.
+
+    Args:
+        directory: the folder. Unlabelled: images at any depth. Labelled: each immediate subfolder is a class.
+        image_size: side in pixels; images are resized by their shorter side and cut to a square.
+        labelled: whether subfolders are classes.
+        split: "all", or "train" or "test": a division by a hash of each path, stable when images are added.
+        test_share: share of the images in "test".
+        max_corrupt_share: more unreadable files than this share are an error.
+        memory_limit_gib: larger sets (decoded) are read from disk in every epoch.
+    """
+
+    def __init__(
+        self,
+        directory,
+        image_size=96,
+        labelled=False,
+        split="all",
+        test_share=0.2,
+        max_corrupt_share=0.01,
+        memory_limit_gib=4.0,
+    ):
+        if split not in ("all", "train", "test"):
+            raise UserError(f"ImageFolder.split={split!r} is none of all, train, test")
+        self._directory, self._side, self._labelled = directory, image_size, labelled
+        self._split, self._test_share = split, test_share
+        self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
+
+    def load(self, data_dir=None):
+        """Reads the folder.
+
+        Returns:
+            `ArrayImages`, or `StreamedImages` beyond the memory limit.
+
+        Raises:
+            UserError: a missing or empty folder, labelled images outside class folders, too many corrupt files.
+        """
+        del data_dir
+        paths, labels, names = self._find()
+        name = f"{os.path.basename(os.path.normpath(self._directory))}:{self._split}"
+        if len(paths) * self._side**2 * 3 > self._memory_limit:
+            good = [index for index, path in enumerate(paths) if _is_readable(path)]
+            self._check_share(paths, [p for i, p in enumerate(paths) if i not in set(good)])
+            return self._stream(name, [paths[i] for i in good], [labels[i] for i in good], names)
+        images, kept, corrupt = [], [], []
+        for path, label in zip(paths, labels, strict=True):
+            try:
+                images.append(read_image(path, self._side))
+                kept.append(label)
+            except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+                corrupt.append(f"{path} ({error})")
+        self._check_share(paths, corrupt)
+        return ArrayImages(name, np.stack(images), kept, names)
+
+    def _find(self):
+        """Paths, labels and class names."""
+        if not os.path.isdir(self._directory):
+            raise UserError(f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images")
+        found = sorted(
+            os.path.join(root, file)
+            for root, _, files in os.walk(self._directory)
+            for file in files
+            if file.lower().endswith(_ENDINGS)
+        )
+        relative = [os.path.relpath(path, self._directory) for path in found]
+        chosen = [i for i, path in enumerate(relative) if self._is_in_split(path)]
+        if not chosen:
+            raise UserError(
+                f"{self._directory} has no images (split {self._split!r}); looked for {', '.join(_ENDINGS)} at any depth"
+            )
+        paths = [found[i] for i in chosen]
+        if not self._labelled:
+            return paths, [-1] * len(paths), ()
+        outside = [path for path in relative if os.sep not in path]
+        if outside:
+            raise UserError(
+                f"{outside[0]} lies outside the class folders of {self._directory}; put every image into "
+                "DIRECTORY/class/, or bind ImageFolder.labelled = False"
+            )
+        names = sorted({path.split(os.sep)[0] for path in relative})
+        return paths, [names.index(relative[i].split(os.sep)[0]) for i in chosen], tuple(names)
+
+    def _is_in_split(self, path):
+        if self._split == "all":
+            return True
+        digest = hashlib.sha256(path.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
+        in_test = int.from_bytes(digest[:4], "big") < self._test_share * 2**32
+        return in_test == (self._split == "test")
+
+    def _check_share(self, paths, corrupt):
+        if not corrupt:
+            return
+        shown = "\n  ".join(corrupt[:5])
+        message = f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
+        if len(corrupt) > self._max_corrupt_share * len(paths):
+            raise UserError(
+                f"{message}\nremove or mend them, or raise ImageFolder.max_corrupt_share "
+                f"(now {self._max_corrupt_share:g})"
+            )
+        logging.warning("%s\nthey are left out", message)
+
+    def _stream(self, name, paths, labels, names):
+        def decode(record):
+            path, label = record
+            image = tf.numpy_function(lambda p: read_image(p.decode(), self._side), [path], tf.uint8)
+            return tf.ensure_shape(image, (self._side, self._side, 3)), label
+
+        def records():
+            return tf.data.Dataset.from_tensor_slices((paths, np.array(labels, np.int32)))
+
+        shape = (self._side, self._side, 3)
+        return StreamedImages(name, len(paths), shape, names, records, decode, len(paths))
+
+
+def read_image(path, side):
+    """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
+
+    Greyscale, palette, CMYK, transparent (on black) and 16-bit images are converted.
+
+    Args:
+        path: of the file.
+        side: pixels.
+
+    Returns:
+        uint8 [side, side, 3].
+
+    Raises:
+        OSError, ValueError: the file cannot be read.
+    """
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * side, 2 * side))
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            values = np.asarray(image, np.float64)
+            scale = 255.0 / 65535.0 if values.max() > 255 else 1.0
+            image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
+        image = image.convert("RGB")
+        return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
+
+
+def _is_readable(path):
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True

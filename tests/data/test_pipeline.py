@@ -1,0 +1,110 @@
+"""The input pipeline: every image once an epoch, orders by seed, and resumption without a trace."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf.data import pipeline
+from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square
+from infomin_tf.errors import UserError
+
+
+def numbered(count=23):
+    """A set whose label, and pixel value, is the image's position."""
+    images = np.zeros((count, 4, 4, 3), np.uint8) + np.arange(count, dtype=np.uint8)[:, None, None, None]
+    return ArrayImages("numbered", images, np.arange(count), [str(i) for i in range(count)])
+
+
+def streamed(count=23):
+    whole = numbered(count)
+    return StreamedImages(
+        "numbered",
+        count,
+        (4, 4, 3),
+        whole.class_names,
+        lambda: tf.data.Dataset.range(count),
+        lambda index: (whole.images[index], whole.labels[index]),
+        shuffle_buffer=count,
+    )
+
+
+def noise(images, seed):
+    """A view that shows both the image and the seed."""
+    draw = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
+    return tf.cast(images, tf.float32) + draw
+
+
+def labels(images, batches, seed=0, **arguments):
+    stream = pipeline.training_batches(images, 5, seed, noise, **arguments)
+    return np.array([label.numpy() for _, label in stream.take(batches)])
+
+
+KINDS = [numbered, streamed]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_epoch_has_each_image_at_most_once_and_drops_the_remainder(kind):
+    order = labels(kind(), 8)
+    for epoch in (order[:4], order[4:]):
+        assert len(np.unique(epoch)) == 20
+    assert not np.array_equal(order[:4], order[4:])
+    assert not np.array_equal(order[:4], labels(kind(), 4, seed=1))
+    np.testing.assert_array_equal(order, labels(kind(), 8))
+
+
+def test_every_image_is_reached_over_the_epochs():
+    assert len(np.unique(labels(numbered(), 40))) == 23
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("first_step", [0, 1, 3, 4, 6, 9])
+def test_a_later_start_equals_skipping(kind, first_step):
+    whole = list(pipeline.training_batches(kind(), 5, 7, noise).skip(first_step).take(5))
+    resumed = list(pipeline.training_batches(kind(), 5, 7, noise, first_step=first_step).take(5))
+    for (x, y), (again_x, again_y) in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(x, again_x)
+        np.testing.assert_array_equal(y, again_y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_together_are_the_global_batch(kind):
+    whole = pipeline.training_batches(kind(24), 6, 7, noise)
+    parts = [pipeline.training_batches(kind(24), 6, 7, noise, shard=(i, 3)) for i in range(3)]
+    for (_, expected), *shards in zip(whole.take(6), *[part.take(6) for part in parts], strict=True):
+        joined = np.concatenate([label for _, label in shards])
+        np.testing.assert_array_equal(joined, expected)
+
+
+def test_views_differ_between_steps_and_shapes_are_static():
+    stream = pipeline.training_batches(numbered(5), 5, 0, noise)
+    assert stream.element_spec[0].shape == (5, 4, 4, 3)
+    fractions = [np.modf(x.numpy().min())[0] for x, _ in stream.take(10)]
+    assert len(set(fractions)) == 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_has_every_image_once_in_order(kind):
+    batches = list(pipeline.evaluation_batches(kind(), 5, noise))
+    assert [len(label) for _, label in batches] == [5, 5, 5, 5, 3]
+    np.testing.assert_array_equal(np.concatenate([label for _, label in batches]), np.arange(23))
+
+
+def test_too_few_images_for_a_batch():
+    with pytest.raises(UserError, match="23 images, fewer than one batch of 64"):
+        pipeline.training_batches(numbered(), 64, 0, noise)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_head_and_sample(kind):
+    assert kind().head(3).size == 3 and kind().head(100).size == 23
+    order = np.concatenate([y for _, y in pipeline.evaluation_batches(kind().head(3), 2)])
+    np.testing.assert_array_equal(order, [0, 1, 2])
+    assert kind().sample(4).shape == (4, 4, 4, 3)
+
+
+@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (8, 8), (9, 8)])
+def test_fit_square_cuts_the_centre(shape):
+    image = np.tile(np.arange(shape[1], dtype=np.uint8)[None, :, None] * 10, (shape[0], 1, 3))
+    square = fit_square(tf.constant(image), 8)
+    assert square.shape == (8, 8, 3)
+    assert abs(float(tf.reduce_mean(tf.cast(square, tf.float32))) - image.mean()) < 6

@@ -1,0 +1,77 @@
+"""The embedded data: the same on every machine, with independent factors of known entropy."""
+
+import hashlib
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from infomin_tf.data import shapes
+from infomin_tf.errors import UserError
+
+TRAIN = shapes.Shapes("train").load()
+
+
+def test_images_are_the_same_on_every_machine():
+    digest = hashlib.sha256(TRAIN.images.numpy().tobytes()).hexdigest()
+    assert digest == "11e99c14212361ade006831deae93f807da4c4682076be5368c1dd3fb9f47221"
+
+
+def test_factors_are_uniform_and_independent():
+    generator = np.random.Generator(np.random.Philox(key=[5, 5]))
+    factors = shapes.draw_factors(generator, 20000)
+    for name, count in shapes.FACTORS.items():
+        assert stats.chisquare(np.bincount(factors[name], minlength=count)).pvalue > 1e-4
+    for a, b in itertools.combinations(shapes.FACTORS, 2):
+        table = np.zeros((shapes.FACTORS[a], shapes.FACTORS[b]))
+        np.add.at(table, (factors[a], factors[b]), 1)
+        assert stats.chi2_contingency(table).pvalue > 1e-5, (a, b)
+
+
+def test_entropy_is_that_of_uniform_factors():
+    assert shapes.entropy("shape") == pytest.approx(math.log(8))
+    assert shapes.entropy("position", "size") == pytest.approx(math.log(16 * 4))
+    assert shapes.entropy() == 0.0
+
+
+@pytest.mark.parametrize("name", shapes.FACTORS)
+def test_every_factor_shows_in_the_image(name):
+    generator = np.random.Generator(np.random.Philox(key=[1, 1]))
+    factors = shapes.draw_factors(generator, shapes.FACTORS[name])
+    for other in factors:
+        factors[other][:] = factors[other][0]
+    factors["shape"][:] = 2
+    factors[name] = np.arange(shapes.FACTORS[name], dtype=np.int32)
+    images = shapes.render(factors, np.random.Generator(np.random.Philox(key=[1, 2]))).astype(int)
+    for i, j in itertools.combinations(range(len(images)), 2):
+        assert (np.abs(images[i] - images[j]) > 40).sum() > 10, (i, j)
+
+
+def test_pairs_share_exactly_the_named_factors():
+    first, second, kept = shapes.pair_batch(3, 4000, ("color", "position"))
+    assert kept.shape == (4000, 2) and first.shape == second.shape == (4000, 64, 64, 3)
+    # Texture is not shared: the ground's corner pixel of the two images is independent.
+    corner = [images[:, 0, 0].astype(float).mean(1) for images in (first, second)]
+    assert abs(np.corrcoef(*corner)[0, 1]) < 0.06
+    # Everything shared: the images differ by nuisance alone.
+    first, second, _ = shapes.pair_batch(3, 100, tuple(shapes.FACTORS))
+    difference = np.abs(first.astype(int) - second.astype(int))
+    assert 0 < difference.max() <= 2 * (12 + 8)
+
+
+def test_splits_are_disjoint_and_labelled():
+    test, unlabelled = shapes.Shapes("test").load(), shapes.Shapes("unlabelled", size=500).load()
+    seen = {image.tobytes() for image in TRAIN.images.numpy()}
+    assert not any(image.tobytes() in seen for image in test.images.numpy())
+    assert TRAIN.size == 2000 and test.size == 1000 and len(TRAIN.class_names) == 8
+    np.testing.assert_array_equal(TRAIN.labels, TRAIN.factors["shape"])
+    assert np.all(unlabelled.labels.numpy() == -1) and unlabelled.class_names == ()
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UserError, match="none of train, test, unlabelled"):
+        shapes.Shapes("valid")
+    with pytest.raises(UserError, match="none of shape"):
+        shapes.Shapes(label="shapes")
