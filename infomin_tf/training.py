@@ -25,7 +25,7 @@ class Task:
 
     Args:
         name: of the stage, for the progress bar and messages.
-        learner: a built keras.Model with `train_step(batch) -> dict of scalars`.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`.
         make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
         global_batch_size: images a step.
         steps_per_epoch: steps.
@@ -127,8 +127,12 @@ class Checkpoint:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._started = time.monotonic()
+        # All variables by position: TensorFlow does not see those of Keras layers that are kept in lists.
+        learner = task.learner
+        variables = list(learner.variables)
+        variables += [v for optimizer in learner.optimizers for v in optimizer.variables]
         self._checkpoint = tf.train.Checkpoint(
-            learner=task.learner, step=self._step, seconds=self._seconds
+            variables=[v.value for v in variables], step=self._step, seconds=self._seconds
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
 
@@ -148,8 +152,8 @@ class Checkpoint:
             return 0
         try:
             status = self._checkpoint.restore(self.newest)
-            status.assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            status.assert_consumed()
+        except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
             raise UserError(
                 f"the checkpoint {self.newest} cannot be read into this model "
                 f"({str(error).splitlines()[0]}); delete it to fall back to the one before, or use another --model_dir"
@@ -213,7 +217,7 @@ def _compile_steps(learner, strategy, jit_compile):
     def one_step(batch):
         metrics = strategy.run(step, args=(batch,))
         return {
-            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, tf.cast(value, tf.float32), axis=None)
+            name: tf.cast(strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32)
             for name, value in metrics.items()
         }
 

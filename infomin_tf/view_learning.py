@@ -49,6 +49,11 @@ class ViewLearner(keras.Model):
         self.critic_optimizer, self.generator_optimizer = critic_optimizer, generator_optimizer
         self.unsupervised_weight, self.supervised_weight = unsupervised_weight, supervised_weight
 
+    @property
+    def optimizers(self):
+        """All optimizers, whose state belongs into a checkpoint."""
+        return self.critic_optimizer, self.generator_optimizer
+
     def build(self, view_shape):
         """Makes all weights for views of shape (H, W, 3)."""
         shapes = self.split.part_shapes(view_shape)

@@ -96,10 +96,5 @@ def images(count=40, seed=0):
 
 def weights(learner):
     """All weights of a learner and its optimizers, as arrays."""
-    optimizers = [
-        getattr(learner, name)
-        for name in ("encoder_optimizer", "critic_optimizer", "generator_optimizer")
-        if hasattr(learner, name)
-    ]
-    variables = list(learner.weights) + [v for optimizer in optimizers for v in optimizer.variables]
-    return [np.array(variable) for variable in variables]
+    variables = [v for optimizer in learner.optimizers for v in optimizer.variables]
+    return [np.array(variable) for variable in list(learner.weights) + variables]

@@ -54,6 +54,11 @@ class ContrastiveLearner(keras.Model):
         self.encoder_optimizer = optimizer
         self.both_directions, self.weight_decay = both_directions, weight_decay
 
+    @property
+    def optimizers(self):
+        """All optimizers, whose state belongs into a checkpoint."""
+        return (self.encoder_optimizer,)
+
     def build(self, view_shape):
         """Makes all weights for views of shape (H, W, 3); key encoders become equal to the encoders."""
         part_shapes = self.split.part_shapes(view_shape)

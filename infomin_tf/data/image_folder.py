@@ -118,12 +118,14 @@ class ImageFolder:
 
     def _stream(self, name, paths, labels, names):
         def decode(record):
-            path, label = record
-            image = tf.numpy_function(lambda p: read_image(p.decode(), self._side), [path], tf.uint8)
-            return tf.ensure_shape(image, (self._side, self._side, 3)), label
+            image = tf.numpy_function(
+                lambda path: read_image(path.decode(), self._side), [record["path"]], tf.uint8
+            )
+            return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
 
         def records():
-            return tf.data.Dataset.from_tensor_slices((paths, np.array(labels, np.int32)))
+            columns = {"path": paths, "label": np.array(labels, np.int32)}
+            return tf.data.Dataset.from_tensor_slices(columns)
 
         shape = (self._side, self._side, 3)
         return StreamedImages(name, len(paths), shape, names, records, decode, len(paths))

@@ -26,6 +26,11 @@ class ProbeLearner(keras.Model):
         self.classifier = heads.Classifier(num_classes)
         self.probe_optimizer = optimizer
 
+    @property
+    def optimizers(self):
+        """All optimizers, whose state belongs into a checkpoint."""
+        return (self.probe_optimizer,)
+
     def build(self, view_shape):
         """Makes the classifier's weights; the extractor is built already."""
         del view_shape

@@ -1,0 +1,153 @@
+"""The loop: a stopped run that goes on equals an unbroken one, and bad days end well."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf import training
+from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
+from infomin_tf.views import pairs
+from tests import small
+
+IMAGES = small.images(40)
+PAIR = pairs.IndependentPair(pairs.CropAndFlip(12))
+STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
+
+
+def contrastive_task(directory, total_steps=13, **arguments):
+    learner = small.contrastive_learner(queue=20, **arguments)
+    return training.Task(
+        name="test",
+        learner=learner,
+        make_batches=lambda step, shard: pipeline.training_batches(
+            IMAGES, 8, 1, PAIR, first_step=step, shard=shard
+        ),
+        global_batch_size=8,
+        steps_per_epoch=5,
+        total_steps=total_steps,
+        directory=str(directory),
+    )
+
+
+def view_task(directory, total_steps=7):
+    def batches(step, shard):
+        streams = [
+            pipeline.training_batches(IMAGES, size, seed, PAIR, first_step=step, shard=shard)
+            for size, seed in ((8, 1), (4, 2))
+        ]
+        return tf.data.Dataset.zip(tuple(streams))
+
+    return training.Task("test", small.view_learner(), batches, 8, 5, total_steps, str(directory))
+
+
+def fit(task, **loop):
+    loop = training.TrainingLoop(**{"steps_per_call": 3, "checkpoint_minutes": 0.0} | loop)
+    loop.fit(task, STRATEGY)
+    return small.weights(task.learner)
+
+
+class Stop(Exception):
+    """Stands for a process that dies."""
+
+
+def die_at(step):
+    def on_epoch_end(now, writer):
+        del writer
+        if now == step:
+            raise Stop
+
+    return on_epoch_end
+
+
+@pytest.mark.parametrize("make_task", [contrastive_task, view_task])
+def test_a_run_that_died_goes_on_to_the_same_bits(make_task, tmp_path):
+    unbroken = fit(make_task(tmp_path / "unbroken"))
+    dying = make_task(tmp_path / "broken")
+    dying.on_epoch_end = die_at(5)
+    with pytest.raises(Stop):
+        fit(dying)
+    resumed = fit(make_task(tmp_path / "broken"))
+    for a, b in zip(unbroken, resumed, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_calls_of_any_length_give_the_same_bits(tmp_path):
+    for a, b in zip(
+        fit(contrastive_task(tmp_path / "1"), steps_per_call=1),
+        fit(contrastive_task(tmp_path / "20"), steps_per_call=20),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_input_pipeline_of_the_loop_feeds_replicas_like_one_device(tmp_path, two_replicas):
+    alone = fit(contrastive_task(tmp_path / "alone", total_steps=3))
+    with two_replicas.scope():
+        task = contrastive_task(tmp_path / "together", total_steps=3)
+        training.TrainingLoop().fit(task, two_replicas)
+    for a, b in zip(alone, small.weights(task.learner), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
+    task = contrastive_task(tmp_path)
+    task.on_epoch_end = lambda step, writer: os.kill(os.getpid(), number)
+    with pytest.raises(SystemExit) as stop:
+        fit(task, checkpoint_minutes=60.0)
+    assert stop.value.code == 128 + number
+    assert "stopped at step 5 of 13 and saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    again = contrastive_task(tmp_path)
+    assert training.Checkpoint(again).restore() == 5
+
+
+def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
+    fit(contrastive_task(tmp_path, total_steps=3))
+    broken = contrastive_task(tmp_path)
+    make = broken.make_batches
+
+    def poisoned(step, shard):
+        numbered = make(step, shard).enumerate(step)
+        spoil = lambda n, x: x / tf.cast(n != 7, tf.float32)  # noqa: E731
+        return numbered.map(lambda n, batch: ((spoil(n, batch[0][0]), batch[0][1]), batch[1]))
+
+    broken.make_batches = poisoned
+    with pytest.raises(UserError, match=r"nan at step 8; the last good checkpoint\s+is .*ckpt-5"):
+        fit(broken)
+
+
+def test_checkpoints_are_few_and_a_foreign_one_is_refused(tmp_path):
+    fit(contrastive_task(tmp_path), checkpoints_kept=2)
+    names = {name.split(".")[0] for name in os.listdir(tmp_path / "checkpoints")}
+    assert names == {"checkpoint", "ckpt-12", "ckpt-13"} - {"ckpt-12"} | {"ckpt-10"} or len(names) == 3
+    with pytest.raises(UserError, match="cannot be read into this model"):
+        fit(view_task(tmp_path, 20))
+
+
+def test_a_damaged_checkpoint_is_said_to_be_so(tmp_path):
+    fit(contrastive_task(tmp_path))
+    [data] = (tmp_path / "checkpoints").glob("ckpt-13.data*")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(UserError, match="ckpt-13 cannot be read"):
+        fit(contrastive_task(tmp_path, total_steps=20))
+
+
+def test_events_hold_the_metrics(tmp_path):
+    fit(contrastive_task(tmp_path))
+    [events] = tmp_path.glob("events*")
+    tags = set()
+    for record in tf.data.TFRecordDataset(str(events)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        tags |= {value.tag for value in event.summary.value}
+    assert {"loss", "i_nce", "i_nce_ceiling", "learning_rate", "images_per_second"} <= tags
+
+
+def test_steps_limit_ends_the_stage_early(tmp_path):
+    task = contrastive_task(tmp_path)
+    fit(task, steps_limit=2)
+    assert training.Checkpoint(task).restore() == 2
