@@ -58,9 +58,8 @@ def parse(files, bindings):
     try:
         for file in files:
             gin.parse_config_file(file)
-        if bindings:
-            imports = dict.fromkeys(statement.format() for statement in gin.config._IMPORTS)
-            gin.parse_config("\n".join([*imports, *bindings]))
+        for binding in bindings:
+            gin.parse_config(_imports() + binding)
         gin.finalize()
     except Exception as error:
         raise UserError(_explain(error)) from error
@@ -151,6 +150,12 @@ def saved_seed(model_dir):
     with open(os.path.join(model_dir, FILE_NAME)) as file:
         match = re.match(r"# seed: (\d+)", file.readline())
     return int(match[1]) if match else None
+
+
+def _imports():
+    """The import lines of all files read so far; dynamic registration has to be the first of them."""
+    lines = sorted({statement.format() + "\n" for statement in gin.config._IMPORTS})
+    return "".join(sorted(lines, key=lambda line: "__gin__" not in line))
 
 
 def _bindings(text):

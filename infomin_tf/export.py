@@ -41,7 +41,8 @@ class ImageEncoder(keras.Model):
 
     def build(self, input_shape=None):
         del input_shape
-        self.extractor.build((None, self.size, self.size, 3))
+        if not self.extractor.built:
+            self.extractor.build((None, self.size, self.size, 3))
         self.built = True
 
     def call(self, images, training=None):

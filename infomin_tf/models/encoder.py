@@ -18,8 +18,10 @@ class Encoder(keras.layers.Layer):
         self.head = head
 
     def build(self, input_shape):
-        self.backbone.build(input_shape)
-        self.head.build((None, self.backbone.output_dimension))
+        if not self.backbone.built:
+            self.backbone.build(input_shape)
+        if not self.head.built:
+            self.head.build((None, self.backbone.output_dimension))
         self.built = True
 
     def call(self, x, training=None):

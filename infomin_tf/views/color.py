@@ -170,7 +170,9 @@ class HSV(ColorSpace):
         sixths = tf.where(
             value == red,
             (green - blue) / safe_chroma,
-            tf.where(value == green, 2.0 + (blue - red) / safe_chroma, 4.0 + (red - green) / safe_chroma),
+            tf.where(
+                value == green, 2.0 + (blue - red) / safe_chroma, 4.0 + (red - green) / safe_chroma
+            ),
         )
         hue = tf.where(chroma > 0, tf.math.floormod(sixths / 6.0, 1.0), tf.zeros_like(chroma))
         return tf.stack([hue, chroma / safe_value, value], axis=-1)
@@ -194,23 +196,31 @@ def channel_statistics(images, color_space):
         color_space: a `ColorSpace`.
 
     Returns:
-        (mean, std), float32 arrays [3].
+        (mean, std), float32 arrays [3]; std is exactly 0 for a constant channel.
+
+    Raises:
+        ValueError: when there are no images.
     """
-    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    if len(images) == 0:
+        raise ValueError("channel_statistics got 0 images; give at least one")
+    count, total, squares, origin = 0, np.zeros(3), np.zeros(3), None
     for start in range(0, len(images), 256):
         rgb = tf.constant(images[start : start + 256], tf.float32)
         pixels = color_space.from_rgb(rgb).numpy().reshape(-1, 3).astype(np.float64)
+        origin = pixels[0] if origin is None else origin  # near the mean: no cancellation
+        pixels = pixels - origin
         count, total, squares = (
             count + len(pixels),
             total + pixels.sum(0),
             squares + np.square(pixels).sum(0),
         )
     mean = total / count
-    return mean.astype(np.float32), np.sqrt(squares / count - mean**2).astype(np.float32)
+    variance = np.maximum(squares / count - mean**2, 0.0)
+    return (origin + mean).astype(np.float32), np.sqrt(variance).astype(np.float32)
 
 
 def _transform(x, matrix):
-    """matrix @ x over the last axis."""
+    """Product matrix @ x over the last axis."""
     return tf.tensordot(x, tf.constant(np.transpose(matrix), x.dtype), axes=1)
 
 

@@ -21,12 +21,21 @@ class PixelFlow(keras.layers.Layer):
         lone_channels: the channel that stands alone, cycled over the blocks: (0, 1, 2) mixes all channels (RGB); (0,)
             keeps luminance and chroma apart (YDbDr, Lab) and alternates which of them moves. None: the split takes
             those of its colour space, and (0, 1, 2) outside a split.
+
+    Raises:
+        ValueError: for no blocks, or channels other than 0, 1 and 2.
     """
 
     block = None
 
     def __init__(self, num_blocks=4, lone_channels=None, **kwargs):
         super().__init__(**kwargs)
+        if num_blocks < 1:
+            raise ValueError(f"num_blocks must be at least 1, not {num_blocks}")
+        if lone_channels is not None and not (lone_channels and set(lone_channels) <= {0, 1, 2}):
+            raise ValueError(
+                f"lone_channels must name channels 0, 1 or 2, as (0, 1, 2) or (0,), not {lone_channels}"
+            )
         self.num_blocks, self.lone_channels = num_blocks, lone_channels
 
     def build(self, input_shape):
@@ -88,13 +97,13 @@ class _Block(keras.layers.Layer):
         planes.insert(self.lone, x1)
         return tf.concat(planes, axis=0)
 
-    def network(self, inputs, hidden, outputs, last_stddev=0.1):
-        """conv 1x1 -> ReLU -> conv 1x1, with a leading ReLU from the second block on (authors' code)."""
-        return CouplingNetwork(inputs, hidden, outputs, self.index > 0, last_stddev)
+    def network(self, name, inputs, hidden, outputs, last_stddev=0.1):
+        """A `CouplingNetwork`, with a leading ReLU from the second block on (authors' code)."""
+        return CouplingNetwork(inputs, hidden, outputs, self.index > 0, last_stddev, name=name)
 
 
 class CouplingNetwork(keras.layers.Layer):
-    """conv 1x1 -> ReLU -> conv 1x1 on planes [inputs, P] -> [outputs, P]."""
+    """Conv 1x1 -> ReLU -> conv 1x1 on planes [inputs, P] -> [outputs, P]."""
 
     def __init__(self, inputs, hidden, outputs, leading_relu, last_stddev, **kwargs):
         super().__init__(**kwargs)
@@ -123,7 +132,7 @@ class _AdditiveBlock(_Block):
     """Y1 = X1 + F(X2), Y2 = X2; or Y2 = X2 + F(X1) when the same channel always stands alone."""
 
     def build(self, input_shape):
-        self.f = self.network(1, 2, 2) if self.update_others else self.network(2, 2, 1)
+        self.f = self.network("f", *((1, 2, 2) if self.update_others else (2, 2, 1)))
         self.built = True
 
     def forward(self, pixels):
@@ -143,8 +152,8 @@ class _ReversibleBlock(_Block):
     """Y1 = X1 + F(X2), Y2 = X2 + G(Y1)."""
 
     def build(self, input_shape):
-        self.f = self.network(2, 2, 1)  # 9 parameters
-        self.g = self.network(1, 1, 2)  # 6 parameters
+        self.f = self.network("f", 2, 2, 1)  # 9 parameters
+        self.g = self.network("g", 1, 1, 2)  # 6 parameters
         self.built = True
 
     def forward(self, pixels):
@@ -164,8 +173,8 @@ class _AffineBlock(_Block):
     hidden = 8
 
     def build(self, input_shape):
-        self.first = self.network(2, self.hidden, 2, last_stddev=0.0)
-        self.second = self.network(1, self.hidden, 4, last_stddev=0.0)
+        self.first = self.network("first", 2, self.hidden, 2, last_stddev=0.0)
+        self.second = self.network("second", 1, self.hidden, 4, last_stddev=0.0)
         self.built = True
 
     def forward(self, pixels):
@@ -185,7 +194,7 @@ class _AffineBlock(_Block):
 
 
 class _GlowBlock(_Block):
-    """ActNorm, an invertible 1x1 convolution P L U, then an affine block; all start as the identity."""
+    """ActNorm, an invertible 1x1 convolution L U (P = I, positive diagonal), an affine block; starts as the identity."""
 
     def build(self, input_shape):
         self.log_scale = self.add_weight(shape=(3,), initializer="zeros", name="log_scale")
@@ -256,6 +265,9 @@ class AffineGenerator(PixelFlow):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class GlowGenerator(PixelFlow):
-    """ActNorm, invertible 1x1 convolution by its LU factors, affine coupling (Glow, arXiv:1807.03039)."""
+    """ActNorm, invertible 1x1 convolution by its LU factors, affine coupling (Glow, arXiv:1807.03039).
+
+    The convolution mixes all three channels: `lone_channels=(0,)` does not keep luminance and chroma apart here.
+    """
 
     block = _GlowBlock

@@ -5,6 +5,7 @@ is exported with the encoders.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from infomin_tf.views.color import channel_statistics
@@ -43,7 +44,7 @@ class _StandardizedSplit(keras.layers.Layer):
         if self.mean is None:
             mean, std = channel_statistics(images.astype("float32") / 255.0, self.color_space)
             self.channel_mean.assign(mean)
-            self.channel_std.assign(std)
+            self.channel_std.assign(np.maximum(std, 1e-6))
 
     def standardize(self, images):
         """Images [B, H, W, 3] in [0, 1] -> standardised channels of the colour space."""
@@ -107,7 +108,7 @@ class ChannelSplit(_StandardizedSplit):
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.generator is not None:
+        if self.generator is not None and not self.generator.built:
             self.generator.build(input_shape)
 
     def part_shapes(self, view_shape):

@@ -1,5 +1,6 @@
 """Colour spaces against scikit-image."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +8,11 @@ from skimage import color as reference
 
 from infomin_tf.views import color
 
-GRID = np.stack(np.meshgrid(*[np.linspace(0, 1, 12)] * 3), axis=-1).reshape(1, -1, 3).astype(np.float32)
+GRID = (
+    np.stack(np.meshgrid(*[np.linspace(0, 1, 12)] * 3), axis=-1)
+    .reshape(1, -1, 3)
+    .astype(np.float32)
+)
 CASES = [
     (color.YDbDr(), reference.rgb2ydbdr, reference.ydbdr2rgb, 1.0),
     (color.YUV(), reference.rgb2yuv, reference.yuv2rgb, 1.0),
@@ -23,7 +28,9 @@ SPACES = [case[0] for case in CASES] + [color.RGB()]
 def test_equals_scikit_image(space, forward, backward, scale):
     expected = forward(GRID.astype(np.float64))
     np.testing.assert_allclose(space.from_rgb(tf.constant(GRID)), expected, atol=1e-4 * scale)
-    np.testing.assert_allclose(space.to_rgb(tf.constant(expected, tf.float32)), backward(expected), atol=1e-4)
+    np.testing.assert_allclose(
+        space.to_rgb(tf.constant(expected, tf.float32)), backward(expected), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -59,3 +66,23 @@ def test_channel_statistics_against_numpy():
     pixels = reference.rgb2ydbdr(images.astype(np.float64)).reshape(-1, 3)
     np.testing.assert_allclose(mean, pixels.mean(0), atol=1e-5)
     np.testing.assert_allclose(std, pixels.std(0), atol=1e-5)
+
+
+def test_channel_statistics_of_a_constant_and_of_a_narrow_channel():
+    constant = np.full((2, 8, 8, 3), 0.3, np.float32)
+    np.testing.assert_array_equal(color.channel_statistics(constant, color.YDbDr())[1], 0.0)
+    narrow = constant + 1e-4 * np.random.default_rng(0).random(constant.shape, np.float32)
+    pixels = color.YCbCr().from_rgb(tf.constant(narrow)).numpy().reshape(-1, 3).astype(np.float64)
+    std = color.channel_statistics(narrow, color.YCbCr())[1]
+    np.testing.assert_allclose(std, pixels.std(0), rtol=1e-5)
+
+
+def test_channel_statistics_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="0 images"):
+        color.channel_statistics(np.zeros((0, 8, 8, 3), np.float32), color.RGB())
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_is_restored_by_keras(space):
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(space))
+    assert type(restored) is type(space)

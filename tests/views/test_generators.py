@@ -117,3 +117,38 @@ def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
 def test_wrong_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="3 channels, not 4"):
         generators.AffineGenerator().build((None, 8, 8, 4))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"lone_channels": (3,)}, {"lone_channels": ()}, {"num_blocks": 0}]
+)
+def test_wrong_arguments_are_refused(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        generators.AdditiveGenerator(**arguments)
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_model_is_restored_from_its_file(generator_class, tmp_path):
+    generator = generator_class(num_blocks=2, lone_channels=(0,))
+    images = keras.Input((8, 8, 3))
+    model = keras.Model(images, generator(images))
+    for weight in generator.weights:
+        weight.assign_add(0.1 * RNG.standard_normal(weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(restored(IMAGES), model(IMAGES))
+    assert restored.layers[-1].num_blocks == 2
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_compiled_equals_eager(generator_class):
+    generator = built(generator_class, steps=5)
+    compiled = tf.function(generator.forward_with_log_det, jit_compile=True)(IMAGES)
+    for ours, expected in zip(compiled, generator.forward_with_log_det(IMAGES), strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_weight_names_do_not_depend_on_what_was_built_before():
+    first, second = (built(generators.AffineGenerator) for _ in range(2))
+    names = [[v.path.split("/", 1)[1] for v in g.weights] for g in (first, second)]
+    assert names[0] == names[1] and len(set(names[0])) == len(names[0])

@@ -1,0 +1,78 @@
+"""kNN and logistic regression against loops, scikit-learn and SciPy; the linear probe on separable images."""
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
+
+from infomin_tf.evaluation import knn, logistic
+
+RNG = np.random.default_rng(0)
+TRAIN, TEST = RNG.normal(size=(90, 6)), RNG.normal(size=(40, 6))
+LABELS = RNG.integers(0, 4, 90)
+
+
+def brute_force(k, temperature):
+    scores = np.zeros((40, 4))
+    for i, query in enumerate(TEST):
+        cosines = [query @ t / np.linalg.norm(query) / np.linalg.norm(t) for t in TRAIN]
+        for j in np.argsort(cosines)[::-1][:k]:
+            scores[i, LABELS[j]] += np.exp(cosines[j] / temperature)
+    return scores
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (7, 0.07), (90, 1.0), (500, 0.5)])
+def test_knn_is_the_weighted_vote(k, temperature):
+    scores = knn.knn_predict(TRAIN, LABELS, TEST, 4, k, temperature, chunk=16)
+    np.testing.assert_allclose(scores, brute_force(k, temperature), rtol=1e-3)
+
+
+def test_knn_agrees_with_scikit_learn():
+    reference = KNeighborsClassifier(9, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1))
+    reference.fit(normalize(TRAIN), LABELS)
+    expected = reference.predict(normalize(TEST))
+    accuracy = knn.knn_accuracy(TRAIN, LABELS, TEST, expected, 4, k=9, temperature=0.1)
+    assert accuracy == 100.0
+
+
+def clusters(count, seed):
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(3), count // 3)
+    centres = np.array([[2.0, 0, 0], [0, 2.0, 0], [0, 0, 2.0]])
+    return (centres[labels] + generator.normal(size=(len(labels), 3))).astype(np.float32), labels
+
+
+def test_logistic_regression_is_the_penalised_maximum_likelihood():
+    """The chosen model classifies as SciPy's minimum of the same objective does."""
+    (x, y), (test_x, test_y) = clusters(300, 1), clusters(300, 2)
+    fit = logistic.fit_logistic(x, y, test_x, test_y, grid=(0.1,))
+    mean, std = x.mean(0), x.std(0)
+    z, test_z = (x - mean) / std, (test_x - mean) / std
+
+    def objective(flat):
+        weights, bias = flat[:9].reshape(3, 3), flat[9:]
+        logits = z @ weights + bias
+        log_shares = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        return -log_shares[np.arange(300), y].sum() + (weights**2).sum() / 2 / 0.1
+
+    best = optimize.minimize(objective, np.zeros(12)).x
+    predictions = (test_z @ best[:9].reshape(3, 3) + best[9:]).argmax(1)
+    assert fit.accuracy == pytest.approx(100 * np.mean(predictions == test_y), abs=0.7)
+    assert 60 < fit.accuracy < 100 and fit.chosen_c == 0.1
+
+
+def test_the_choice_of_c_does_not_see_the_test_set():
+    (x, y), (test_x, test_y) = clusters(300, 1), clusters(300, 2)
+    honest = logistic.fit_logistic(x, y, test_x, test_y)
+    spoiled = logistic.fit_logistic(x, y, test_x, RNG.permutation(test_y))
+    assert honest.chosen_c == spoiled.chosen_c
+    assert honest.held_out_accuracy == spoiled.held_out_accuracy
+
+
+def test_many_dimensions_are_reduced_and_that_is_said():
+    y = np.repeat(np.arange(3), 30)
+    x = np.random.default_rng(3).normal(size=(90, 1100)).astype(np.float32)
+    wide, narrow = (logistic.fit_logistic(x[:, :d], y, x[:, :d], y, grid=(0.1,)) for d in (1100, 1000))
+    assert wide.preprocessing == "90 principal components, standardised"
+    assert narrow.preprocessing == "standardised"

@@ -1,0 +1,103 @@
+"""Networks: shapes, parameter counts, compilation, serialisation."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf.models import alexnet, heads, resnet
+from infomin_tf.models.encoder import Encoder
+
+RNG = np.random.default_rng(0)
+
+
+def built(layer, size, channels=3):
+    keras.utils.set_random_seed(0)
+    layer.build((None, size, size, channels))
+    return layer
+
+
+@pytest.mark.parametrize(("size", "side", "units"), [(96, 11, 2048), (64, 7, 2048), (48, 5, 2048), (32, 3, 512)])
+def test_alexnet_half_has_the_maps_of_the_recipe(size, side, units):
+    network = built(alexnet.AlexNetHalf(), size, 1)
+    assert network.map_shape == (side, side, 96) and network.output_dimension == units
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_alexnet_half_parameter_count(channels):
+    """Convolutions without bias, four numbers a normalised channel, two dense layers with bias."""
+    filters = [channels, 48, 96, 192, 192, 96]
+    convolutions = sum(9 * a * b for a, b in zip(filters, filters[1:], strict=False))
+    normalizations = 4 * (sum(filters[1:]) + 2 * 512)
+    dense = (3 * 3 * 96 + 1) * 512 + (512 + 1) * 512
+    network = built(alexnet.AlexNetHalf(), 32, channels)
+    assert network.count_params() == convolutions + normalizations + dense
+
+
+def test_alexnet_width_and_small_images():
+    network = built(alexnet.AlexNetHalf(width=0.25), 48, 2)
+    assert network.map_shape[-1] == 24 and network.output_dimension == 512
+    with pytest.raises(ValueError, match="at least 24x24"):
+        built(alexnet.AlexNetHalf(), 16)
+
+
+@pytest.mark.parametrize(("network", "expected"), [(resnet.ResNet18, 11_689_512), (resnet.ResNet50, 25_557_032)])
+def test_resnets_have_torchvisions_parameters(network, expected):
+    backbone = built(network(), 64)
+    trainable = sum(int(np.prod(v.shape)) for v in backbone.trainable_variables)
+    assert trainable + (backbone.output_dimension + 1) * 1000 == expected
+
+
+def test_resnet_stems_halve_the_map_as_stated():
+    for small_images, max_pool, side in [(False, True, 1), (False, False, 2), (True, False, 4)]:
+        backbone = built(resnet.ResNet18(0.125, small_images, max_pool), 32)
+        maps = []
+        last = backbone.blocks[-1]
+        original = last.call
+        last.call = lambda x, training=None: maps.append(original(x, training)) or maps[-1]
+        features = backbone(RNG.random((2, 32, 32, 3), np.float32))
+        assert maps[0].shape[1:3] == (side, side) and features.shape == (2, 64)
+
+
+NETWORKS = [
+    lambda: alexnet.AlexNetHalf(0.0625),
+    lambda: resnet.ResNet18(0.0625, small_images=True, max_pool=False),
+    lambda: resnet.ResNet50(0.03125),
+]
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_compiled_equals_eager_and_every_weight_has_a_gradient(make):
+    network = built(Encoder(make(), heads.MlpHead(8)), 32)
+    images = tf.constant(RNG.random((4, 32, 32, 3)), tf.float32)
+    compiled = tf.function(lambda x: network(x, training=True), jit_compile=True)
+    with tf.GradientTape() as tape:
+        output = network(images, training=True)
+        loss = tf.reduce_sum(output[:, 0])
+    gradients = tape.gradient(loss, [v.value for v in network.trainable_variables])
+    assert all(g is not None and np.isfinite(g).all() for g in gradients)
+    np.testing.assert_allclose(compiled(images), output, atol=2e-3)
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_configuration_rebuilds_the_network(make):
+    network = built(Encoder(make(), heads.LinearHead(8)), 32)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
+    copy = built(copy, 32)
+    copy.set_weights(network.get_weights())
+    images = RNG.random((2, 32, 32, 3), np.float32)
+    np.testing.assert_allclose(copy(images), network(images), atol=1e-6)
+
+
+def test_heads():
+    features = RNG.normal(size=(5, 12)).astype(np.float32)
+    for head in (heads.LinearHead(7), heads.MlpHead(7), heads.MlpHead(7, hidden=30)):
+        head.build((None, 12))
+        np.testing.assert_allclose(np.linalg.norm(head(features), axis=1), 1.0, atol=1e-5)
+    mlp = heads.MlpHead(7)
+    mlp.build((None, 12))
+    assert mlp.count_params() == 13 * 12 + 13 * 7
+    raw = heads.LinearHead(7, normalize=False)
+    raw.build((None, 12))
+    kernel, bias = raw.get_weights()
+    np.testing.assert_allclose(raw(features), features @ kernel + bias, atol=1e-5)
