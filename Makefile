@@ -26,4 +26,4 @@ lint: .venv/installed-test
 	touch $@ .venv/installed
 
 clean:
-	rm -rf .venv runs build dist *.egg-info
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache

@@ -20,7 +20,9 @@ GIN_FOLDERS = [""] + sorted(
     if any(file.endswith(".gin") for file in files) and root != os.path.join(HERE, "gin")
 )
 GIN_PACKAGES = {
-    ".".join(["infomin_tf", "gin", *filter(None, folder.split(os.sep))]): os.path.join("gin", folder)
+    ".".join(["infomin_tf", "gin", *filter(None, folder.split(os.sep))]): os.path.join(
+        "gin", folder
+    )
     for folder in GIN_FOLDERS
 }
 

@@ -1,7 +1,9 @@
 """The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
 
+import contextlib
 import os
 import sys
+import tempfile
 
 from absl import flags
 
@@ -74,7 +76,10 @@ def _define_flags(command):
         flag_values=values,
     )
     flags.DEFINE_multi_string(
-        "gin_param", [], "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable", flag_values=values
+        "gin_param",
+        [],
+        "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "model_dir",
@@ -83,10 +88,15 @@ def _define_flags(command):
         flag_values=values,
     )
     flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets", flag_values=values)
-    flags.DEFINE_enum(
-        "strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values
+    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "seed of everything random",
+        lower_bound=0,
+        upper_bound=2**31 - 1,
+        flag_values=values,
     )
-    flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0, flag_values=values)
     if command == "train":
         flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
         flags.DEFINE_boolean(
@@ -104,9 +114,9 @@ def _help(values):
         flag = values[name]
         if name != flag.name:
             continue
-        choices = f" ({', '.join(flag.parser.enum_values)})" if hasattr(flag.parser, "enum_values") else ""
-        default = f"; default {flag.default}" if flag.default not in (None, [], False) else ""
-        lines.append(f"  --{name:<12} {flag.help}{choices}{default}")
+        default = "" if flag.default in (None, []) or flag.boolean else f"; default {flag.default}"
+        meaning = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
+        lines.append(f"  --{name:<10} {meaning}{default}")
     return "\n".join(lines)
 
 
@@ -116,7 +126,9 @@ def _gin_files(values, command):
     if not files and command != "train" and values.model_dir:
         saved = os.path.join(values.model_dir, configuration.FILE_NAME)
         if not os.path.isfile(saved):
-            raise UserError(f"{values.model_dir} holds no run ({saved} is missing); run bin/train first")
+            raise UserError(
+                f"{values.model_dir} holds no run ({saved} is missing); run bin/train first"
+            )
         return [saved]
     if not files:
         needed = "--gin_file" if command == "train" else "--model_dir of a run, or its --gin_file"
@@ -129,7 +141,7 @@ def _gin_files(values, command):
 
 def _set_environment():
     """What must be set before TensorFlow is imported."""
-    if "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
         print(
             "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster on many CPUs) may "
             "have no effect",
@@ -141,13 +153,35 @@ def _set_environment():
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
+@contextlib.contextmanager
+def _quiet_standard_error():
+    """Drops what C++ code writes to standard error, unless an exception makes it worth reading.
+
+    TensorFlow 2.21 greets on standard error when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
+    """
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            written.seek(0)
+            os.write(kept, written.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _run(command, values, files):
     # Imported here, as TensorFlow takes seconds.
-    import keras
-    from absl import logging
+    with _quiet_standard_error():
+        import keras
+        from absl import logging
 
-    from infomin_tf import distribution
-    from infomin_tf.experiment import Experiment
+        from infomin_tf import distribution
+        from infomin_tf.experiment import Experiment
 
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
@@ -172,5 +206,3 @@ def _run(command, values, files):
             experiment.run(values.model_dir, until=values.until, **arguments)
         else:
             experiment.repeat(command, values.model_dir, **arguments)
-
-

@@ -1,24 +1,34 @@
 """gin files: finding, parsing, building the root, refusing what would be ignored, and comparing runs."""
 
-import difflib
-import inspect
 import os
 import re
 import shutil
+import tokenize
 
 import gin
 
-from infomin_tf import results
+from infomin_tf import explain, results
 from infomin_tf.errors import UserError
 
 FILE_NAME = "config.gin"
 _MADE_BY_A_RUN = ("learn_views", "pretrain", "evaluate", "export", FILE_NAME)
 
 
+_PARSE_ERRORS = (
+    tokenize.TokenError,
+    SyntaxError,
+    NameError,
+    AttributeError,
+    ValueError,
+    ImportError,
+    OSError,
+)
+
+
 def search_paths():
     """Where gin files and their includes are looked for: here, the checkout, the installed package."""
     package = os.path.dirname(os.path.abspath(__file__))
-    return [os.getcwd(), os.path.dirname(package), package]
+    return ["", os.path.dirname(package), package]
 
 
 def find_file(name):
@@ -31,16 +41,9 @@ def find_file(name):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             return path
-    known = [
-        os.path.relpath(os.path.join(root, file), folder)
-        for folder in search_paths()
-        for root, _, files in os.walk(os.path.join(folder, os.path.dirname(name)))
-        for file in files
-        if file.endswith(".gin")
-    ]
-    near = difflib.get_close_matches(name, sorted(set(known)), 3, 0.4)
-    hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise UserError(f"--gin_file={name} was not found in {os.getcwd()} or with the package{hint}")
+    raise UserError(
+        f"--gin_file={name} was not found in {os.getcwd()} or with the package{explain.near_files(name, search_paths())}"
+    )
 
 
 def parse(files, bindings):
@@ -53,47 +56,60 @@ def parse(files, bindings):
     Raises:
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
     """
+    # gin's reader of package resources logs an error for each folder that lacks an included file.
+    gin.config._FILE_READERS[:] = [pair for pair in gin.config._FILE_READERS if pair[0] is open]
     for path in search_paths():
-        gin.add_config_file_search_path(path)
+        if path not in gin.config._LOCATION_PREFIXES:
+            gin.add_config_file_search_path(path)
+    source = ""
     try:
         for file in files:
+            source = f"{file} or a file that it includes"
             gin.parse_config_file(file)
         for binding in bindings:
+            source = f"--gin_param={binding!r}"
             gin.parse_config(_imports() + binding)
         gin.finalize()
-    except Exception as error:
-        raise UserError(_explain(error)) from error
+    except _PARSE_ERRORS as error:
+        raise UserError(explain.parse_error(error, source, search_paths())) from error
 
 
 def build(root):
     """Calls the configured root class, which builds every object of the experiment.
 
     Raises:
-        UserError: the files do not configure the root, a required argument is missing, or a binding is unknown.
+        UserError: the files do not configure the root, a required argument is missing, or a value is refused.
     """
     try:
-        return gin.get_configurable(root)()
-    except KeyError as error:
+        make = gin.get_configurable(root)
+    except ValueError as error:
         raise UserError(
             f"the gin files bind nothing of {root.__module__}.{root.__name__}; start from a file of gin/"
         ) from error
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(_first_lines(error)) from error
+    try:
+        return make()
+    except (UserError, ValueError, TypeError, RuntimeError) as error:
+        if explanation := explain.building_error(error):
+            raise UserError(explanation) from error
+        raise
 
 
 def check_all_used():
     """Raises UserError naming the bindings that no object has taken, once the root is built."""
-    used = {}
+    users = {}
     for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
-        used.setdefault(selector, []).append((scope, set(parameters)))
-    dead = []
-    for (scope, selector), parameters in gin.config._CONFIG.items():
         for name in parameters:
-            takers = used.get(selector, [])
-            if not any(_inside(s, scope) and name in taken for s, taken in takers):
-                dead.append(_describe_dead(scope, selector, name, takers))
+            users.setdefault((selector, name), set()).add(scope)
+    dead = [
+        reason
+        for (scope, selector), parameters in gin.config._CONFIG.items()
+        for name in parameters
+        if (reason := _why_dead(scope, selector, name, users.get((selector, name), ())))
+    ]
     if dead:
-        raise UserError("these bindings change nothing; remove or mend them:\n  " + "\n  ".join(dead))
+        raise UserError(
+            "these bindings change nothing; remove or mend them:\n  " + "\n  ".join(dead)
+        )
 
 
 def operative_text(seed):
@@ -110,28 +126,32 @@ def claim(model_dir, text, overwrite):
         overwrite: delete a run of another configuration first.
 
     Raises:
-        UserError: model_dir holds a run of another configuration, or results without one.
+        UserError: model_dir holds a run of another configuration, or files of those names that are no run.
     """
-    found = [name for name in _MADE_BY_A_RUN if os.path.exists(os.path.join(model_dir, name))]
+    found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
     path = os.path.join(model_dir, FILE_NAME)
-    if FILE_NAME in found:
-        with open(path) as file:
-            differences = compare(file.read(), text)
-    else:
-        differences = [f"{name} is there, but no {FILE_NAME}" for name in found]
-    if differences and not overwrite:
+    if found and FILE_NAME not in found:
         raise UserError(
-            f"{model_dir} holds another run:\n  "
-            + "\n  ".join(differences)
-            + "\nuse another --model_dir, or --overwrite to delete that run"
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so no run that may be gone on with or deleted; "
+            "use another --model_dir, or remove these yourself"
         )
-    for name in found if differences else ():
-        target = os.path.join(model_dir, name)
-        shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
     try:
+        if found:
+            with open(path) as file:
+                differences = compare(file.read(), text)
+            if differences and not overwrite:
+                raise UserError(
+                    f"{model_dir} holds another run:\n  "
+                    + "\n  ".join(differences)
+                    + "\nuse another --model_dir, or --overwrite to delete that run"
+                )
+            for name in found if differences else ():
+                _delete(os.path.join(model_dir, name))
         results.write_atomically(path, text)
     except OSError as error:
-        raise UserError(f"{model_dir} cannot be written ({error.strerror}); use another --model_dir") from error
+        raise UserError(
+            f"{model_dir} cannot be written ({error.strerror}); use another --model_dir"
+        ) from error
 
 
 def compare(old, new):
@@ -153,55 +173,53 @@ def saved_seed(model_dir):
 
 
 def _imports():
-    """The import lines of all files read so far; dynamic registration has to be the first of them."""
+    """The import lines of all files read so far, as a gin text sees only its own; gin wants its own line first."""
     lines = sorted({statement.format() + "\n" for statement in gin.config._IMPORTS})
     return "".join(sorted(lines, key=lambda line: "__gin__" not in line))
 
 
+def _delete(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.remove(path)
+
+
 def _bindings(text):
     joined = re.sub(r"\\\n\s*", "", text)
-    joined = re.sub(r"\n\s+", " ", joined)
+    joined = re.sub(r"\n[ \t]+", " ", joined)
     pairs = dict(re.findall(r"^([\w./]+) = (.*)$", joined, re.MULTILINE))
     seed = re.match(r"# seed: (\d+)", text)
     return pairs | ({"--seed": seed[1]} if seed else {})
 
 
-def _inside(scope, outer):
+def _why_dead(scope, selector, name, users):
+    """Why no object takes a binding, or None; of all bindings that fit, gin takes that of the longest scope.
+
+    Args:
+        scope: of the binding.
+        selector: complete name of the class or function.
+        name: of the parameter.
+        users: scopes in which it was called and took this parameter from gin.
+    """
+    rivals = [s for s, other in gin.config._CONFIG if other == selector]
+    rivals = [s for s in rivals if name in gin.config._CONFIG[s, selector]]
+    inside = [user for user in users if _is_inside(user, scope)]
+    if any(max((s for s in rivals if _is_inside(u, s)), key=len) == scope for u in inside):
+        return None
+    binding = explain.written(scope, selector, name)
+    thing = binding if selector == "gin.macro" else binding.split("/")[-1].rpartition(".")[0]
+    called = {s for s, other in gin.config._OPERATIVE_CONFIG if other == selector}
+    if inside:
+        scopes = ", ".join(sorted(inside))
+        return f"{binding}: every use has a binding of its own, in scope {scopes}"
+    if not called:
+        return f"{binding}: nothing uses {thing}"
+    if not any(_is_inside(s, scope) for s in called):
+        scopes = ", ".join(sorted(s or "no scope" for s in called))
+        return f"{binding}: {thing} is only used with other scopes ({scopes})"
+    return f"{binding}: the code that calls {thing} sets it"
+
+
+def _is_inside(scope, outer):
     return outer == "" or scope == outer or scope.startswith(outer + "/")
-
-
-def _describe_dead(scope, selector, name, takers):
-    short = ".".join(selector.split(".")[-2:])
-    binding = f"{scope + '/' if scope else ''}{short}.{name}"
-    if not takers:
-        return f"{binding}: nothing uses {short}"
-    scopes = sorted({s or "no scope" for s, _ in takers})
-    return f"{binding}: {short} is only used with other scopes ({', '.join(scopes)})"
-
-
-def _first_lines(error):
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "\n  ".join(line for line in lines if not line.startswith("In call to"))
-
-
-def _explain(error):
-    """gin's message with the place, and the nearest valid name."""
-    message = _first_lines(error)
-    candidates, wrong = (), None
-    if match := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
-        wrong, candidates = match[2], _parameters(match[1])
-    elif match := re.search(r"<module '([\w.]+)'.*has no attribute (\w+)", message):
-        module = inspect.importlib.import_module(match[1])
-        wrong, candidates = match[2], [name for name in dir(module) if not name.startswith("_")]
-    elif match := re.search(r"'(\w+)' was not provided by an import", message):
-        bound = [statement.bound_name() for statement in gin.config._IMPORTS]
-        wrong, candidates = match[1], bound
-    near = difflib.get_close_matches(wrong, candidates, 1, 0.0) if wrong else []
-    return message + (f"\n  nearest valid name: {near[0]}" if near else "")
-
-
-def _parameters(selector):
-    matches = [s for s in gin.config._REGISTRY.matching_selectors(selector.split("/")[-1])]
-    if not matches:
-        return ()
-    return list(inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters)

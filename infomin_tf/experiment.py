@@ -81,7 +81,9 @@ class Experiment:
             raise UserError(
                 f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
             )
-        wanted = self.stage_names[: self.stage_names.index(until) + 1] if until else self.stage_names
+        wanted = (
+            self.stage_names[: self.stage_names.index(until) + 1] if until else self.stage_names
+        )
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
         extractor = None
         for name in wanted:
@@ -101,7 +103,9 @@ class Experiment:
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
         """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir."""
         if name not in self.stage_names:
-            raise UserError(f"the configuration of {model_dir} has no stage {name}; bind it and train")
+            raise UserError(
+                f"the configuration of {model_dir} has no stage {name}; bind it and train"
+            )
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
         for needed in self.stage_names:
             if needed in ("learn_views", "pretrain") and run.numbers_of(needed) is None:
@@ -125,7 +129,15 @@ class Experiment:
         self._split.build((None, self._pair.size, self._pair.size, 3))
         self._split.adapt(unlabelled.sample(2000))
         return Run(
-            model_dir, strategy, seed, unlabelled, train, test, self._pair, self._split, configuration
+            model_dir,
+            strategy,
+            seed,
+            unlabelled,
+            train,
+            test,
+            self._pair,
+            self._split,
+            configuration,
         )
 
 

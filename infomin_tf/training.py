@@ -217,7 +217,9 @@ def _compile_steps(learner, strategy, jit_compile):
     def one_step(batch):
         metrics = strategy.run(step, args=(batch,))
         return {
-            name: tf.cast(strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32)
+            name: tf.cast(
+                strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32
+            )
             for name, value in metrics.items()
         }
 

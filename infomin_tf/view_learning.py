@@ -38,7 +38,9 @@ class ViewLearner(keras.Model):
     ):
         super().__init__(**kwargs)
         if getattr(split, "generator", None) is None:
-            raise ValueError("view learning needs a split with a generator; bind ChannelSplit.generator")
+            raise ValueError(
+                "view learning needs a split with a generator; bind ChannelSplit.generator"
+            )
         if supervised_weight and not classifiers:
             raise ValueError(
                 f"supervised_weight={supervised_weight} needs two classifiers; give them, or set the weight to 0"

@@ -21,7 +21,10 @@ class SmallBackbone(keras.layers.Layer):
     output_dimension = 6
 
     def build(self, input_shape):
-        self.convolution, self.normalization = layers.convolution(6, 3), layers.batch_normalization()
+        self.convolution, self.normalization = (
+            layers.convolution(6, 3),
+            layers.batch_normalization(),
+        )
         self.convolution.build(input_shape)
         self.normalization.build((*input_shape[:-1], 6))
         self.built = True

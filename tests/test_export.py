@@ -18,7 +18,9 @@ IMAGES = RNG.integers(0, 256, (4, 50, 40, 3), dtype=np.uint8)
 
 def encoder(resize=36):
     keras.utils.set_random_seed(0)
-    split = splits.ChannelSplit(color.YDbDr(), generators.GlowGenerator(), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3))
+    split = splits.ChannelSplit(
+        color.YDbDr(), generators.GlowGenerator(), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3)
+    )
     backbones = [AlexNetHalf(0.0625, units=128) for _ in range(2)]
     model = export.ImageEncoder(FeatureExtractor(split, backbones), 32, resize)
     model.build()
@@ -58,14 +60,18 @@ def test_all_trainable_variables_come_along_and_fine_tune(exported):
     encoders = sum(len(b.trainable_variables) for b in model.extractor.backbones)
     assert len(layer.trainable_variables) >= encoders
     network = keras.Sequential([layer, keras.layers.Dense(2)])
-    network.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.compile(
+        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     x, y = IMAGES.astype(np.float32) / 255, np.array([0, 1, 0, 1])
     before = [v.numpy() for v in layer.trainable_variables]
     first = network.train_on_batch(x, y)
     for _ in range(10):
         last = network.train_on_batch(x, y)
     assert last < first
-    changed = [np.any(a != b.numpy()) for a, b in zip(before, layer.trainable_variables, strict=True)]
+    changed = [
+        np.any(a != b.numpy()) for a, b in zip(before, layer.trainable_variables, strict=True)
+    ]
     assert np.mean(changed) > 0.8
 
 

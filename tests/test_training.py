@@ -124,7 +124,9 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
 def test_checkpoints_are_few_and_a_foreign_one_is_refused(tmp_path):
     fit(contrastive_task(tmp_path), checkpoints_kept=2)
     names = {name.split(".")[0] for name in os.listdir(tmp_path / "checkpoints")}
-    assert names == {"checkpoint", "ckpt-12", "ckpt-13"} - {"ckpt-12"} | {"ckpt-10"} or len(names) == 3
+    assert (
+        names == {"checkpoint", "ckpt-12", "ckpt-13"} - {"ckpt-12"} | {"ckpt-10"} or len(names) == 3
+    )
     with pytest.raises(UserError, match="cannot be read into this model"):
         fit(view_task(tmp_path, 20))
 

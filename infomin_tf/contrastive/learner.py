@@ -64,7 +64,9 @@ class ContrastiveLearner(keras.Model):
         part_shapes = self.split.part_shapes(view_shape)
         for encoder, shape in zip(self.encoders, part_shapes, strict=True):
             encoder.build((None, *shape))
-        for encoder, key_encoder, shape in zip(self.encoders, self.key_encoders, part_shapes, strict=False):
+        for encoder, key_encoder, shape in zip(
+            self.encoders, self.key_encoders, part_shapes, strict=False
+        ):
             key_encoder.build((None, *shape))
             key_encoder.set_weights(encoder.get_weights())
         if self.negatives.momentum is not None:

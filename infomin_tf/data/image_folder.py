@@ -72,7 +72,9 @@ class ImageFolder:
     def _find(self):
         """Paths, labels and class names."""
         if not os.path.isdir(self._directory):
-            raise UserError(f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images")
+            raise UserError(
+                f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images"
+            )
         found = sorted(
             os.path.join(root, file)
             for root, _, files in os.walk(self._directory)
@@ -100,7 +102,9 @@ class ImageFolder:
     def _is_in_split(self, path):
         if self._split == "all":
             return True
-        digest = hashlib.sha256(path.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
+        digest = hashlib.sha256(
+            path.replace(os.sep, "/").encode("utf-8", "surrogateescape")
+        ).digest()
         in_test = int.from_bytes(digest[:4], "big") < self._test_share * 2**32
         return in_test == (self._split == "test")
 
@@ -108,7 +112,9 @@ class ImageFolder:
         if not corrupt:
             return
         shown = "\n  ".join(corrupt[:5])
-        message = f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
+        message = (
+            f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
+        )
         if len(corrupt) > self._max_corrupt_share * len(paths):
             raise UserError(
                 f"{message}\nremove or mend them, or raise ImageFolder.max_corrupt_share "

@@ -53,7 +53,9 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
             places = position + tf.cast(part, tf.int64)
             order = tf.stack([tf.cast(seed, tf.int64), epoch])
             return images.gather(
-                tf.random.experimental.index_shuffle(places, order, tf.cast(images.size - 1, tf.int64))
+                tf.random.experimental.index_shuffle(
+                    places, order, tf.cast(images.size - 1, tf.int64)
+                )
             )
 
         batches = tf.data.Dataset.zip((numbers, numbers.map(read, tf.data.AUTOTUNE)))
@@ -101,9 +103,7 @@ def _streamed_batches(images, batch_size, seed, first_step, shard, steps):
             images.shuffle_buffer, seed=_epoch_seed(seed, epoch), reshuffle_each_iteration=False
         )
         records = records.take(steps * batch_size).skip(skipped)
-        decoded = records.enumerate().filter(
-            lambda place, _: place % batch_size // size == index
-        )
+        decoded = records.enumerate().filter(lambda place, _: place % batch_size // size == index)
         decoded = decoded.map(lambda _, record: images.decode(record), tf.data.AUTOTUNE)
         return decoded.batch(size, drop_remainder=True)
 

@@ -17,11 +17,29 @@ FACTORS = {"shape": 8, "color": 8, "texture": 8, "position": 16, "size": 4, "rot
 SHAPE_NAMES = ("disc", "square", "triangle", "plus", "ring", "half_disc", "bar", "corner")
 _SPLITS = {"train": (1, 2000), "test": (2, 1000), "unlabelled": (3, 8000)}
 _COLORS = np.array(
-    [(220, 50, 40), (240, 150, 30), (235, 220, 60), (70, 190, 70), (60, 200, 210), (50, 90, 220), (150, 70, 200), (240, 120, 190)],
+    [
+        (220, 50, 40),
+        (240, 150, 30),
+        (235, 220, 60),
+        (70, 190, 70),
+        (60, 200, 210),
+        (50, 90, 220),
+        (150, 70, 200),
+        (240, 120, 190),
+    ],
     np.int16,
 )
 _GROUND_COLORS = np.array(
-    [(60, 60, 70), (90, 70, 50), (50, 80, 60), (60, 70, 100), (100, 60, 70), (80, 80, 80), (50, 90, 90), (95, 90, 55)],
+    [
+        (60, 60, 70),
+        (90, 70, 50),
+        (50, 80, 60),
+        (60, 70, 100),
+        (100, 60, 70),
+        (80, 80, 80),
+        (50, 90, 90),
+        (95, 90, 55),
+    ],
     np.int16,
 )
 # cos and sin of multiples of 45 degrees, written out so that no mathematics library is asked.
@@ -67,7 +85,9 @@ class Shapes:
         if self._label == "shape":
             names = SHAPE_NAMES
         labels = factors[self._label] if labelled else np.full(size, -1)
-        return ArrayImages(f"shapes:{self._split}", images, labels, names if labelled else (), factors)
+        return ArrayImages(
+            f"shapes:{self._split}", images, labels, names if labelled else (), factors
+        )
 
 
 def pair_batch(seed, batch_size, shared):

@@ -51,7 +51,9 @@ class Tfds:
             ) from error
         features = builder.info.features
         if "image" not in features:
-            raise UserError(f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set")
+            raise UserError(
+                f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set"
+            )
         side = self._image_size or self._side_of_first(builder)
         names = tuple(features["label"].names) if "label" in features else ()
 
@@ -66,7 +68,11 @@ class Tfds:
             image = features["image"].decode_example(record["image"])
             if image.shape[-1] == 1:
                 image = tf.repeat(image, 3, axis=-1)
-            image = fit_square(image, side) if self._image_size else tf.ensure_shape(image, (side, side, 3))
+            image = (
+                fit_square(image, side)
+                if self._image_size
+                else tf.ensure_shape(image, (side, side, 3))
+            )
             return image, tf.cast(record.get("label", -1), tf.int32)
 
         name = f"{self._name}:{self._split}"
@@ -106,13 +112,17 @@ class Tfds:
                 builder.download_and_prepare()
             except Exception as error:  # downloads fail in many ways, all with the same mend
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                raise self._missing(data_dir, f"{wanted} could not be downloaded ({reason})") from error
+                raise self._missing(
+                    data_dir, f"{wanted} could not be downloaded ({reason})"
+                ) from error
         return builder
 
     def _prepared(self, data_dir):
         if not data_dir or not os.path.isdir(data_dir):
             return []
-        return [entry for entry in os.listdir(data_dir) if os.path.isdir(os.path.join(data_dir, entry))]
+        return [
+            entry for entry in os.listdir(data_dir) if os.path.isdir(os.path.join(data_dir, entry))
+        ]
 
     def _missing(self, data_dir, what):
         looked = data_dir or tfds.core.constants.DATA_DIR
@@ -121,14 +131,16 @@ class Tfds:
             f"{what}. Looked in {looked}, which holds {prepared}.\n"
             "Two ways to get it:\n"
             f"  1. a prepared copy: --data_dir=DIR, where DIR/{self._name}/VERSION holds the TFDS files;\n"
-            f"  2. on a machine with internet: python -c \"import tensorflow_datasets as tfds; "
+            f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
             f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
         )
 
 
 def _check_connection(missing):
     """Fails at once without internet; TFDS itself would try for minutes."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+    if any(
+        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    ):
         return
     try:
         socket.create_connection(("storage.googleapis.com", 443), timeout=5).close()

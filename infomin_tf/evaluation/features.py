@@ -23,7 +23,9 @@ class FeatureExtractor(keras.layers.Layer):
     def build(self, input_shape):
         if not self.split.built:
             self.split.build(input_shape)
-        for backbone, shape in zip(self.backbones, self.split.part_shapes(input_shape[1:]), strict=True):
+        for backbone, shape in zip(
+            self.backbones, self.split.part_shapes(input_shape[1:]), strict=True
+        ):
             if not backbone.built:
                 backbone.build((None, *shape))
         self.output_dimension = sum(backbone.output_dimension for backbone in self.backbones)
@@ -36,7 +38,10 @@ class FeatureExtractor(keras.layers.Layer):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        parts = {"split": serialize(self.split), "backbones": [serialize(b) for b in self.backbones]}
+        parts = {
+            "split": serialize(self.split),
+            "backbones": [serialize(b) for b in self.backbones],
+        }
         return super().get_config() | parts
 
     @classmethod

@@ -73,9 +73,7 @@ class LinearProbe:
         loop: `TrainingLoop`.
     """
 
-    def __init__(
-        self, optimizer, train_view, epochs=100, batch_size=128, schedule=None, loop=None
-    ):
+    def __init__(self, optimizer, train_view, epochs=100, batch_size=128, schedule=None, loop=None):
         self._optimizer, self._train_view = optimizer, train_view
         self._epochs, self._batch_size = epochs, batch_size
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
@@ -101,7 +99,12 @@ class LinearProbe:
             name=f"evaluate: {name}",
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(
-                run.train, self._batch_size, run.seed, self._train_view, first_step=step, shard=shard
+                run.train,
+                self._batch_size,
+                run.seed,
+                self._train_view,
+                first_step=step,
+                shard=shard,
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,

@@ -51,7 +51,10 @@ def fit_logistic(
     words = "standardised"
     if train_features.shape[1] > _LARGEST_DIMENSION:
         components = min(512, *train_features.shape)
-        scaling = [PCA(components, whiten=False, svd_solver="randomized", random_state=seed), *scaling]
+        scaling = [
+            PCA(components, whiten=False, svd_solver="randomized", random_state=seed),
+            *scaling,
+        ]
         words = f"{components} principal components, standardised"
     preprocessing = make_pipeline(*scaling).fit(train_features)
     train = preprocessing.transform(train_features).astype(np.float32)

@@ -50,7 +50,8 @@ class AlexNetHalf(keras.layers.Layer):
     def _build_fully_connected(self, inputs):
         self.dropouts = [keras.layers.Dropout(self.dropout) for _ in range(2)]
         self.fully_connected = [
-            keras.layers.Dense(self.output_dimension, kernel_initializer="he_normal") for _ in range(2)
+            keras.layers.Dense(self.output_dimension, kernel_initializer="he_normal")
+            for _ in range(2)
         ]
         self.fully_connected_normalizations = [layers.batch_normalization() for _ in range(2)]
         for dense, normalization in zip(

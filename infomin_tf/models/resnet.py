@@ -58,7 +58,11 @@ class ConvolutionAndNormalization(keras.layers.Layer):
 
     def __init__(self, filters, kernel_size, strides=1, relu=False, **kwargs):
         super().__init__(**kwargs)
-        self.padding, self.relu, self.filters = kernel_size // 2 if strides > 1 else 0, relu, filters
+        self.padding, self.relu, self.filters = (
+            kernel_size // 2 if strides > 1 else 0,
+            relu,
+            filters,
+        )
         padding = "valid" if strides > 1 else "same"
         self.convolution = layers.convolution(filters, kernel_size, strides, padding)
         self.normalization = layers.batch_normalization()

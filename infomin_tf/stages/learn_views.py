@@ -52,7 +52,9 @@ class LearnViews:
         loop=None,
     ):
         self._critics = (critic(), critic())
-        self._backbones = (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
+        self._backbones = (
+            (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
+        )
         self._critic_optimizer, self._generator_optimizer = critic_optimizer, generator_optimizer
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
@@ -160,7 +162,11 @@ class LearnViews:
                 f"critics of view learning, N {candidates}, 20 batches, standard error {error:.3f}, {where}",
             )
         ]
-        units = {"classifier_1_accuracy": "%", "classifier_2_accuracy": "%", "log_det": "nats/pixel"}
+        units = {
+            "classifier_1_accuracy": "%",
+            "classifier_2_accuracy": "%",
+            "log_det": "nats/pixel",
+        }
         numbers += [Number(name, v, units.get(name, ""), where) for name, v in figures.items()]
         results.write(
             run.directory(self.name),
@@ -197,6 +203,6 @@ def show_channels(run, step, num_images=8):
     stretched = (channels - low) / tf.maximum(high - low, 1e-6)
     grey = [tf.repeat(stretched[..., i : i + 1], 3, axis=-1) for i in range(stretched.shape[-1])]
     rows = tf.concat([images, *grey], axis=2)
-    tf.summary.image("views/image_and_channels", tf.concat(tf.unstack(rows), axis=0)[None], step=step)
-
-
+    tf.summary.image(
+        "views/image_and_channels", tf.concat(tf.unstack(rows), axis=0)[None], step=step
+    )

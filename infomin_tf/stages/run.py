@@ -42,7 +42,9 @@ class Run:
     def facts(self):
         """What results.json says of the data and the seed."""
         sets = {"unlabelled": self.unlabelled, "train": self.train, "test": self.test}
-        data = {role: f"{images.name}, {images.size} images" for role, images in sets.items() if images}
+        data = {
+            role: f"{images.name}, {images.size} images" for role, images in sets.items() if images
+        }
         return {"data": data, "seed": self.seed}
 
     def need_labels(self, why):

@@ -116,7 +116,9 @@ def test_two_replicas_equal_one_device(kind, two_replicas):
         (x1, x2), labels = small.views(seed=seed)
 
         def part(context, x1=x1, x2=x2, labels=labels):
-            half = slice(4 * context.replica_id_in_sync_group, 4 * context.replica_id_in_sync_group + 4)
+            half = slice(
+                4 * context.replica_id_in_sync_group, 4 * context.replica_id_in_sync_group + 4
+            )
             return (x1[half], x2[half]), labels[half]
 
         metrics = step(two_replicas.experimental_distribute_values_from_function(part))

@@ -62,14 +62,18 @@ def test_info_nce_bound_class_averages_the_two_directions():
     forward = brute_force_info_nce(z1, z2, None, 0.2).mean()
     backward = brute_force_info_nce(z2, z1, None, 0.2).mean()
     expected = math.log(9) - (forward + backward) / 2
-    np.testing.assert_allclose(bounds.InfoNCE(0.2)(tf.constant(z1), tf.constant(z2)), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        bounds.InfoNCE(0.2)(tf.constant(z1), tf.constant(z2)), expected, rtol=1e-4
+    )
 
 
 def test_donsker_varadhan_against_scipy():
     scores = RNG.normal(size=(7, 7)).astype(np.float32)
     off = scores[~np.eye(7, dtype=bool)]
     expected = np.diag(scores).mean() - (logsumexp(off) - math.log(42))
-    np.testing.assert_allclose(losses.donsker_varadhan_bound(tf.constant(scores)), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.donsker_varadhan_bound(tf.constant(scores)), expected, rtol=1e-5
+    )
 
 
 def test_donsker_varadhan_recovers_a_gaussian_pair():
@@ -110,7 +114,9 @@ def test_embedding_spread_tells_collapse_from_a_sphere():
 )
 def test_compiled_equals_eager_and_gradients_are_finite(function):
     a, b = tf.constant(unit_vectors(8)), tf.constant(unit_vectors(8))
-    np.testing.assert_allclose(tf.function(function, jit_compile=True)(a, b), function(a, b), rtol=1e-4)
+    np.testing.assert_allclose(
+        tf.function(function, jit_compile=True)(a, b), function(a, b), rtol=1e-4
+    )
     with tf.GradientTape() as tape:
         tape.watch([a, b])
         total = tf.reduce_sum(function(a, b))

@@ -44,7 +44,9 @@ def test_division_is_complete_disjoint_and_stable(tmp_path):
         save(tmp_path / f"{index}.png", size=(4, 4), color=(index, 0, 0))
     parts = {s: ImageFolder(str(tmp_path), 4, split=s).load() for s in ("train", "test")}
     values = {s: set(images.images[:, 0, 0, 0].numpy()) for s, images in parts.items()}
-    assert values["train"] | values["test"] == set(range(60)) and not values["train"] & values["test"]
+    assert (
+        values["train"] | values["test"] == set(range(60)) and not values["train"] & values["test"]
+    )
     save(tmp_path / "new.png", size=(4, 4), color=(99, 0, 0))
     again = set(ImageFolder(str(tmp_path), 4, split="test").load().images[:, 0, 0, 0].numpy())
     assert again - {99} == values["test"]

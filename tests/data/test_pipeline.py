@@ -11,7 +11,9 @@ from infomin_tf.errors import UserError
 
 def numbered(count=23):
     """A set whose label, and pixel value, is the image's position."""
-    images = np.zeros((count, 4, 4, 3), np.uint8) + np.arange(count, dtype=np.uint8)[:, None, None, None]
+    images = (
+        np.zeros((count, 4, 4, 3), np.uint8) + np.arange(count, dtype=np.uint8)[:, None, None, None]
+    )
     return ArrayImages("numbered", images, np.arange(count), [str(i) for i in range(count)])
 
 
@@ -70,7 +72,9 @@ def test_a_later_start_equals_skipping(kind, first_step):
 def test_shards_together_are_the_global_batch(kind):
     whole = pipeline.training_batches(kind(24), 6, 7, noise)
     parts = [pipeline.training_batches(kind(24), 6, 7, noise, shard=(i, 3)) for i in range(3)]
-    for (_, expected), *shards in zip(whole.take(6), *[part.take(6) for part in parts], strict=True):
+    for (_, expected), *shards in zip(
+        whole.take(6), *[part.take(6) for part in parts], strict=True
+    ):
         joined = np.concatenate([label for _, label in shards])
         np.testing.assert_array_equal(joined, expected)
 

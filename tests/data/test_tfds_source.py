@@ -38,7 +38,10 @@ def test_split_expressions_sizes_and_labels(real_data_dir):
 @pytest.mark.real_data
 def test_streamed_images_equal_those_in_memory(real_data_dir):
     source = {"name": "imagenette96", "split": "train[:30]", "image_size": 48}
-    memory, stream = Tfds(**source).load(real_data_dir), Tfds(**source, memory_limit_gib=0).load(real_data_dir)
+    memory, stream = (
+        Tfds(**source).load(real_data_dir),
+        Tfds(**source, memory_limit_gib=0).load(real_data_dir),
+    )
     assert type(memory) is not type(stream) and memory.size == stream.size
     np.testing.assert_array_equal(memory.images, stream.sample(30))
 

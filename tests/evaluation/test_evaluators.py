@@ -73,6 +73,8 @@ def test_the_choice_of_c_does_not_see_the_test_set():
 def test_many_dimensions_are_reduced_and_that_is_said():
     y = np.repeat(np.arange(3), 30)
     x = np.random.default_rng(3).normal(size=(90, 1100)).astype(np.float32)
-    wide, narrow = (logistic.fit_logistic(x[:, :d], y, x[:, :d], y, grid=(0.1,)) for d in (1100, 1000))
+    wide, narrow = (
+        logistic.fit_logistic(x[:, :d], y, x[:, :d], y, grid=(0.1,)) for d in (1100, 1000)
+    )
     assert wide.preprocessing == "90 principal components, standardised"
     assert narrow.preprocessing == "standardised"

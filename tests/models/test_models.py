@@ -17,7 +17,9 @@ def built(layer, size, channels=3):
     return layer
 
 
-@pytest.mark.parametrize(("size", "side", "units"), [(96, 11, 2048), (64, 7, 2048), (48, 5, 2048), (32, 3, 512)])
+@pytest.mark.parametrize(
+    ("size", "side", "units"), [(96, 11, 2048), (64, 7, 2048), (48, 5, 2048), (32, 3, 512)]
+)
 def test_alexnet_half_has_the_maps_of_the_recipe(size, side, units):
     network = built(alexnet.AlexNetHalf(), size, 1)
     assert network.map_shape == (side, side, 96) and network.output_dimension == units
@@ -41,7 +43,9 @@ def test_alexnet_width_and_small_images():
         built(alexnet.AlexNetHalf(), 16)
 
 
-@pytest.mark.parametrize(("network", "expected"), [(resnet.ResNet18, 11_689_512), (resnet.ResNet50, 25_557_032)])
+@pytest.mark.parametrize(
+    ("network", "expected"), [(resnet.ResNet18, 11_689_512), (resnet.ResNet50, 25_557_032)]
+)
 def test_resnets_have_torchvisions_parameters(network, expected):
     backbone = built(network(), 64)
     trainable = sum(int(np.prod(v.shape)) for v in backbone.trainable_variables)

@@ -1,0 +1,139 @@
+"""What gin's errors and names mean to the user: the place, the binding as it is written, the nearest valid name."""
+
+import difflib
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import tokenize
+
+import gin
+
+from infomin_tf.errors import UserError
+
+# Keras's layers, Python's functions, Keras's optimizers: their **kwargs hide the mistake from gin.
+_UNKNOWN_ARGUMENT = re.compile(
+    r"nrecognized keyword arguments.*?\{'(\w+)'"
+    r"|unexpected keyword argument '(\w+)'"
+    r"|not recognized: .*?'(\w+)'"
+)
+
+
+def near_files(name, folders):
+    """A line with the gin files whose names resemble one that is missing; empty when there are none.
+
+    Args:
+        name: of the missing file.
+        folders: where gin files are looked for.
+    """
+    known = {
+        os.path.relpath(os.path.join(root, file), folder or os.getcwd())
+        for folder in folders
+        for root, _, files in os.walk(os.path.join(folder or os.getcwd(), "gin"))
+        for file in files
+        if file.endswith(".gin")
+    }
+    beside = os.path.dirname(name)
+    if os.path.isdir(beside or "."):
+        known |= {os.path.join(beside, f) for f in os.listdir(beside or ".") if f.endswith(".gin")}
+    near = [path for path in sorted(known) if os.path.basename(path) == os.path.basename(name)]
+    near += [path for path in difflib.get_close_matches(name, known, 3, 0.6) if path not in near]
+    return f"\n  nearest: {', '.join(near)}" if near else ""
+
+
+def parse_error(error, source, folders):
+    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name.
+
+    Args:
+        error: what gin raised while it read `source`.
+        source: what was read, in words.
+        folders: where gin files are looked for.
+    """
+    if isinstance(error, SyntaxError):
+        place = f'file "{error.filename}", line {error.lineno}' if error.filename else source
+        return f"{error.msg}\n  In {place}"
+    if isinstance(error, tokenize.TokenError):
+        return f"{error.args[0]}: a bracket or quote is not closed\n  In {source}"
+    message = re.sub(r"<module '([\w.]+)'.*?>", r"\1", str(error))
+    message = re.sub(r"In bindings string line \d+\n.*", f"In {source}", message)
+    message = re.sub(r" in config string: \n.*", "", message, flags=re.DOTALL)
+    message = re.sub(r"\n +\^$", "", message)
+    hint = ""
+    if match := re.match(
+        r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message
+    ):
+        hint = _hint(match[2], _parameters(match[1]))
+    elif match := re.search(r"; ([\w.]+) has no attribute (\w+)", message):
+        module = importlib.import_module(match[1])
+        public = [n for n in dir(module) if n[0] != "_" and callable(getattr(module, n))]
+        hint = _hint(match[2], public)
+    elif match := re.match(r"'(\w+)' was not provided by an import", message):
+        hint = _hint(match[1], [statement.bound_name() for statement in gin.config._IMPORTS])
+    elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
+        package = importlib.import_module(match[1])
+        modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
+        hint = _hint(match[2], modules)
+    elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
+        hint = near_files(match[1], folders)
+    elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
+        message = f"the macro %{match[1]} is not bound; add {match[1]} = ..."
+    return message + hint
+
+
+def building_error(error):
+    """What the user has to mend when a constructor raised `error`; None when that is not the user's doing.
+
+    A TypeError or RuntimeError is the user's doing when a parameter is missing or unknown; a ValueError always is.
+    """
+    message, *places = re.split(r"\n +In call to configurable ", str(error))
+    message = message.partition("\n  No values supplied by Gin")[0]
+    place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None
+    if place is None:
+        return message if isinstance(error, UserError) else None
+    selectors = gin.config._REGISTRY.matching_selectors(place[1])
+    start = written(place[2] or "", selectors[0], "") if selectors else place[1] + "."
+    match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
+    missing = re.findall(r"'(\w+)'", match[1]) if match else []
+    if missing and set(missing) <= set(_parameters(place[1])):
+        return "\n  ".join(["not bound; add", *(f"{start}{name} = ..." for name in missing)])
+    if match := _UNKNOWN_ARGUMENT.search(message):
+        name = next(filter(None, match.groups()))
+        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(place[1]))}"
+    if isinstance(error, TypeError | RuntimeError):
+        return None
+    return f"{message}\n  In {start[:-1]}"
+
+
+def written(scope, selector, name):
+    """A binding's left side as a user writes it, such as critic/alexnet.AlexNetHalf.width.
+
+    Args:
+        scope: such as "critic"; "" for none.
+        selector: complete name of the class or function in gin's registry.
+        name: of the parameter.
+    """
+    if selector == "gin.macro":
+        return scope
+    source = gin.config._REGISTRY[selector].import_source
+    if source:
+        statement, inner = source
+        named = statement.is_from or statement.alias
+        selector = f"{statement.bound_name() if named else statement.module}.{inner}"
+    return f"{scope + '/' if scope else ''}{selector}.{name}"
+
+
+def _parameters(selector):
+    """Names of the parameters that gin can bind."""
+    matches = gin.config._REGISTRY.matching_selectors(selector)
+    if not matches:
+        return []
+    parameters = inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def _hint(wrong, candidates):
+    near = difflib.get_close_matches(wrong, candidates, 1, 0.5)
+    if near:
+        return f"\n  nearest valid name: {near[0]}"
+    return f"\n  valid names: {', '.join(sorted(candidates))}" if candidates else ""

@@ -1,0 +1,157 @@
+"""The commands: arguments without TensorFlow, what reaches the experiment, exit statuses."""
+
+import pathlib
+import subprocess
+import sys
+
+import gin
+import pytest
+from absl import logging
+
+from infomin_tf import cli
+from infomin_tf.errors import UserError
+from tests import fake_experiment as fake
+
+ROOT = pathlib.Path(__file__).parents[1]
+STUB = """import os, sys
+print([os.environ[n] for n in ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")], file=sys.stderr)
+sys.exit(77)
+"""
+CONFIGURATION = """from __gin__ import dynamic_registration
+from tests import fake_experiment
+fake_experiment.Experiment.first = 1
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs a file of bin/ in an empty folder; keras and tensorflow are stubs that end the process with status 77."""
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+    for module in ("keras", "tensorflow"):
+        (stubs / f"{module}.py").write_text(STUB)
+    (tmp_path / "here").mkdir()
+
+    def run(program, *arguments):
+        return subprocess.run(
+            [sys.executable, ROOT / "bin" / program, *arguments],
+            cwd=tmp_path / "here",
+            env={"PYTHONPATH": str(stubs)},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate", "export"])
+def test_help_shows_an_example_and_our_flags_only(command, program):
+    result = command(program, "--help")
+    assert result.returncode == 0 and result.stderr == ""
+    assert f"bin/{program} --" in result.stdout
+    shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
+    common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
+    expected = common | ({"until", "overwrite"} if program == "train" else set())
+    assert shown == {f"--{name}" for name in expected}
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("train", "needs --gin_file"),
+        ("train --gin_file=gin/quikstart.gin", "nearest: gin/quickstart.gin"),
+        ("train --gin_fil=x", "Unknown command line flag 'gin_fil'"),
+        ("train --strategy=gpu", "auto|one_device|mirrored|tpu|multi_worker"),
+        ("train --until=pretraining", "learn_views|pretrain|evaluate|export"),
+        ("train --seed=-1", "not an integer in the range"),
+        ("train gin/quickstart.gin", "unexpected argument 'gin/quickstart.gin'"),
+        ("evaluate", "needs --model_dir of a run"),
+        ("evaluate --model_dir=nowhere", "nowhere holds no run"),
+        ("export --until=export", "Unknown command line flag 'until'"),
+    ],
+)
+def test_wrong_arguments_are_one_message_without_tensorflow(command, arguments, message):
+    result = command(*arguments.split())
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_file_of_the_package_is_found_anywhere_and_the_environment_comes_before_keras(command):
+    result = command("train", "--gin_file=gin/quickstart.gin")
+    assert (result.returncode, result.stderr) == (77, "['1', 'tensorflow']\n")
+
+
+@pytest.fixture
+def fake_run(tmp_path, monkeypatch):
+    """Runs a command in this process on the fake experiment; returns its status and the experiment's calls."""
+    monkeypatch.setattr("infomin_tf.experiment.Experiment", fake.Experiment)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.gin").write_text(CONFIGURATION)
+    verbosity = logging.get_verbosity()
+
+    def run(program, *arguments):
+        gin.clear_config()
+        gin.config._IMPORTS.clear()
+        fake.calls.clear()
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
+        try:
+            getattr(cli, f"{program}_main")()
+        except SystemExit as error:
+            return error.code, list(fake.calls)
+        return 0, list(fake.calls)
+
+    yield run
+    logging.set_verbosity(verbosity)
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+
+
+def test_flags_reach_the_experiment(fake_run):
+    binding = "--gin_param=fake_experiment.Experiment.second = 5"
+    flags = ["--gin_file=mine.gin", binding, "--seed=3", "--data_dir=data", "--until=pretrain"]
+    status, [(name, model_dir, experiment, arguments)] = fake_run("train", *flags)
+    assert (status, name, model_dir) == (0, "run", "runs/mine")
+    assert experiment.parts == (1, 5, None)
+    assert arguments.pop("strategy").num_replicas_in_sync == 1
+    saved = pathlib.Path("runs/mine/config.gin").read_text()
+    assert arguments == {
+        "seed": 3, "data_dir": "data", "until": "pretrain", "configuration": saved
+    }  # fmt: skip
+    assert "fake_experiment.Experiment.second = 5" in saved
+
+
+def test_evaluate_and_export_use_the_saved_configuration_and_seed(fake_run):
+    fake_run("train", "--gin_file=mine.gin", "--seed=3", "--model_dir=run")
+    for program in ("evaluate", "export"):
+        binding = "--gin_param=fake_experiment.Experiment.third = 9"
+        status, [(name, model_dir, experiment, arguments)] = fake_run(
+            program, "--model_dir=run", binding
+        )
+        assert (status, name, model_dir, arguments["seed"]) == (0, program, "run", 3)
+        assert experiment.parts == (1, None, 9)
+    assert fake_run("evaluate", "--model_dir=run", "--seed=4")[1][0][3]["seed"] == 4
+    assert "third = 9" not in pathlib.Path("run/config.gin").read_text()
+
+
+def test_another_configuration_needs_overwrite(fake_run, capsys):
+    flags = ["--gin_file=mine.gin", "--model_dir=run"]
+    other = [*flags, "--gin_param=fake_experiment.Experiment.first = 2"]
+    assert fake_run("train", *flags)[0] == fake_run("train", *flags)[0] == 0
+    assert fake_run("train", *other) == (2, [])
+    assert "fake_experiment.Experiment.first: 1 -> 2" in capsys.readouterr().err
+    assert fake_run("train", *other, "--overwrite")[0] == 0
+
+
+def test_exit_status_tells_mistakes_interrupts_and_bugs_apart(fake_run, monkeypatch, capsys):
+    assert fake_run("train", "--gin_file=mine.gin", "--gin_param=x = 1") == (2, [])
+    assert capsys.readouterr().err.startswith("error: these bindings change nothing")
+    assert not pathlib.Path("runs").exists()
+    monkeypatch.setattr(fake.Experiment, "raises", UserError("batch size 3 is odd"))
+    assert fake_run("train", "--gin_file=mine.gin")[0] == 2
+    assert capsys.readouterr().err == "error: batch size 3 is odd\n"
+    monkeypatch.setattr(fake.Experiment, "raises", KeyboardInterrupt())
+    assert fake_run("train", "--gin_file=mine.gin")[0] == 130
+    monkeypatch.setattr(fake.Experiment, "raises", ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        fake_run("train", "--gin_file=mine.gin")

@@ -1,0 +1,100 @@
+"""Every shipped gin file builds, alone or stacked as its header says, and binds nothing in vain."""
+
+import pathlib
+import re
+
+import gin
+import pytest
+
+from infomin_tf import configuration
+from infomin_tf.errors import UserError
+from infomin_tf.experiment import Experiment
+
+GIN = pathlib.Path(__file__).parents[1] / "gin"
+RUNNABLE = sorted(path.name for path in GIN.glob("*.gin") if path.name != "debug.gin")
+GENERATORS = ["additive", "reversible", "affine", "glow"]
+
+
+@pytest.fixture(autouse=True)
+def clean_gin():
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+    yield
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+
+
+def build(*files, bindings=()):
+    configuration.parse([configuration.find_file(f"gin/{file}") for file in files], list(bindings))
+    experiment = configuration.build(Experiment)
+    configuration.check_all_used()
+    return experiment
+
+
+@pytest.mark.parametrize("file", RUNNABLE)
+def test_builds_alone_and_with_debug(file):
+    stages = build(file).stage_names
+    learned = "raw" not in file
+    evaluated = file != "folder_unsup_views.gin"
+    assert stages == ("learn_views",) * learned + ("pretrain",) + ("evaluate",) * evaluated + (
+        "export",
+    )
+    gin.clear_config()
+    build(file, "debug.gin")
+
+
+@pytest.mark.parametrize("color", ["rgb", "ydbdr"])
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("kind", ["unsup", "semisup", "sup"])
+def test_one_line_overrides_of_the_stl10_files(kind, generator, color):
+    experiment = build(f"stl10_{kind}_views.gin", f"views/{generator}.gin", f"views/{color}.gin")
+    split = experiment._split
+    assert type(split.generator).__name__.lower() == f"{generator}generator"
+    assert type(split.color_space).__name__.lower() == color
+    assert split.generator.lone_channels == ((0,) if color == "ydbdr" else (0, 1, 2))
+
+
+def test_raw_views_take_a_colour_space():
+    assert type(build("stl10_raw_views.gin", "views/rgb.gin")._split.color_space).__name__ == "RGB"
+
+
+def test_full_settings_are_those_of_the_paper():
+    build("stl10_semisup_views.gin")
+    value = lambda name: gin.query_parameter(name)  # noqa: E731
+    assert value("infomin_tf.stages.pretrain.Pretrain.epochs") == 240
+    assert value("infomin_tf.stages.pretrain.Pretrain.weight_decay") == 1e-4
+    assert value("infomin_tf.contrastive.negatives.MomentumQueue.size") == 16384
+    assert value("infomin_tf.contrastive.bounds.InfoNCE.temperature") == 0.07
+    assert value("infomin_tf.stages.learn_views.LearnViews.batch_size") == 128
+    assert value("infomin_tf.stages.learn_views.LearnViews.labelled_batch_size") == 64
+    assert value("infomin_tf.stages.learn_views.LearnViews.unsupervised_weight") == 1.0
+    assert value("infomin_tf.stages.learn_views.LearnViews.supervised_weight") == 1.0
+    assert value("infomin_tf.views.pairs.CropAndFlip.area") == (0.2, 1.0)
+
+
+@pytest.mark.parametrize("path", sorted(GIN.rglob("*.gin")), ids=lambda path: path.name)
+def test_has_a_header_and_a_command_where_it_runs(path):
+    text = path.read_text()
+    assert text.startswith("# ")
+    if path.name in RUNNABLE:
+        assert re.search(rf"bin/train --gin_file=gin/{path.name}", text)
+
+
+def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
+    build("quickstart.gin", bindings=["pretrain.Pretrain.epochs = 7"])
+    text = configuration.operative_text(5)
+    configuration.claim(str(tmp_path), text, overwrite=False)
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+    configuration.parse([str(tmp_path / "config.gin")], [])
+    configuration.build(Experiment)
+    configuration.check_all_used()
+    assert configuration.compare(text, configuration.operative_text(5)) == []
+
+
+def test_dead_and_unknown_bindings_are_refused():
+    with pytest.raises(UserError, match="ResNet18.width: nothing uses resnet.ResNet18"):
+        build("stl10_unsup_views.gin", bindings=["resnet.ResNet18.width = 2.0"])
+    gin.clear_config()
+    with pytest.raises(UserError, match="nearest valid name: epochs"):
+        build("quickstart.gin", bindings=["pretrain.Pretrain.epoch = 3"])
