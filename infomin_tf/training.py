@@ -50,6 +50,7 @@ class TrainingLoop:
     Args:
         steps_per_call: train steps in one call of the compiled function (a TPU wants many).
         checkpoint_minutes: wall-clock time between checkpoints.
+        checkpoint_steps: steps between checkpoints, besides; None for by time alone.
         checkpoints_kept: how many of the newest checkpoints stay on disk.
         jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
         steps_limit: end every stage after that many steps, to try a configuration out; None for no limit.
@@ -59,11 +60,12 @@ class TrainingLoop:
         self,
         steps_per_call=20,
         checkpoint_minutes=5.0,
+        checkpoint_steps=None,
         checkpoints_kept=2,
         jit_compile=False,
         steps_limit=None,
     ):
-        self.steps_limit = steps_limit
+        self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
         self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
         self.checkpoint_minutes, self.checkpoints_kept = checkpoint_minutes, checkpoints_kept
 
@@ -100,6 +102,8 @@ class TrainingLoop:
             while step < task.total_steps:
                 until_epoch = task.steps_per_epoch - step % task.steps_per_epoch
                 count = min(self.steps_per_call, until_epoch, task.total_steps - step)
+                if self.checkpoint_steps:
+                    count = min(count, self.checkpoint_steps - step % self.checkpoint_steps)
                 started = time.monotonic()
                 history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
                 _stop_if_not_finite(history, task, step, checkpoint)
@@ -111,6 +115,7 @@ class TrainingLoop:
                 if step % task.steps_per_epoch == 0 and task.on_epoch_end:
                     task.on_epoch_end(step, writer)
                 due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
+                due = due or (self.checkpoint_steps and step % self.checkpoint_steps == 0)
                 if due or stop.signal or step == task.total_steps:
                     checkpoint.save(step)
                     saved_at = time.monotonic()

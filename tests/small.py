@@ -84,7 +84,8 @@ def view_learner(unsupervised_weight=1.0, supervised_weight=1.0, learning_rate=1
 def views(batch_size=8, seed=0):
     """A pair of views with labels, as the input pipeline gives them."""
     generator = np.random.default_rng(seed)
-    base = generator.random((batch_size, *VIEW_SHAPE))
+    color = generator.random((batch_size, 1, 1, 3))
+    base = 0.7 * color + 0.3 * generator.random((batch_size, *VIEW_SHAPE))
     pair = [np.clip(base + 0.1 * generator.normal(size=base.shape), 0, 1) for _ in range(2)]
     labels = generator.integers(0, 3, batch_size).astype(np.int32)
     return tuple(tf.constant(x, tf.float32) for x in pair), tf.constant(labels)

@@ -52,15 +52,16 @@ def test_resnets_have_torchvisions_parameters(network, expected):
     assert trainable + (backbone.output_dimension + 1) * 1000 == expected
 
 
-def test_resnet_stems_halve_the_map_as_stated():
-    for small_images, max_pool, side in [(False, True, 1), (False, False, 2), (True, False, 4)]:
-        backbone = built(resnet.ResNet18(0.125, small_images, max_pool), 32)
-        maps = []
-        last = backbone.blocks[-1]
-        original = last.call
-        last.call = lambda x, training=None: maps.append(original(x, training)) or maps[-1]
-        features = backbone(RNG.random((2, 32, 32, 3), np.float32))
-        assert maps[0].shape[1:3] == (side, side) and features.shape == (2, 64)
+@pytest.mark.parametrize(
+    ("small_images", "max_pool", "side"), [(False, True, 1), (False, False, 2), (True, False, 4)]
+)
+def test_resnet_stems_halve_the_map_as_stated(small_images, max_pool, side):
+    backbone = built(resnet.ResNet18(0.125, small_images, max_pool), 32)
+    last, maps = backbone.blocks[-1], []
+    original = last.call
+    last.call = lambda x, training=None: maps.append(original(x, training)) or maps[-1]
+    features = backbone(RNG.random((2, 32, 32, 3), np.float32))
+    assert maps[0].shape[1:3] == (side, side) and features.shape == (2, 64)
 
 
 NETWORKS = [
