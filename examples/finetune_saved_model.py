@@ -1,4 +1,4 @@
-"""Fine-tunes an exported SavedModel on the labelled shapes, and compares it with a probe on the frozen features.
+"""Fine-tunes an exported SavedModel on the labelled shapes (their colours), and compares it with a probe on the frozen features.
 
 python examples/finetune_saved_model.py runs/quickstart/export
 """
@@ -27,7 +27,7 @@ def classifier(path, num_classes, trainable, learning_rate):
     model.compile(
         keras.optimizers.Adam(learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        ["accuracy"],
+        metrics=["accuracy"],
         jit_compile=False,
     )
     return model
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
-    train, test = Shapes("train").load(), Shapes("test").load()
+    train, test = (Shapes(split, label="color").load() for split in ("train", "test"))
     x, y, test_x = train.images.numpy() / 255.0, train.labels.numpy(), test.images.numpy() / 255.0
     for name, trainable, learning_rate in (
         ("frozen probe", False, 1e-3),

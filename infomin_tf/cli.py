@@ -178,16 +178,18 @@ def _run(command, values, files):
     # Imported here, as TensorFlow takes seconds.
     with _quiet_standard_error():
         import keras
+        import tensorflow as tf
         from absl import logging
 
         from infomin_tf import distribution
         from infomin_tf.experiment import Experiment
 
+    tf.config.experimental.enable_op_determinism()
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     seed = values.seed
-    if command != "train" and not values.gin_file and not values["seed"].present:
-        seed = configuration.saved_seed(values.model_dir) or 0
+    if command != "train" and not values["seed"].present:
+        seed = configuration.saved_seed(values.model_dir)
     strategy = distribution.create_strategy(values.strategy)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
@@ -205,4 +207,5 @@ def _run(command, values, files):
             configuration.claim(values.model_dir, text, values.overwrite)
             experiment.run(values.model_dir, until=values.until, **arguments)
         else:
+            configuration.check_same_training(values.model_dir, text)
             experiment.repeat(command, values.model_dir, **arguments)

@@ -154,6 +154,19 @@ def claim(model_dir, text, overwrite):
         ) from error
 
 
+def check_same_training(model_dir, text):
+    """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
+    differences = compare(_saved_text(model_dir), text)
+    of_evaluation = ("--seed", "evaluate.", "linear.", "export.", "probe/", "pairs.CenterCrop.")
+    differences = [line for line in differences if not line.startswith(of_evaluation)]
+    if differences:
+        raise UserError(
+            f"{model_dir} was trained with another configuration:\n  "
+            + "\n  ".join(differences)
+            + "\nonly evaluation and export may differ"
+        )
+
+
 def compare(old, new):
     """Lines "binding: old -> new" for the bindings in which two configuration texts differ."""
     old, new = _bindings(old), _bindings(new)
@@ -166,10 +179,21 @@ def compare(old, new):
 
 
 def saved_seed(model_dir):
-    """The seed in model_dir/config.gin, or None."""
-    with open(os.path.join(model_dir, FILE_NAME)) as file:
-        match = re.match(r"# seed: (\d+)", file.readline())
-    return int(match[1]) if match else None
+    """The seed in model_dir/config.gin.
+
+    Raises:
+        UserError: there is no run in model_dir.
+    """
+    match = re.match(r"# seed: (\d+)", _saved_text(model_dir))
+    return int(match[1]) if match else 0
+
+
+def _saved_text(model_dir):
+    path = os.path.join(model_dir, FILE_NAME)
+    if not os.path.isfile(path):
+        raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")
+    with open(path) as file:
+        return file.read()
 
 
 def _imports():

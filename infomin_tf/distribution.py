@@ -22,6 +22,10 @@ def create_strategy(name):
     Raises:
         UserError: a name that is none of these, or a TPU that cannot be reached.
     """
+    if name == "multi_worker":  # before anything starts the devices
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        return _tpu_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if name == "auto":
         several_gpus = len(tf.config.list_logical_devices("GPU")) > 1
@@ -30,19 +34,19 @@ def create_strategy(name):
         return tf.distribute.OneDeviceStrategy(devices[0].name)
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "tpu":
-        try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-        except (ValueError, tf.errors.OpError) as error:
-            raise UserError(
-                f"no TPU answers ({error}); run on a TPU VM, or use --strategy=auto"
-            ) from error
-        return tf.distribute.TPUStrategy(resolver)
     raise UserError(
         f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
     )
+
+
+def _tpu_strategy():
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    except (ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f"no TPU answers ({error}); run on a TPU VM, or use --strategy=auto"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
 
 
 def num_replicas():
@@ -108,6 +112,10 @@ def _split_batch(batch, parts):
     """A dataset of `parts` equal slices of each tensor of a batch; tensors of different lengths stay together."""
 
     def divide(x):
+        if x.shape[0] % parts:
+            raise UserError(
+                f"a batch of {x.shape[0]} cannot be divided among {parts} replicas; use a multiple"
+            )
         return tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
 
     return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(divide, batch))

@@ -27,7 +27,7 @@ class Data:
         """Loads the sources; returns (unlabelled, train, test), None where there is no source."""
         loaded = [source and source.load(data_dir) for source in self._sources]
         if self._limit:
-            loaded = [images and images.head(self._limit) for images in loaded]
+            loaded = [images and images.thin(self._limit) for images in loaded]
         return loaded
 
 
@@ -52,6 +52,16 @@ class Experiment:
                 "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
                 "view learning without a generator; bind both or neither"
             )
+        views = {
+            "Evaluate.test_view": getattr(evaluation, "test_view", None),
+            "Pretrain.knn_view": pretraining.knn_view,
+            "Export.view": getattr(export, "view", None),
+        }
+        for name, view in views.items():
+            if view is not None and view.size != pair.size:
+                raise UserError(
+                    f"{name} gives {view.size} px but the training views have {pair.size} px; make the sizes equal"
+                )
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
         self._pretraining, self._evaluation = pretraining, evaluation
@@ -114,6 +124,8 @@ class Experiment:
                 )
         if self._view_learning:
             self._view_learning.restore(run)
+        if name == "evaluate":
+            self._evaluation.clear(run)
         self._finish(name, run, self._pretraining.restore(run))
         print_results(model_dir)
 
@@ -126,9 +138,10 @@ class Experiment:
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
         unlabelled, train, test = self._data.load(data_dir)
+        keras.utils.set_random_seed(seed)
         self._split.build((None, self._pair.size, self._pair.size, 3))
         self._split.adapt(unlabelled.sample(2000))
-        return Run(
+        run = Run(
             model_dir,
             strategy,
             seed,
@@ -139,6 +152,9 @@ class Experiment:
             self._split,
             configuration,
         )
+        if self._evaluation:
+            run.need_labels("evaluation")
+        return run
 
 
 def print_results(model_dir):

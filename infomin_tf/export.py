@@ -15,7 +15,7 @@ from infomin_tf.evaluation import features  # noqa: F401  isort: skip
 from infomin_tf.models import alexnet, resnet  # noqa: F401  isort: skip
 from infomin_tf.views import color, generators, splits  # noqa: F401  isort: skip
 
-_DTYPES = {"uint8": tf.uint8, "float32": tf.float32}
+_DTYPES = ("uint8", "float32")
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

@@ -63,7 +63,7 @@ def table(results):
         Lines "stage  name  value unit  protocol", aligned.
     """
     rows = [
-        (stage, number["name"], f"{number['value']:.2f} {number['unit']}", number["protocol"])
+        (stage, number["name"], f"{_shown(number['value'])} {number['unit']}", number["protocol"])
         for stage, content in results.items()
         for number in content["numbers"]
     ]
@@ -75,6 +75,10 @@ def table(results):
         + row[3]
         for row in rows
     )
+
+
+def _shown(value):
+    return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
 
 
 def write_atomically(path, text):

@@ -31,7 +31,9 @@ class Task:
         steps_per_epoch: steps.
         total_steps: steps.
         directory: where checkpoints and events go.
-        on_epoch_end: function (step, writer) called after each epoch, for monitors; it must not change the learner.
+        on_start: function (writer) called before the first step.
+        on_epoch_end: function (step, writer, last) called after each epoch and after the last step, for monitors; it
+            must not change the learner.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Task:
     steps_per_epoch: int
     total_steps: int
     directory: str
+    on_start: Callable | None = None
     on_epoch_end: Callable | None = None
 
 
@@ -80,7 +83,7 @@ class TrainingLoop:
             strategy: the tf.distribute strategy under whose scope the learner was built.
 
         Returns:
-            Wall-clock seconds of training, over all the runs that it took.
+            (steps done, wall-clock seconds of training), over all the runs that it took.
 
         Raises:
             UserError: a loss that is not finite, a checkpoint that does not fit, a full disk.
@@ -91,7 +94,7 @@ class TrainingLoop:
         checkpoint = Checkpoint(task, self.checkpoints_kept)
         step = checkpoint.restore()
         if step >= task.total_steps:
-            return checkpoint.seconds
+            return step, checkpoint.seconds
         batches = distribution.distribute_batches(
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )
@@ -99,6 +102,8 @@ class TrainingLoop:
         writer = tf.summary.create_file_writer(task.directory)
         saved_at = time.monotonic()
         with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
+            if step == 0 and task.on_start:
+                task.on_start(writer)
             while step < task.total_steps:
                 until_epoch = task.steps_per_epoch - step % task.steps_per_epoch
                 count = min(self.steps_per_call, until_epoch, task.total_steps - step)
@@ -112,16 +117,17 @@ class TrainingLoop:
                 metrics = {name: float(values.mean()) for name, values in history.items()}
                 metrics["images_per_second"] = task.global_batch_size * count / seconds
                 _report(metrics, step, progress, count)
-                if step % task.steps_per_epoch == 0 and task.on_epoch_end:
-                    task.on_epoch_end(step, writer)
+                last = step == task.total_steps
+                if task.on_epoch_end and (step % task.steps_per_epoch == 0 or last):
+                    task.on_epoch_end(step, writer, last)
                 due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
                 due = due or (self.checkpoint_steps and step % self.checkpoint_steps == 0)
-                if due or stop.signal or step == task.total_steps:
+                if due or stop.signal or last:
                     checkpoint.save(step)
                     saved_at = time.monotonic()
-                if stop.signal and step < task.total_steps:
+                if stop.signal:
                     stop.leave(task, step)
-        return checkpoint.seconds
+        return step, checkpoint.seconds
 
 
 class Checkpoint:
@@ -136,8 +142,9 @@ class Checkpoint:
         learner = task.learner
         variables = list(learner.variables)
         variables += [v for optimizer in learner.optimizers for v in optimizer.variables]
+        self._variables = [v.value for v in variables]
         self._checkpoint = tf.train.Checkpoint(
-            variables=[v.value for v in variables], step=self._step, seconds=self._seconds
+            variables=self._variables, step=self._step, seconds=self._seconds
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
 
@@ -152,21 +159,37 @@ class Checkpoint:
         return float(self._seconds.numpy())
 
     def restore(self):
-        """Loads the newest checkpoint, if any; returns its step (0 without)."""
-        if self.newest is None:
-            return 0
-        try:
-            status = self._checkpoint.restore(self.newest)
-            status.assert_consumed()
-        except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
+        """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
+
+        Raises:
+            UserError: there are checkpoints, but none can be read into this model.
+        """
+        present = [c for c in self._manager.checkpoints if os.path.exists(c + ".index")]
+        for path in reversed(present):
+            try:
+                self._checkpoint.restore(path).assert_consumed()
+                return int(self._step.numpy())
+            except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                logging.warning("the checkpoint %s cannot be read (%s)", path, reason)
+        if present:
             raise UserError(
-                f"the checkpoint {self.newest} cannot be read into this model "
-                f"({str(error).splitlines()[0]}); delete it to fall back to the one before, or use another --model_dir"
-            ) from error
-        return int(self._step.numpy())
+                f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
+                "anew, or use another --model_dir"
+            )
+        return 0
 
     def save(self, step):
-        """Writes a checkpoint; older ones than the newest few are removed only after it is complete."""
+        """Writes a checkpoint; older ones than the newest few are removed only after it is complete.
+
+        Raises:
+            UserError: a weight that is not finite, or a disk that cannot be written.
+        """
+        if not all(np.isfinite(v.numpy()).all() for v in self._variables if v.dtype.is_floating):
+            raise UserError(
+                f"weights are not finite any more at step {step}; the last good checkpoint is "
+                f"{self.newest or 'none yet'}. Lower the learning rate, and start with another --model_dir"
+            )
         self._step.assign(step)
         now = time.monotonic()
         self._seconds.assign_add(now - self._started)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import distribution
+from infomin_tf.errors import UserError
 
 
 class ViewLearner(keras.Model):
@@ -38,13 +39,16 @@ class ViewLearner(keras.Model):
     ):
         super().__init__(**kwargs)
         if getattr(split, "generator", None) is None:
-            raise ValueError(
+            raise UserError(
                 "view learning needs a split with a generator; bind ChannelSplit.generator"
             )
-        if supervised_weight and not classifiers:
-            raise ValueError(
-                f"supervised_weight={supervised_weight} needs two classifiers; give them, or set the weight to 0"
+        if bool(supervised_weight) != bool(classifiers):
+            raise UserError(
+                f"supervised_weight={supervised_weight} and {len(classifiers)} classifiers do not go together; give both "
+                "classifiers and a weight, or neither"
             )
+        if not unsupervised_weight and not supervised_weight:
+            raise UserError("both weights are 0, so the generator would learn nothing; raise one")
         self.split = split
         self.critics, self.classifiers = list(critics), list(classifiers)
         self.bound = bound

@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
+tf.config.experimental.enable_op_determinism()
+tf.random.set_seed(0)
 
 
 @pytest.fixture

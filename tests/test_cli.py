@@ -124,12 +124,11 @@ def test_flags_reach_the_experiment(fake_run):
 def test_evaluate_and_export_use_the_saved_configuration_and_seed(fake_run):
     fake_run("train", "--gin_file=mine.gin", "--seed=3", "--model_dir=run")
     for program in ("evaluate", "export"):
-        binding = "--gin_param=fake_experiment.Experiment.third = 9"
-        status, [(name, model_dir, experiment, arguments)] = fake_run(
-            program, "--model_dir=run", binding
-        )
+        status, [(name, model_dir, _, arguments)] = fake_run(program, "--model_dir=run")
         assert (status, name, model_dir, arguments["seed"]) == (0, program, "run", 3)
-        assert experiment.parts == (1, None, 9)
+        trained_otherwise = "--gin_param=fake_experiment.Experiment.third = 9"
+        assert fake_run(program, "--model_dir=run", trained_otherwise) == (2, [])
+        assert fake_run(program, "--gin_file=mine.gin", "--model_dir=none") == (2, [])
     assert fake_run("evaluate", "--model_dir=run", "--seed=4")[1][0][3]["seed"] == 4
     assert "third = 9" not in pathlib.Path("run/config.gin").read_text()
 

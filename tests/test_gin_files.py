@@ -55,7 +55,11 @@ def test_one_line_overrides_of_the_stl10_files(kind, generator, color):
 
 
 def test_raw_views_take_a_colour_space():
-    assert type(build("stl10_raw_views.gin", "views/rgb.gin")._split.color_space).__name__ == "RGB"
+    for name in ("rgb", "yuv", "yiq", "ycbcr", "lab", "hsv"):
+        split = build("stl10_raw_views.gin", f"views/{name}.gin")._split
+        assert type(split.color_space).__name__.lower() == name
+        assert (split.mean is None) == (name != "rgb")
+        gin.clear_config()
 
 
 def test_full_settings_are_those_of_the_paper():

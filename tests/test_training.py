@@ -55,8 +55,8 @@ class Stop(Exception):
 
 
 def die_at(step):
-    def on_epoch_end(now, writer):
-        del writer
+    def on_epoch_end(now, writer, last):
+        del writer, last
         if now == step:
             raise Stop
 
@@ -96,7 +96,7 @@ def test_the_input_pipeline_of_the_loop_feeds_replicas_like_one_device(tmp_path,
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
     task = contrastive_task(tmp_path)
-    task.on_epoch_end = lambda step, writer: os.kill(os.getpid(), number)
+    task.on_epoch_end = lambda step, writer, last: os.kill(os.getpid(), number)
     with pytest.raises(SystemExit) as stop:
         fit(task, checkpoint_minutes=60.0)
     assert stop.value.code == 128 + number
@@ -124,17 +124,39 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
 def test_checkpoints_are_few_and_a_foreign_one_is_refused(tmp_path):
     fit(contrastive_task(tmp_path), checkpoints_kept=2)
     names = {name.split(".")[0] for name in os.listdir(tmp_path / "checkpoints")}
-    assert names == {"checkpoint", "ckpt-11", "ckpt-13"}
-    with pytest.raises(UserError, match="cannot be read into this model"):
+    assert names == {"checkpoint", "ckpt-10", "ckpt-13"}
+    with pytest.raises(UserError, match="can be read into this model"):
         fit(view_task(tmp_path, 20))
 
 
-def test_a_damaged_checkpoint_is_said_to_be_so(tmp_path):
-    fit(contrastive_task(tmp_path))
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
+    unbroken = fit(contrastive_task(tmp_path / "unbroken", total_steps=20))
+    fit(contrastive_task(tmp_path / "damaged"))
+    [data] = (tmp_path / "damaged" / "checkpoints").glob("ckpt-13.data*")
+    data.write_bytes(data.read_bytes()[:100])
+    resumed = fit(contrastive_task(tmp_path / "damaged", total_steps=20))
+    assert "ckpt-13 cannot be read" in caplog.text
+    for a, b in zip(unbroken, resumed, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_checkpoint_that_can_be_read_is_an_error(tmp_path):
+    fit(contrastive_task(tmp_path), checkpoints_kept=1)
     [data] = (tmp_path / "checkpoints").glob("ckpt-13.data*")
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(UserError, match="ckpt-13 cannot be read"):
+    with pytest.raises(UserError, match="delete that folder to begin the stage anew"):
         fit(contrastive_task(tmp_path, total_steps=20))
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    task = contrastive_task(tmp_path)
+    checkpoint = training.Checkpoint(task)
+    checkpoint.save(1)
+    weight = task.learner.encoders[0].head.projection.bias
+    weight.assign(np.nan * weight.value)
+    with pytest.raises(UserError, match="not finite any more at step 2; the last good .*ckpt-1"):
+        checkpoint.save(2)
+    assert checkpoint.newest.endswith("ckpt-1")
 
 
 def test_events_hold_the_metrics(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
 from tests import small
 
 SETTINGS = [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]  # unsupervised, semi-supervised, supervised
@@ -127,7 +128,7 @@ def test_two_replicas_equal_one_device(setting, two_replicas):
 
 
 def test_labels_are_needed_for_the_supervised_term():
-    with pytest.raises(ValueError, match="needs two classifiers"):
+    with pytest.raises(UserError, match="do not go together"):
         learner = small.view_learner(1.0, 1.0)
         type(learner)(
             learner.split, learner.critics, (), learner.bound, None, None, supervised_weight=1.0

@@ -1,17 +1,19 @@
 """A folder of a person's own images."""
 
+import concurrent.futures
 import hashlib
 import os
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 class ImageFolder:
@@ -55,19 +57,32 @@ class ImageFolder:
         del data_dir
         paths, labels, names = self._find()
         name = f"{os.path.basename(os.path.normpath(self._directory))}:{self._split}"
-        if len(paths) * self._side**2 * 3 > self._memory_limit:
-            good = [index for index, path in enumerate(paths) if _is_readable(path)]
-            self._check_share(paths, [p for i, p in enumerate(paths) if i not in set(good)])
-            return self._stream(name, [paths[i] for i in good], [labels[i] for i in good], names)
-        images, kept, corrupt = [], [], []
-        for path, label in zip(paths, labels, strict=True):
-            try:
-                images.append(read_image(path, self._side))
-                kept.append(label)
-            except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-                corrupt.append(f"{path} ({error})")
+        shape = (len(paths), self._side, self._side, 3)
+        in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
+        images = np.empty(shape, np.uint8) if in_memory else None
+        good, corrupt = [], []
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            tried = pool.map(lambda path: self._try(path, in_memory), paths)
+            for index, (image, problem) in enumerate(tried):
+                if problem:
+                    corrupt.append(problem)
+                    continue
+                if in_memory:
+                    images[len(good)] = image
+                good.append(index)
         self._check_share(paths, corrupt)
-        return ArrayImages(name, np.stack(images), kept, names)
+        kept = [labels[i] for i in good]
+        if in_memory:
+            return ArrayImages(name, images[: len(good)], kept, names)
+        return self._stream(name, [paths[i] for i in good], kept, names)
+
+    def _try(self, path, keep):
+        """(the image or None, what is wrong with the file or None)."""
+        try:
+            image = read_image(path, self._side)
+        except _UNREADABLE as error:
+            return None, f"{path} ({error})"
+        return (image if keep else None), None
 
     def _find(self):
         """Paths, labels and class names."""
@@ -115,7 +130,7 @@ class ImageFolder:
         message = (
             f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
         )
-        if len(corrupt) > self._max_corrupt_share * len(paths):
+        if len(corrupt) > self._max_corrupt_share * len(paths) or len(corrupt) == len(paths):
             raise UserError(
                 f"{message}\nremove or mend them, or raise ImageFolder.max_corrupt_share "
                 f"(now {self._max_corrupt_share:g})"
@@ -125,12 +140,13 @@ class ImageFolder:
     def _stream(self, name, paths, labels, names):
         def decode(record):
             image = tf.numpy_function(
-                lambda path: read_image(path.decode(), self._side), [record["path"]], tf.uint8
+                lambda path: read_image(os.fsdecode(path), self._side), [record["path"]], tf.uint8
             )
             return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
 
         def records():
-            columns = {"path": paths, "label": np.array(labels, np.int32)}
+            encoded = [os.fsencode(path) for path in paths]
+            columns = {"path": encoded, "label": np.array(labels, np.int32)}
             return tf.data.Dataset.from_tensor_slices(columns)
 
         shape = (self._side, self._side, 3)
@@ -140,7 +156,7 @@ class ImageFolder:
 def read_image(path, side):
     """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
 
-    Greyscale, palette, CMYK, transparent (on black) and 16-bit images are converted.
+    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images are converted.
 
     Args:
         path: of the file.
@@ -150,23 +166,25 @@ def read_image(path, side):
         uint8 [side, side, 3].
 
     Raises:
-        OSError, ValueError: the file cannot be read.
+        OSError, ValueError, SyntaxError, Image.DecompressionBombError: the file cannot be read, or is too large.
     """
     with Image.open(path) as image:
         image.draft("RGB", (2 * side, 2 * side))
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I") or image.mode == "F":
             values = np.asarray(image, np.float64)
-            scale = 255.0 / 65535.0 if values.max() > 255 else 1.0
+            scale = 255.0 / _white(image.mode, values.max())
             image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
+        elif "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
         image = image.convert("RGB")
         return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
 
 
-def _is_readable(path):
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, ValueError, SyntaxError):
-        return False
-    return True
+def _white(mode, brightest):
+    """The value that stands for white; integers of 32 bits and floats do not say, so the brightest pixel decides."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    return next((white for white in ranges if brightest <= white), brightest)

@@ -38,12 +38,12 @@ class ArrayImages:
         """(H, W, 3)."""
         return tuple(self.images.shape[1:])
 
-    def head(self, count):
-        """The first `count` images as a set of their own."""
-        factors = {name: values[:count] for name, values in self.factors.items()}
-        return ArrayImages(
-            self.name, self.images[:count], self.labels[:count], self.class_names, factors
-        )
+    def thin(self, count):
+        """At most `count` images, spread evenly over the set, as a set of their own."""
+        chosen = np.linspace(0, self.size - 1, min(count, self.size)).round().astype(int)
+        factors = {name: values[chosen] for name, values in self.factors.items()}
+        images, labels = self.gather(chosen)
+        return ArrayImages(self.name, images, labels, self.class_names, factors)
 
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
@@ -77,14 +77,17 @@ class StreamedImages:
     decode: callable
     shuffle_buffer: int = 50_000
 
-    def head(self, count):
-        """The first `count` images as a set of their own."""
+    def thin(self, count):
+        """At most `count` images, spread evenly over the set, as a set of their own."""
         count = min(count, self.size)
-        return dataclasses.replace(self, size=count, records=lambda: self.records().take(count))
+        stride = self.size // count
+        return dataclasses.replace(
+            self, size=count, records=lambda: self.records().shard(stride, 0).take(count)
+        )
 
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3], the first of the set."""
-        images = self.records().take(count).map(self.decode, tf.data.AUTOTUNE).batch(count)
+        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
+        images = self.thin(count).records().map(self.decode, tf.data.AUTOTUNE).batch(count)
         return next(iter(images))[0].numpy()
 
 

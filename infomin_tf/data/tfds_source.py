@@ -12,7 +12,9 @@ from infomin_tf.errors import UserError
 
 
 class Tfds:
-    """A split of a TFDS data set with a feature `image` and, if there are labels, an integer feature `label`.
+    """A split of a TFDS data set with a feature `image` and, if there are labels, a `ClassLabel` feature `label`.
+
+    Images are 8-bit, in colour or grey; a `label` of another kind is not used.
 
     Args:
         name: TFDS name, such as "stl10", "cifar10" or "imagenet2012".
@@ -39,7 +41,7 @@ class Tfds:
 
         Raises:
             UserError: the set, version or split does not exist, or can be neither found nor downloaded; images of
-                varying sizes without image_size.
+                varying sizes without image_size; images that are not 8-bit colour or grey.
         """
         builder = self._open(data_dir)
         try:
@@ -54,8 +56,10 @@ class Tfds:
             raise UserError(
                 f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set"
             )
+        self._check_kind(features["image"])
         side = self._image_size or self._side_of_first(builder)
-        names = tuple(features["label"].names) if "label" in features else ()
+        labelled = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
+        names = tuple(features["label"].names) if labelled else ()
 
         def records():
             config = tfds.ReadConfig(interleave_cycle_length=1)
@@ -73,10 +77,15 @@ class Tfds:
                 if self._image_size
                 else tf.ensure_shape(image, (side, side, 3))
             )
-            return image, tf.cast(record.get("label", -1), tf.int32)
+            return image, tf.cast(record["label"] if labelled else -1, tf.int32)
 
         name = f"{self._name}:{self._split}"
         if size * side * side * 3 > self._memory_limit:
+            if not self._image_size and None in features["image"].shape[:2]:
+                raise UserError(
+                    f"the images of {name} may vary in size, and are too many to look at all of them before they are used; "
+                    f"bind Tfds.image_size (the first is {side}x{side})"
+                )
             return StreamedImages(name, size, (side, side, 3), names, records, decode)
         try:
             images, labels = load_decoded(records(), decode, size)
@@ -86,6 +95,13 @@ class Tfds:
                 f"({error.message.splitlines()[0]})"
             ) from error
         return ArrayImages(name, images, labels, names)
+
+    def _check_kind(self, feature):
+        channels, kind = feature.shape[-1], tf.as_dtype(feature.np_dtype).name
+        if kind != "uint8" or channels not in (None, 1, 3):
+            raise UserError(
+                f"images of {self._name} are {kind} with {channels} channels; choose a set of uint8 images with 1 or 3"
+            )
 
     def _side_of_first(self, builder):
         example = next(iter(builder.as_dataset(self._split, shuffle_files=False).take(1)))
@@ -127,8 +143,11 @@ class Tfds:
     def _missing(self, data_dir, what):
         looked = data_dir or tfds.core.constants.DATA_DIR
         prepared = ", ".join(sorted(self._prepared(data_dir))) or "nothing"
+        folder = os.path.join(looked, self._name)
+        versions = ", ".join(sorted(os.listdir(folder))) if os.path.isdir(folder) else ""
+        there = f" Of {self._name} it has: {versions}." if versions else ""
         return UserError(
-            f"{what}. Looked in {looked}, which holds {prepared}.\n"
+            f"{what}. Looked in {looked}, which holds {prepared}.{there}\n"
             "Two ways to get it:\n"
             f"  1. a prepared copy: --data_dir=DIR, where DIR/{self._name}/VERSION holds the TFDS files;\n"
             f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '

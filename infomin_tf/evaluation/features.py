@@ -55,9 +55,9 @@ def extract(function, images, view, batch_size=256):
     """Applies a function to a view of every image once, in order.
 
     Args:
-        function: views [b, H, W, 3] in [0, 1] -> features [b, ...].
+        function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...].
         images: loaded images.
-        view: function (images uint8, seed) -> views, not random.
+        view: function (images uint8, seed) -> views, called with one fixed seed.
         batch_size: images a call; the last call may have fewer.
 
     Returns:

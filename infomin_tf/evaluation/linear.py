@@ -88,10 +88,10 @@ class LinearProbe:
             name: folder of its checkpoints.
 
         Returns:
-            (top-1 accuracy in percent on all test images, protocol in words).
+            (top-1 accuracy in percent on all test images, protocol in words, seconds of training).
         """
         steps_per_epoch = pipeline.steps_per_epoch(run.train, self._batch_size)
-        total_steps = self._epochs * steps_per_epoch
+        total_steps = round(self._epochs * steps_per_epoch)
         optimizer = scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch)
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
@@ -111,10 +111,11 @@ class LinearProbe:
             total_steps=total_steps,
             directory=run.directory(f"evaluate/{name}"),
         )
-        self._loop.fit(task, run.strategy)
+        steps, seconds = self._loop.fit(task, run.strategy)
         logits, labels = features.extract(learner, run.test, test_view)
         protocol = (
-            f"offline linear probe, {self._epochs} epochs, {type(optimizer).__name__} {float(self._optimizer.learning_rate):g}, batch "
+            f"offline linear probe, {steps} steps, {type(optimizer).__name__} {float(self._optimizer.learning_rate):g}, batch "
             f"{self._batch_size}, random crops, test on one centre crop"
         )
-        return float(100 * np.mean(np.argmax(logits, axis=1) == labels)), protocol
+        accuracy = float(100 * np.mean(np.argmax(logits, axis=1) == labels))
+        return accuracy, protocol, seconds

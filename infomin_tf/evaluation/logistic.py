@@ -11,6 +11,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from infomin_tf.errors import UserError
+
 _LARGEST_DIMENSION = 1024
 
 
@@ -46,6 +48,9 @@ def fit_logistic(
 
     Returns:
         A `LogisticFit`.
+
+    Raises:
+        UserError: fewer than 10 training images, or of one class only.
     """
     scaling = [StandardScaler()]
     words = "standardised"
@@ -59,8 +64,14 @@ def fit_logistic(
     preprocessing = make_pipeline(*scaling).fit(train_features)
     train = preprocessing.transform(train_features).astype(np.float32)
     test = preprocessing.transform(test_features).astype(np.float32)
+    counts = np.unique(train_labels, return_counts=True)[1]
+    if len(counts) < 2 or len(train_labels) < 10:
+        raise UserError(
+            f"logistic regression needs 10 labelled images of two classes; there are {len(train_labels)} of {len(counts)}"
+        )
+    stratify = train_labels if min(counts) > 1 and len(train_labels) >= 5 * len(counts) else None
     fit_x, held_x, fit_y, held_y = train_test_split(
-        train, train_labels, test_size=0.2, random_state=seed, stratify=train_labels
+        train, train_labels, test_size=0.2, random_state=seed, stratify=stratify
     )
     scores = {c: _fit(fit_x, fit_y, c).score(held_x, held_y) for c in grid}
     chosen = max(scores, key=scores.get)

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
 from infomin_tf.models import layers
 
 
@@ -27,7 +28,7 @@ class AlexNetHalf(keras.layers.Layer):
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, C); H and W at least 24."""
         if min(input_shape[1:3]) < 24:
-            raise ValueError(
+            raise UserError(
                 f"AlexNetHalf takes images of at least 24x24 px, not {tuple(input_shape[1:3])}; enlarge the views"
             )
         filters = [max(1, round(self.width * f)) for f in (48, 96, 192, 192, 96)]

@@ -1,5 +1,8 @@
 """Stage 3: what the frozen features are worth."""
 
+import glob
+import os
+import shutil
 import time
 
 import keras
@@ -49,48 +52,53 @@ class Evaluate:
             untrained: function that makes one of the same networks untrained.
         """
         run.need_labels("evaluation")
-        started = time.monotonic()
-        numbers = self._probe(run, extractor, "pre-trained")
+        self._numbers, self._seconds = [], 0.0
+        self._probe(run, extractor, "pre-trained")
         if self._random_encoder:
-            numbers += self._probe(run, untrained(), "untrained")
+            self._probe(run, untrained(), "untrained")
         if self._raw_pixels:
-            numbers += self._probe_cached(run, tf.identity, "raw pixels")
+            self._probe_cached(run, tf.identity, "raw pixels")
         results.write(
             run.directory(self.name),
-            numbers,
-            wall_time_seconds=round(time.monotonic() - started, 1),
+            self._numbers,
+            steps=run.numbers_of("pretrain")["steps"],
+            wall_time_seconds=round(self._seconds, 1),
             **run.facts(),
         )
 
+    def clear(self, run):
+        """Forgets the probes of an earlier evaluation, which may have had another protocol."""
+        for path in glob.glob(os.path.join(run.directory(self.name), "linear_probe_*")):
+            shutil.rmtree(path)
+
     def _probe(self, run, extractor, subject):
-        numbers = []
         if self._linear_probe:
             keras.utils.set_random_seed(run.seed)
-            accuracy, protocol = self._linear_probe.accuracy(
+            accuracy, protocol, seconds = self._linear_probe.accuracy(
                 run, extractor, self.test_view, f"linear_probe_{subject}"
             )
-            numbers.append(Number(f"linear probe, {subject}", accuracy, "%", protocol))
-        return numbers + self._probe_cached(run, extractor, subject)
+            self._numbers.append(Number(f"linear probe, {subject}", accuracy, "%", protocol))
+            self._seconds += seconds
+        self._probe_cached(run, extractor, subject)
 
     def _probe_cached(self, run, function, subject):
         """kNN and logistic regression on features of one centre crop of each image."""
-        train, train_labels = features.extract(function, run.train, self.test_view)
-        test, test_labels = features.extract(function, run.test, self.test_view)
-        numbers = []
+        started = time.monotonic()
+        train = features.extract(function, run.train, self.test_view)
+        test = features.extract(function, run.test, self.test_view)
         if self._knn_neighbours:
-            accuracy = knn.knn_accuracy(
-                train,
-                train_labels,
-                test,
-                test_labels,
-                len(run.train.class_names),
-                self._knn_neighbours,
-                self._knn_temperature,
-            )
-            protocol = f"offline kNN, cosine, k {self._knn_neighbours}, T {self._knn_temperature}, one centre crop"
-            numbers.append(Number(f"kNN, {subject}", accuracy, "%", protocol))
+            classes = len(run.train.class_names)
+            k, temperature = min(self._knn_neighbours, run.train.size), self._knn_temperature
+            accuracy = knn.knn_accuracy(*train, *test, classes, k, temperature)
+            protocol = f"offline kNN, cosine, k {k}, T {temperature}, one centre crop"
+            self._numbers.append(Number(f"kNN, {subject}", accuracy, "%", protocol))
         if self._logistic_regression:
-            fit = logistic.fit_logistic(train, train_labels, test, test_labels, run.seed)
-            protocol = f"logistic regression on cached features ({train.shape[1]}-d, C {fit.chosen_c:g}), one centre crop"
-            numbers.append(Number(f"fast linear probe, {subject}", fit.accuracy, "%", protocol))
-        return numbers
+            fit = logistic.fit_logistic(*train, *test, run.seed)
+            protocol = (
+                f"logistic regression on cached features ({train[0].shape[1]}-d, {fit.preprocessing}, "
+                f"C {fit.chosen_c:g}), one centre crop"
+            )
+            self._numbers.append(
+                Number(f"fast linear probe, {subject}", fit.accuracy, "%", protocol)
+            )
+        self._seconds += time.monotonic() - started

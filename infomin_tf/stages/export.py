@@ -1,6 +1,7 @@
 """Stage 4: the encoder on disk."""
 
 import os
+import time
 
 from infomin_tf import export, results
 from infomin_tf.results import Number
@@ -17,12 +18,12 @@ class Export:
     name = "export"
 
     def __init__(self, view=None):
-        self._view = view
+        self.view = view
 
     def run(self, run, extractor):
         """Exports, and writes results.json."""
-        size = run.pair.size
-        resize = self._view.resize if self._view else None
+        started, size = time.monotonic(), run.pair.size
+        resize = self.view.resize if self.view else None
         encoder = export.ImageEncoder(extractor, size, resize)
         encoder.build()
         directory = run.directory(self.name)
@@ -32,4 +33,10 @@ class Export:
             Number("features", float(extractor.output_dimension), "dimensions", path),
             Number("parameters", float(encoder.count_params()), "", path),
         ]
-        results.write(directory, numbers, **run.facts())
+        results.write(
+            directory,
+            numbers,
+            steps=run.numbers_of("pretrain")["steps"],
+            wall_time_seconds=round(time.monotonic() - started, 1),
+            **run.facts(),
+        )

@@ -6,7 +6,7 @@ import tensorflow as tf
 from infomin_tf import results, training, view_learning
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
-from infomin_tf.evaluation import mutual_information
+from infomin_tf.evaluation import features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
@@ -65,13 +65,13 @@ class LearnViews:
     def run(self, run):
         """Trains, or goes on training; leaves g in `run.split` and the figures in results.json."""
         learner, task = self.prepare(run)
-        seconds = self._loop.fit(task, run.strategy)
-        self._write_results(run, learner, task, seconds)
+        steps, seconds = self._loop.fit(task, run.strategy)
+        self._write_results(run, learner, steps, seconds)
 
     def restore(self, run):
         """Loads the trained g of a finished stage into `run.split`."""
         _, task = self.prepare(run)
-        training.Checkpoint(task).restore()
+        run.check_finished(self.name, training.Checkpoint(task).restore())
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""
@@ -100,7 +100,8 @@ class LearnViews:
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
             directory=run.directory(self.name),
-            on_epoch_end=lambda step, writer: self._monitor(run, learner, step, writer),
+            on_start=lambda writer: introduce(run, writer),
+            on_epoch_end=lambda step, writer, _: self._monitor(run, learner, step, writer),
         )
         return learner, task
 
@@ -121,8 +122,6 @@ class LearnViews:
             for name, value in figures.items():
                 tf.summary.scalar(f"held_out/{name}", value, step=step)
             show_channels(run, step)
-            if step <= pipeline.steps_per_epoch(run.unlabelled, self._batch_size):
-                write_configuration(writer, run.configuration)
         writer.flush()
 
     def _measure(self, run, learner, draws):
@@ -139,27 +138,26 @@ class LearnViews:
         return figures
 
     def _classifier_accuracy(self, run, learner):
-        def correct(images, labels):
-            return [tf.argmax(x, 1, tf.int32) == labels for x in learner.classify(images)]
-
-        compiled, hits = tf.function(correct), []
-        views = pipeline.training_batches(run.test, self._batch_size, run.seed, run.pair)
-        for (x1, _), labels in views.take(run.test.size // self._batch_size):
-            hits.append([tf.reduce_mean(tf.cast(hit, tf.float32)) for hit in compiled(x1, labels)])
-        means = 100 * np.mean(hits, axis=0)
+        """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
+        logits, labels = features.extract(
+            lambda views: tf.stack(learner.classify(views[0]), axis=1), run.test, run.pair
+        )
+        choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
+        means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
 
-    def _write_results(self, run, learner, task, seconds):
+    def _write_results(self, run, learner, steps, seconds):
         figures = self._measure(run, learner, draws=20)
         where = f"{(run.test or run.unlabelled).name}, crops as in training"
         candidates = figures.pop("i_nce_candidates")
         error = figures.pop("i_nce_standard_error")
         numbers = [
             Number(
-                "I_NCE of learned views",
+                "mutual information of learned views",
                 figures.pop("i_nce"),
                 "nats",
-                f"critics of view learning, N {candidates}, 20 batches, standard error {error:.3f}, {where}",
+                f"{type(self._bound).__name__} bound, critics of view learning, N {candidates}, 20 batches, standard "
+                f"error {error:.3f}, {where}",
             )
         ]
         units = {
@@ -171,7 +169,7 @@ class LearnViews:
         results.write(
             run.directory(self.name),
             numbers,
-            steps=task.total_steps,
+            steps=steps,
             wall_time_seconds=round(seconds, 1),
             **run.facts(),
         )
@@ -191,6 +189,13 @@ def generator_figures(split, images):
         "inversion_error": tf.reduce_max(tf.abs(split.generator.inverse(y) - x)),
         "log_det": tf.reduce_mean(log_det),
     }
+
+
+def introduce(run, writer):
+    """Writes the configuration and the views as they are at the start to TensorBoard."""
+    write_configuration(writer, run.configuration)
+    with writer.as_default():
+        show_channels(run, 0)
 
 
 def show_channels(run, step, num_images=8):

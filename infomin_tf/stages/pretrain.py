@@ -8,11 +8,11 @@ from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features, knn, mutual_information
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, scheduled
-from infomin_tf.stages.learn_views import show_channels
-from infomin_tf.stages.run import write_configuration
+from infomin_tf.stages.learn_views import introduce
 
 
 class Pretrain:
@@ -53,7 +53,11 @@ class Pretrain:
         self._optimizer, self._schedule = optimizer, schedule or Constant()
         self._both_directions, self._weight_decay = both_directions, weight_decay
         self._batch_size, self._epochs = batch_size, epochs
-        self._knn_every_epochs, self._knn_view = knn_every_epochs, knn_view
+        self._knn_every_epochs, self.knn_view = knn_every_epochs, knn_view
+        if knn_every_epochs and knn_view is None:
+            raise UserError(
+                "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
+            )
         self._loop = loop or training.TrainingLoop()
 
     def make_encoders(self, num_parts):
@@ -65,14 +69,14 @@ class Pretrain:
     def run(self, run):
         """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
         learner, task = self.prepare(run)
-        seconds = self._loop.fit(task, run.strategy)
-        self._write_results(run, learner, task, seconds)
+        steps, seconds = self._loop.fit(task, run.strategy)
+        self._write_results(run, learner, steps, seconds)
         return _learner_features(learner, run)
 
     def restore(self, run):
         """The trained `FeatureExtractor` of a finished stage."""
         learner, task = self.prepare(run)
-        training.Checkpoint(task).restore()
+        run.check_finished(self.name, training.Checkpoint(task).restore())
         return _learner_features(learner, run)
 
     def untrained(self, run):
@@ -83,6 +87,8 @@ class Pretrain:
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
+        if self._knn_every_epochs:
+            run.need_labels("online kNN (Pretrain.knn_every_epochs)")
         steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         total_steps = round(self._epochs * steps_per_epoch)
         learner = ContrastiveLearner(
@@ -105,28 +111,25 @@ class Pretrain:
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
             directory=run.directory(self.name),
-            on_epoch_end=lambda step, writer: self._monitor(run, learner, step, writer),
+            on_start=lambda writer: introduce(run, writer),
+            on_epoch_end=lambda step, writer, last: self._monitor(run, learner, step, writer, last),
         )
         return learner, task
 
-    def _monitor(self, run, learner, step, writer):
+    def _monitor(self, run, learner, step, writer, last):
         epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         with writer.as_default():
-            if epoch == 1:
-                write_configuration(writer, run.configuration)
-                show_channels(run, step)
-            if self._knn_every_epochs and epoch % self._knn_every_epochs == 0:
-                run.need_labels("online kNN (Pretrain.knn_every_epochs)")
+            if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
                 extractor = _learner_features(learner, run)
-                train, train_labels = features.extract(extractor, run.train, self._knn_view)
-                test, test_labels = features.extract(extractor, run.test, self._knn_view)
+                train, train_labels = features.extract(extractor, run.train, self.knn_view)
+                test, test_labels = features.extract(extractor, run.test, self.knn_view)
                 accuracy = knn.knn_accuracy(
                     train, train_labels, test, test_labels, len(run.train.class_names)
                 )
                 tf.summary.scalar("knn_accuracy", accuracy, step=step)
         writer.flush()
 
-    def _write_results(self, run, learner, task, seconds):
+    def _write_results(self, run, learner, steps, seconds):
         images = run.test or run.unlabelled
         temperature = self._negatives.temperature
         bound = InfoNCE(temperature)
@@ -140,7 +143,7 @@ class Pretrain:
         results.write(
             run.directory(self.name),
             [Number("I_NCE", i_nce, "nats", protocol)],
-            steps=task.total_steps,
+            steps=steps,
             wall_time_seconds=round(seconds, 1),
             **run.facts(),
         )

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from infomin_tf import results
+from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 
 
@@ -48,10 +49,29 @@ class Run:
         return {"data": data, "seed": self.seed}
 
     def need_labels(self, why):
-        """Raises UserError when the run has no labelled train and test images."""
+        """Raises UserError when the run has no labelled train and test images of the same classes."""
         if self.train is None or self.test is None:
             raise UserError(
                 f"{why} needs labelled images; bind Data.train and Data.test in the gin file"
+            )
+        if not self.train.class_names or self.train.class_names != self.test.class_names:
+            raise UserError(
+                f"{why} needs the same classes in training and test images; {self.train.name} has "
+                f"{self.train.class_names or 'none'}, {self.test.name} has {self.test.class_names or 'none'}"
+            )
+        for images in (self.train, self.test):
+            if isinstance(images, ArrayImages) and images.labels.numpy().min() < 0:
+                raise UserError(
+                    f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
+                )
+
+    def check_finished(self, stage, step):
+        """Raises UserError unless the checkpoint's step is the one that the finished stage ended at."""
+        expected = self.numbers_of(stage)["steps"]
+        if step != expected:
+            raise UserError(
+                f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
+                f"{self.directory(stage)} to run that stage anew"
             )
 
     def numbers_of(self, stage):

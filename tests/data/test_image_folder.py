@@ -1,5 +1,7 @@
 """A person's own images: odd files, class folders, divisions."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,6 +68,32 @@ def test_other_kinds_of_pixels_become_rgb(tmp_path, mode):
     assert np.abs(image.astype(int) - expected).max() <= 2
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pixels_lie_on_black(tmp_path, mode):
+    pixels = np.full((20, 20, 4), 255, np.uint8)
+    pixels[:10, :, 3] = 0  # white, yet transparent
+    pixels[10:, 10:, 3] = 128
+    image = Image.fromarray(pixels)
+    (image.quantize() if mode == "P" else image.convert(mode)).save(tmp_path / "glass.png")
+    read = read_image(str(tmp_path / "glass.png"), 20)[..., 1].astype(int)
+    assert read[:9].max() == 0 and read[11:, :9].min() == 255
+    assert np.abs(read[11:, 11:] - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "pixels, expected",
+    [
+        (np.full((8, 8), 200, np.uint16), 1),  # a dark image stays dark
+        (np.full((8, 8), 51400, np.int32), 200),
+        (np.full((8, 8), 0.5, np.float32), 128),
+        (np.full((8, 8), 90.0, np.float32), 90),
+    ],
+)
+def test_the_scale_of_deep_images(tmp_path, pixels, expected):
+    Image.fromarray(pixels).save(tmp_path / "deep.tiff")
+    assert np.all(read_image(str(tmp_path / "deep.tiff"), 8) == expected)
+
+
 def test_exif_rotation_is_applied(tmp_path):
     pixels = np.zeros((20, 20, 3), np.uint8)
     pixels[:10] = 255  # the upper half is white
@@ -88,6 +116,34 @@ def test_corrupt_images_are_named_and_only_fatal_when_many(tmp_path, limit, capl
     assert images.size == 9 and "broken.png" in caplog.text
     counted = sum(len(x) for x, _ in pipeline.evaluation_batches(images, 4))
     assert counted == 9
+
+
+@pytest.mark.parametrize("limit", [4.0, 1e-9])
+def test_an_image_too_large_for_pillow_is_left_out(tmp_path, limit, monkeypatch):
+    for index in range(3):
+        save(tmp_path / f"{index}.png", size=(4, 4))
+    save(tmp_path / "vast.png", size=(60, 60))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    folder = ImageFolder(str(tmp_path), 4, max_corrupt_share=0.5, memory_limit_gib=limit)
+    assert folder.load().size == 3
+
+
+def test_streamed_images_equal_those_in_memory(tmp_path):
+    for index, name in enumerate(
+        [b"b/1.png", b"a/caf\xe9.png", b"a/2.png"]
+    ):  # one name is not UTF-8
+        save(tmp_path / os.fsdecode(name), color=(60 * index, 9, 9))
+    (tmp_path / "a" / "broken.png").write_bytes(b"none")
+    memory, stream = (
+        ImageFolder(str(tmp_path), 8, True, max_corrupt_share=0.5, memory_limit_gib=limit).load()
+        for limit in (1.0, 0.0)
+    )
+    assert type(memory) is not type(stream)
+    pairs = zip(*[pipeline.evaluation_batches(x, 3) for x in (memory, stream)], strict=True)
+    for (x, y), (again_x, again_y) in pairs:
+        np.testing.assert_array_equal(y, [0, 0, 1])
+        np.testing.assert_array_equal(y, again_y)
+        np.testing.assert_array_equal(x, again_x)
 
 
 def test_missing_and_empty_folders(tmp_path):

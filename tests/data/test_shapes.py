@@ -61,6 +61,25 @@ def test_pairs_share_exactly_the_named_factors():
     assert 0 < difference.max() <= 2 * (12 + 8)
 
 
+def test_shape_and_size_can_be_told_from_the_outline_and_rotation_up_to_symmetry():
+    """So entropy is the mutual information of pairs that share anything but the rotation."""
+    stamps = shapes._stamps()
+    outlines = {  # (shape, size) -> what its rotations look like
+        (k, s): {stamp.tobytes() for stamp in stamps[k, s]} for k in range(8) for s in range(4)
+    }
+    assert sum(map(len, outlines.values())) == len(set().union(*outlines.values()))
+    distinct = dict(zip(shapes.SHAPE_NAMES, [1, 2, 8, 2, 1, 8, 4, 8], strict=True))
+    for (kind, _), looks in outlines.items():
+        assert len(looks) == distinct[shapes.SHAPE_NAMES[kind]]
+
+
+def test_pairs_may_share_nothing_and_only_what_exists():
+    first, second, kept = shapes.pair_batch(0, 3, ())
+    assert kept.shape == (3, 0) and not np.array_equal(first, second)
+    with pytest.raises(UserError, match="'colour' is none of shape, color"):
+        shapes.pair_batch(0, 3, ("colour",))
+
+
 def test_splits_are_disjoint_and_labelled():
     test, unlabelled = shapes.Shapes("test").load(), shapes.Shapes("unlabelled", size=500).load()
     seen = {image.tobytes() for image in TRAIN.images.numpy()}

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
+from infomin_tf.data import pipeline
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
 
@@ -23,6 +25,78 @@ def test_a_set_that_is_nowhere_says_both_ways_to_get_it(tmp_path, monkeypatch):
 def test_a_misspelt_name_gets_the_nearest(tmp_path):
     with pytest.raises(UserError, match="nearest names: .*cifar10"):
         Tfds("cifra10", "train").load(str(tmp_path))
+
+
+def prepare(folder, image, pixels, label=None):
+    """Writes the set "tiny" into a folder, as TFDS files without code; labels count 0, 1, 2, 0, ..."""
+    features = {"image": image} | ({} if label is None else {"label": label})
+    examples = [
+        {"image": x} | ({} if label is None else {"label": i % 3}) for i, x in enumerate(pixels)
+    ]
+    tfds.dataset_builders.AdhocBuilder(
+        name="tiny",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={"train": list(enumerate(examples))},
+        data_dir=str(folder),
+    ).download_and_prepare()
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path):
+    pixels = noise(7, 6, 6, 3)
+    prepare(
+        tmp_path,
+        tfds.features.Image(shape=(6, 6, 3)),
+        pixels,
+        tfds.features.ClassLabel(num_classes=3),
+    )
+    stored = tfds.as_numpy(
+        tfds.builder("tiny", data_dir=tmp_path).as_dataset(split="train", shuffle_files=False)
+    )
+    examples = list(stored)
+    for limit in (4.0, 0.0):
+        images = Tfds("tiny", "train", memory_limit_gib=limit).load(str(tmp_path))
+        batch, labels = next(iter(pipeline.evaluation_batches(images, 10)))
+        np.testing.assert_array_equal(batch, [example["image"] for example in examples])
+        np.testing.assert_array_equal(labels, [example["label"] for example in examples])
+        assert images.class_names == ("0", "1", "2")
+    assert {x.tobytes() for x in batch.numpy()} == {x.tobytes() for x in pixels}
+    with pytest.raises(UserError, match="it has train"):
+        Tfds("tiny", "valid").load(str(tmp_path))
+    with pytest.raises(UserError, match="Of tiny it has: 1.0.0"):
+        Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
+
+
+@pytest.mark.parametrize("label", [None, tfds.features.Scalar(np.int64)])
+def test_grey_images_and_no_class_labels(tmp_path, label):
+    prepare(tmp_path, tfds.features.Image(shape=(6, 6, 1)), noise(5, 6, 6, 1), label)
+    images = Tfds("tiny", "train").load(str(tmp_path))
+    assert images.image_shape == (6, 6, 3) and images.class_names == ()
+    assert np.all(images.labels.numpy() == -1)
+    assert np.ptp(images.images.numpy(), axis=-1).max() == 0
+
+
+@pytest.mark.parametrize(
+    "channels, dtype, message", [(4, np.uint8, "with 4 channels"), (1, np.uint16, "are uint16")]
+)
+def test_images_of_another_kind_are_refused(tmp_path, channels, dtype, message):
+    pixels = noise(2, 6, 6, channels).astype(dtype)
+    prepare(tmp_path, tfds.features.Image(shape=(6, 6, channels), dtype=dtype), pixels)
+    with pytest.raises(UserError, match=message):
+        Tfds("tiny", "train", image_size=4).load(str(tmp_path))
+
+
+def test_varying_sizes_need_an_image_size(tmp_path):
+    prepare(tmp_path, tfds.features.Image(), [noise(6, 6, 3)] * 3 + [noise(5, 5, 3)] * 3)
+    for limit in (4.0, 0.0):
+        with pytest.raises(UserError, match="bind Tfds.image_size"):
+            Tfds("tiny", "train", memory_limit_gib=limit).load(str(tmp_path))
+        images = Tfds("tiny", "train", image_size=4, memory_limit_gib=limit).load(str(tmp_path))
+        assert images.size == 6 and images.image_shape == (4, 4, 3)
 
 
 @pytest.mark.real_data

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
 from infomin_tf.models import alexnet, heads, resnet
 from infomin_tf.models.encoder import Encoder
 
@@ -39,7 +40,7 @@ def test_alexnet_half_parameter_count(channels):
 def test_alexnet_width_and_small_images():
     network = built(alexnet.AlexNetHalf(width=0.25), 48, 2)
     assert network.map_shape[-1] == 24 and network.output_dimension == 512
-    with pytest.raises(ValueError, match="at least 24x24"):
+    with pytest.raises(UserError, match="at least 24x24"):
         built(alexnet.AlexNetHalf(), 16)
 
 

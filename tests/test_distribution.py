@@ -1,0 +1,70 @@
+"""Strategies by name, and what only distribution.py knows."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf import distribution
+from infomin_tf.errors import UserError
+
+
+def test_names():
+    assert distribution.create_strategy("auto").num_replicas_in_sync == 1
+    assert distribution.create_strategy("one_device").num_replicas_in_sync == 1
+    with pytest.raises(UserError, match="none of auto, one_device"):
+        distribution.create_strategy("two_devices")
+
+
+def test_multi_worker_starts_from_tf_config():
+    cluster = {"cluster": {"worker": ["localhost:23456"]}, "task": {"type": "worker", "index": 0}}
+    code = (
+        "from infomin_tf import distribution; "
+        "print(type(distribution.create_strategy('multi_worker')).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
+        cwd=pathlib.Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert "CollectiveAllReduce" in done.stdout, done.stderr[-2000:]
+
+
+def test_all_gather_and_its_gradient(two_replicas):
+    """The gradient that reaches a replica's part is the sum over the replicas' copies."""
+    weights = np.arange(8, dtype=np.float32).reshape(4, 2)
+
+    def step():
+        context = tf.distribute.get_replica_context()
+        rank = tf.cast(context.replica_id_in_sync_group, tf.float32)
+        x = tf.fill([2, 2], rank + 1.0)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            gathered = distribution.all_gather(x)
+            loss = tf.reduce_sum(gathered * weights * (rank + 1.0))
+        return gathered, tape.gradient(loss, x)
+
+    gathered, gradient = tf.function(lambda: two_replicas.run(step))()
+    for copy in gathered.values:
+        np.testing.assert_array_equal(copy, [[1, 1], [1, 1], [2, 2], [2, 2]])
+    np.testing.assert_array_equal(np.concatenate([g.numpy() for g in gradient.values]), 3 * weights)
+
+
+def test_batches_are_divided_among_replicas_in_order(two_replicas):
+    def batches(shard):
+        del shard
+        return tf.data.Dataset.from_tensors((tf.range(6), tf.range(4))).repeat()
+
+    iterator = distribution.distribute_batches(two_replicas, batches, 6)
+    first, second = next(iterator)
+    np.testing.assert_array_equal(np.concatenate(first.values), range(6))
+    np.testing.assert_array_equal(second.values[1], [2, 3])
+    with pytest.raises(UserError, match="7 cannot be divided among 2 replicas"):
+        distribution.distribute_batches(two_replicas, batches, 7)
