@@ -97,6 +97,8 @@ def _streamed_batches(images, batch_size, seed, first_step, shard, steps):
     size = batch_size // count
 
     def epoch_batches(epoch):
+        # Of this traced function alone: a global seed of 0 would make shuffle compare the tensor below with 0.
+        tf.compat.v1.set_random_seed(1)
         already = tf.cast(first_step % steps * batch_size, tf.int64)
         skipped = tf.where(epoch == first_step // steps, already, tf.zeros_like(already))
         records = images.records().shuffle(
