@@ -50,7 +50,7 @@ def best_possible(shared, candidates):
     return math.log(candidates) - float(weights @ np.log1p(others))
 
 
-def estimate(shared, steps=300, draws=8, seed=0):
+def estimate(shared, steps=150, draws=8, seed=0):
     """Trains an encoder on pairs that share the factors; returns (mean I_NCE in nats, standard error) on new pairs."""
     keras.utils.set_random_seed(seed)
     split = splits.Whole(color.RGB(), (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))

@@ -3,11 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
+
 
 def knn_predict(
     train_features, train_labels, test_features, num_classes, k=200, temperature=0.1, chunk=1024
 ):
-    """Votes of the k nearest training features by cosine, each with weight exp(cosine / T).
+    """Votes of the k nearest training features by cosine, each with weight exp((cosine - largest cosine) / T).
+
+    The largest cosine of a query scales all its scores alike, and keeps them finite for any T.
 
     Source: InstDis, arXiv:1805.01978, section 3.4.
 
@@ -22,16 +26,24 @@ def knn_predict(
 
     Returns:
         float32 [Q, C], the sum of weights of each class.
+
+    Raises:
+        UserError: k below 1 or temperature not above 0.
     """
     train = tf.math.l2_normalize(tf.cast(train_features, tf.float32), axis=1)
     one_hot = tf.one_hot(train_labels, num_classes)
+    if k < 1 or temperature <= 0:
+        raise UserError(
+            f"kNN takes k of at least 1 and a temperature above 0, not k={k} and temperature={temperature}"
+        )
     k = min(k, len(train_features))
     scores = []
     for start in range(0, len(test_features), chunk):
         queries = tf.cast(test_features[start : start + chunk], tf.float32)
         queries = tf.math.l2_normalize(queries, axis=1)
         cosine, neighbours = tf.math.top_k(tf.matmul(queries, train, transpose_b=True), k)
-        weights = tf.exp(cosine / temperature)
+        nearest = cosine[:, :1]  # float32 overflows at exp(1 / T) for T < 0.0113
+        weights = tf.exp((cosine - nearest) / temperature)
         scores.append(tf.einsum("qk,qkc->qc", weights, tf.gather(one_hot, neighbours)).numpy())
     return np.concatenate(scores)
 

@@ -52,6 +52,11 @@ def fit_logistic(
     Raises:
         UserError: fewer than 10 training images, or of one class only.
     """
+    counts = np.unique(train_labels, return_counts=True)[1]
+    if len(counts) < 2 or len(train_labels) < 10:
+        raise UserError(
+            f"logistic regression needs 10 labelled images of two classes; there are {len(train_labels)} of {len(counts)}"
+        )
     scaling = [StandardScaler()]
     words = "standardised"
     if train_features.shape[1] > _LARGEST_DIMENSION:
@@ -64,11 +69,6 @@ def fit_logistic(
     preprocessing = make_pipeline(*scaling).fit(train_features)
     train = preprocessing.transform(train_features).astype(np.float32)
     test = preprocessing.transform(test_features).astype(np.float32)
-    counts = np.unique(train_labels, return_counts=True)[1]
-    if len(counts) < 2 or len(train_labels) < 10:
-        raise UserError(
-            f"logistic regression needs 10 labelled images of two classes; there are {len(train_labels)} of {len(counts)}"
-        )
     stratify = train_labels if min(counts) > 1 and len(train_labels) >= 5 * len(counts) else None
     fit_x, held_x, fit_y, held_y = train_test_split(
         train, train_labels, test_size=0.2, random_state=seed, stratify=stratify

@@ -6,6 +6,7 @@ from scipy import optimize
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation import knn, logistic
 
 RNG = np.random.default_rng(0)
@@ -18,7 +19,7 @@ def brute_force(k, temperature):
     for i, query in enumerate(TEST):
         cosines = [query @ t / np.linalg.norm(query) / np.linalg.norm(t) for t in TRAIN]
         for j in np.argsort(cosines)[::-1][:k]:
-            scores[i, LABELS[j]] += np.exp(cosines[j] / temperature)
+            scores[i, LABELS[j]] += np.exp((cosines[j] - max(cosines)) / temperature)
     return scores
 
 
@@ -34,6 +35,24 @@ def test_knn_agrees_with_scikit_learn():
     expected = reference.predict(normalize(TEST))
     accuracy = knn.knn_accuracy(TRAIN, LABELS, TEST, expected, 4, k=9, temperature=0.1)
     assert accuracy == 100.0
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.001])
+def test_knn_at_low_temperature_is_the_nearest_neighbour(temperature):
+    queries = TRAIN + 1e-3 * RNG.normal(size=TRAIN.shape)
+    scores = knn.knn_predict(TRAIN, LABELS, queries, 4, 20, temperature)
+    assert np.isfinite(scores).all()
+    assert knn.knn_accuracy(TRAIN, LABELS, queries, LABELS, 4, 20, temperature) == 100.0
+
+
+def test_knn_says_what_k_and_temperature_may_be():
+    for k, temperature in ((0, 0.1), (5, 0.0)):
+        with pytest.raises(UserError, match="at least 1 and a temperature above 0"):
+            knn.knn_predict(TRAIN, LABELS, TEST, 4, k, temperature)
+
+
+def test_equal_votes_go_to_the_lowest_class():
+    assert knn.knn_accuracy(np.eye(2), [1, 0], np.ones((1, 2)), [0], 2, k=2) == 100.0
 
 
 def clusters(count, seed):

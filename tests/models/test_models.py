@@ -95,6 +95,39 @@ def test_configuration_rebuilds_the_network(make):
     np.testing.assert_allclose(copy(images), network(images), atol=1e-6)
 
 
+@pytest.mark.parametrize("make", NETWORKS)
+def test_saved_and_loaded_model_gives_the_same_output(make, tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, Encoder(make(), heads.MlpHead(8))(inputs))
+    model.set_weights([w + 0.05 * RNG.random(w.shape) for w in model.get_weights()])
+    model.save(tmp_path / "model.keras")
+    images = RNG.random((3, 32, 32, 3), np.float32)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(images), model(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_two_replicas_normalise_as_one_device_does(make, two_replicas):
+    """The halves differ in contrast, so that statistics of one half only would show."""
+    images = RNG.random((8, 32, 32, 3), np.float32) * np.repeat([1, 3], 4)[:, None, None, None]
+    images = images.astype(np.float32)
+    alone = built(make(), 32)
+    expected = alone(images, training=True)
+    with two_replicas.scope():
+        together = built(make(), 32)
+
+    def part(context):
+        start = 4 * context.replica_id_in_sync_group
+        return tf.constant(images[start : start + 4])
+
+    step = tf.function(lambda x: two_replicas.run(lambda v: together(v, training=True), (x,)))
+    parts = step(two_replicas.experimental_distribute_values_from_function(part))
+    output = tf.concat(two_replicas.experimental_local_results(parts), 0)
+    np.testing.assert_allclose(output, expected, atol=5e-3)
+    for one, other in zip(alone.non_trainable_weights, together.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(other.numpy(), one.numpy(), atol=1e-3)
+
+
 def test_heads():
     features = RNG.normal(size=(5, 12)).astype(np.float32)
     for head in (heads.LinearHead(7), heads.MlpHead(7), heads.MlpHead(7, hidden=30)):
