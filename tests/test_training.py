@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import training
+from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.views import pairs
@@ -103,7 +104,7 @@ def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
     assert "stopped at step 5 of 13 and saved" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     again = contrastive_task(tmp_path)
-    assert training.Checkpoint(again).restore() == 5
+    assert Checkpoint(again.learner, again.directory).restore() == 5
 
 
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
@@ -150,7 +151,7 @@ def test_no_checkpoint_that_can_be_read_is_an_error(tmp_path):
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     task = contrastive_task(tmp_path)
-    checkpoint = training.Checkpoint(task)
+    checkpoint = Checkpoint(task.learner, task.directory)
     checkpoint.save(1)
     weight = task.learner.encoders[0].head.projection.bias
     weight.assign(np.nan * weight.value)
@@ -178,4 +179,4 @@ def test_checkpoints_come_every_so_many_steps(tmp_path):
 def test_steps_limit_ends_the_stage_early(tmp_path):
     task = contrastive_task(tmp_path)
     fit(task, steps_limit=2)
-    assert training.Checkpoint(task).restore() == 2
+    assert Checkpoint(task.learner, task.directory).restore() == 2

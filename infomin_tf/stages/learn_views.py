@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import results, training, view_learning
+from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features, mutual_information
@@ -70,8 +71,8 @@ class LearnViews:
 
     def restore(self, run):
         """Loads the trained g of a finished stage into `run.split`."""
-        _, task = self.prepare(run)
-        run.check_finished(self.name, training.Checkpoint(task).restore())
+        learner, task = self.prepare(run)
+        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""

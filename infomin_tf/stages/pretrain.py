@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import results, training
+from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.contrastive.negatives import InBatch
@@ -76,7 +77,7 @@ class Pretrain:
     def restore(self, run):
         """The trained `FeatureExtractor` of a finished stage."""
         learner, task = self.prepare(run)
-        run.check_finished(self.name, training.Checkpoint(task).restore())
+        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
         return _learner_features(learner, run)
 
     def untrained(self, run):

@@ -1,0 +1,91 @@
+"""Checkpoints of a learner: all its variables, its optimizers', the step and the time spent."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from infomin_tf.errors import UserError
+
+
+class Checkpoint:
+    """A learner and its step in `directory/checkpoints`; a checkpoint is complete or it does not count.
+
+    Args:
+        learner: a built keras.Model with a tuple `optimizers`.
+        directory: of the stage.
+        kept: how many of the newest checkpoints stay on disk.
+    """
+
+    def __init__(self, learner, directory, kept=2):
+        self._directory = os.path.join(directory, "checkpoints")
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._started = time.monotonic()
+        # All variables by position: TensorFlow does not see those of Keras layers that are kept in lists.
+        variables = list(learner.variables)
+        variables += [v for optimizer in learner.optimizers for v in optimizer.variables]
+        self._variables = [v.value for v in variables]
+        self._checkpoint = tf.train.Checkpoint(
+            variables=self._variables, step=self._step, seconds=self._seconds
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
+
+    @property
+    def newest(self):
+        """Path of the newest checkpoint, or None."""
+        return self._manager.latest_checkpoint
+
+    @property
+    def seconds(self):
+        """Wall-clock seconds of training up to the newest checkpoint, over all runs."""
+        return float(self._seconds.numpy())
+
+    def restore(self):
+        """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
+
+        Raises:
+            UserError: there are checkpoints, but none can be read into this model.
+        """
+        present = [c for c in self._manager.checkpoints if os.path.exists(c + ".index")]
+        for path in reversed(present):
+            try:
+                self._checkpoint.restore(path).assert_consumed()
+                return int(self._step.numpy())
+            except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                logging.warning("the checkpoint %s cannot be read (%s)", path, reason)
+        if present:
+            raise UserError(
+                f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
+                "anew, or use another --model_dir"
+            )
+        return 0
+
+    def save(self, step):
+        """Writes a checkpoint; older ones than the newest few are removed only after it is complete.
+
+        Raises:
+            UserError: a weight that is not finite, or a disk that cannot be written.
+        """
+        if not all(np.isfinite(v.numpy()).all() for v in self._variables if v.dtype.is_floating):
+            raise UserError(
+                f"weights are not finite any more at step {step}; the last good checkpoint is "
+                f"{self.newest or 'none yet'}. Lower the learning rate, and start with another --model_dir"
+            )
+        self._step.assign(step)
+        now = time.monotonic()
+        self._seconds.assign_add(now - self._started)
+        self._started = now
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (OSError, tf.errors.OpError) as error:
+            free = shutil.disk_usage(os.path.dirname(self._directory)).free
+            raise UserError(
+                f"the checkpoint at step {step} could not be written to {self._directory} "
+                f"({str(error).splitlines()[0]}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
+                "the same command to go on from the checkpoint before"
+            ) from error
