@@ -129,9 +129,13 @@ def load_encoder(path, dtype="float32", trainable=True):
             f"{path} is neither a SavedModel nor a .keras file; give model_dir/export of a finished run"
         )
     suffix = "_float" if dtype == "float32" else ""
-    return keras.layers.TFSMLayer(
+    layer = keras.layers.TFSMLayer(
         path,
         call_endpoint=f"serve{suffix}",
         call_training_endpoint=f"train{suffix}",
         trainable=trainable,
     )
+    for variable in layer.weights:
+        # Keras keeps TensorFlow's ":0", with which no optimizer can name its slots.
+        variable._path = variable.path.removesuffix(":0")
+    return layer

@@ -61,7 +61,7 @@ def test_all_trainable_variables_come_along_and_fine_tune(exported):
     assert len(layer.trainable_variables) >= encoders
     network = keras.Sequential([layer, keras.layers.Dense(2)])
     network.compile(
-        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     x, y = IMAGES.astype(np.float32) / 255, np.array([0, 1, 0, 1])
     before = [v.numpy() for v in layer.trainable_variables]
