@@ -25,8 +25,9 @@ class ImageEncoder(keras.Model):
     Args:
         extractor: `FeatureExtractor`.
         size: side in pixels of the views that the extractor takes.
-        resize: side in pixels to which images of any size are resized before the centre crop; None: images are
-            `size` x `size` already.
+        resize: side in pixels to which images of any size are resized before the centre crop, both sides alike (cut
+            oblong images to squares first, as the sources of the training images do); None: images are `size` x `size`
+            already.
     """
 
     def __init__(self, extractor, size, resize=None, **kwargs):

@@ -41,7 +41,7 @@ class ColorSpace:
 
 
 class _Linear(ColorSpace):
-    """channels = matrix @ rgb + offset."""
+    """channels = matrix @ rgb + offset; the inverse by the inverse matrix."""
 
     matrix = ()
     offset = (0.0, 0.0, 0.0)
