@@ -1,5 +1,8 @@
 """Residual networks as torchvision has them (v1.5: the stride of a bottleneck is on its 3x3 convolution)."""
 
+import functools
+import itertools
+
 import keras
 import tensorflow as tf
 
@@ -7,65 +10,105 @@ from infomin_tf.models import layers
 
 
 class ResNet(keras.layers.Layer):
-    """Stem, four stages of residual blocks, global average pooling.
+    """Stem, four stages of residual blocks, global average pooling (He et al., arXiv:1512.03385).
 
     Args:
         width: multiplies the number of filters of every convolution.
         small_images: stem of one 3x3 convolution with stride 1 instead of 7x7 with stride 2.
         max_pool: 3x3 max-pooling with stride 2 after the stem.
+        zero_init_last: each block starts as relu(shortcut): the scale of its last normalisation starts at 0
+            (arXiv:1706.02677, section 5.1).
+        synchronized: batch statistics over all replicas; False: each replica's own.
     """
 
     blocks_per_stage = ()
     block = None
 
-    def __init__(self, width=1.0, small_images=False, max_pool=True, **kwargs):
+    def __init__(
+        self,
+        width=1.0,
+        small_images=False,
+        max_pool=True,
+        zero_init_last=False,
+        synchronized=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.width, self.small_images, self.max_pool = width, small_images, max_pool
+        self.zero_init_last, self.synchronized = zero_init_last, synchronized
 
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, C)."""
+        shared = {"synchronized": self.synchronized, "dtype": self.dtype_policy}
         filters = max(1, round(64 * self.width))
         stem = (3, 1) if self.small_images else (7, 2)
-        self.stem = ConvolutionAndNormalization(filters, *stem, relu=True)
+        self.stem = ConvolutionAndNormalization(filters, *stem, relu=True, **shared)
         self.stem.build(input_shape)
         self.blocks, channels = [], filters
         for stage, count in enumerate(self.blocks_per_stage):
             for index in range(count):
                 strides = 2 if index == 0 and stage > 0 else 1
-                block = self.block(filters * 2**stage, strides)
+                block = self.block(filters * 2**stage, strides, self.zero_init_last, **shared)
                 block.build((None, None, None, channels))
                 self.blocks.append(block)
                 channels = block.output_channels
         self.output_dimension = channels
         self.built = True
 
+    @property
+    def stages(self):
+        """The blocks of each of the four stages, as lists."""
+        blocks = iter(self.blocks)
+        return [list(itertools.islice(blocks, count)) for count in self.blocks_per_stage]
+
+    def stage_outputs(self, images, training=None):
+        """The last maps of the four stages, for images [B, H, W, C].
+
+        Returns:
+            Four maps [B, H / s, W / s, output_dimension / f], rounded up, with s of 4, 8, 16, 32 and f of 8, 4, 2, 1;
+            s is half that with `small_images` or without `max_pool`, a quarter with both.
+        """
+        if not self.built:
+            self.build(images.shape)
+        x, maps = self.stem(images, training=training), []
+        if self.max_pool:
+            x = tf.nn.max_pool2d(_pad(x, 1), 3, 2, "VALID")  # x >= 0: zeros never win
+        for stage in self.stages:
+            for block in stage:
+                x = block(x, training=training)
+            maps.append(x)
+        return maps
+
     def call(self, images, training=None):
         """Pooled features [B, output_dimension] of images [B, H, W, C]."""
-        x = self.stem(images, training=training)
-        if self.max_pool:
-            x = tf.nn.max_pool2d(_pad(x, 1, -1e9), 3, 2, "VALID")
-        for block in self.blocks:
-            x = block(x, training=training)
-        return tf.reduce_mean(x, axis=(1, 2))
+        return tf.reduce_mean(self.stage_outputs(images, training)[-1], axis=(1, 2))
 
     def get_config(self):
-        own = {"width": self.width, "small_images": self.small_images, "max_pool": self.max_pool}
-        return super().get_config() | own
+        own = ("width", "small_images", "max_pool", "zero_init_last", "synchronized")
+        return super().get_config() | {name: getattr(self, name) for name in own}
 
 
 class ConvolutionAndNormalization(keras.layers.Layer):
     """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU."""
 
-    def __init__(self, filters, kernel_size, strides=1, relu=False, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        relu=False,
+        groups=1,
+        gamma_initializer="ones",
+        synchronized=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.padding, self.relu, self.filters = (
-            kernel_size // 2 if strides > 1 else 0,
-            relu,
-            filters,
-        )
+        self.filters, self.relu = filters, relu
+        self.padding = kernel_size // 2 if strides > 1 else 0
         padding = "valid" if strides > 1 else "same"
-        self.convolution = layers.convolution(filters, kernel_size, strides, padding)
-        self.normalization = layers.batch_normalization()
+        dtype = self.dtype_policy
+        self.convolution = layers.convolution(filters, kernel_size, strides, padding, groups, dtype)
+        self.normalization = layers.batch_normalization(gamma_initializer, synchronized, dtype)
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -78,12 +121,34 @@ class ConvolutionAndNormalization(keras.layers.Layer):
 
 
 class ResidualBlock(keras.layers.Layer):
-    """relu(residual(x) + shortcut(x)); the shortcut is a 1x1 convolution where the shape changes."""
+    """relu(residual(x) + shortcut(x)); the shortcut is a 1x1 convolution where the shape changes.
+
+    Args:
+        filters: of the stage.
+        strides: of the block.
+        zero_init_last: the scale of the last normalisation of the residual starts at 0.
+        synchronized: batch statistics over all replicas.
+    """
+
+    expansion = 1
+
+    def __init__(self, filters, strides, zero_init_last=False, synchronized=True, **kwargs):
+        super().__init__(**kwargs)
+        self.strides, self.output_channels = strides, self.expansion * filters
+        self.part = functools.partial(
+            ConvolutionAndNormalization, synchronized=synchronized, dtype=self.dtype_policy
+        )
+        last = {"gamma_initializer": "zeros" if zero_init_last else "ones"}
+        self.residual = self._make_residual(filters, last)
+
+    def _make_residual(self, filters, last):
+        """The convolutions of the residual; `last` are arguments of the last."""
+        raise NotImplementedError
 
     def build(self, input_shape):
         self.shortcut = None
         if self.strides > 1 or input_shape[-1] != self.output_channels:
-            self.shortcut = ConvolutionAndNormalization(self.output_channels, 1, self.strides)
+            self.shortcut = self.part(self.output_channels, 1, self.strides)
             self.shortcut.build(input_shape)
         channels = input_shape[-1]
         for part in self.residual:
@@ -101,26 +166,40 @@ class ResidualBlock(keras.layers.Layer):
 class BasicBlock(ResidualBlock):
     """Two 3x3 convolutions."""
 
-    def __init__(self, filters, strides, **kwargs):
-        super().__init__(**kwargs)
-        self.strides, self.output_channels = strides, filters
-        self.residual = [
-            ConvolutionAndNormalization(filters, 3, strides, relu=True),
-            ConvolutionAndNormalization(filters, 3),
-        ]
+    def _make_residual(self, filters, last):
+        first = self.part(filters, 3, self.strides, relu=True)
+        return [first, self.part(filters, 3, **last)]
 
 
 class Bottleneck(ResidualBlock):
-    """1x1, 3x3 and 1x1 convolution, the last with four times the filters."""
+    """1x1, 3x3 and 1x1 convolution, the last with four times the filters.
 
-    def __init__(self, filters, strides, **kwargs):
-        super().__init__(**kwargs)
-        self.strides, self.output_channels = strides, 4 * filters
-        self.residual = [
-            ConvolutionAndNormalization(filters, 1, relu=True),
-            ConvolutionAndNormalization(filters, 3, strides, relu=True),
-            ConvolutionAndNormalization(4 * filters, 1),
+    The 3x3 convolution has `groups` groups of `group_width` filters in the first stage at width 1, and at least one
+    filter a group.
+    """
+
+    expansion = 4
+    groups, group_width = 1, 64
+
+    def _make_residual(self, filters, last):
+        inner = max(1, filters * self.group_width // 64) * self.groups
+        return [
+            self.part(inner, 1, relu=True),
+            self.part(inner, 3, self.strides, relu=True, groups=self.groups),
+            self.part(self.expansion * filters, 1, **last),
         ]
+
+
+class Bottleneck32x4d(Bottleneck):
+    """Bottleneck with 32 groups of 4 filters."""
+
+    groups, group_width = 32, 4
+
+
+class Bottleneck32x8d(Bottleneck):
+    """Bottleneck with 32 groups of 8 filters."""
+
+    groups, group_width = 32, 8
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -132,6 +211,14 @@ class ResNet18(ResNet):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNet34(ResNet):
+    """ResNet-34, features of 512 * width."""
+
+    blocks_per_stage = (3, 4, 6, 3)
+    block = BasicBlock
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet50(ResNet):
     """ResNet-50, features of 2048 * width."""
 
@@ -139,7 +226,45 @@ class ResNet50(ResNet):
     block = Bottleneck
 
 
-def _pad(x, pixels, value=0.0):
-    if not pixels:
-        return x
-    return tf.pad(x, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], constant_values=value)
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNet101(ResNet):
+    """ResNet-101, features of 2048 * width."""
+
+    blocks_per_stage = (3, 4, 23, 3)
+    block = Bottleneck
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNet152(ResNet):
+    """ResNet-152, features of 2048 * width."""
+
+    blocks_per_stage = (3, 8, 36, 3)
+    block = Bottleneck
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNeXt50(ResNet):
+    """ResNeXt-50 32x4d (arXiv:1611.05431), features of 2048 * width."""
+
+    blocks_per_stage = (3, 4, 6, 3)
+    block = Bottleneck32x4d
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNeXt101(ResNet):
+    """ResNeXt-101 32x8d, as torchvision has it; features of 2048 * width."""
+
+    blocks_per_stage = (3, 4, 23, 3)
+    block = Bottleneck32x8d
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ResNeXt152(ResNet):
+    """ResNeXt-152 32x8d, the largest of the paper's; features of 2048 * width."""
+
+    blocks_per_stage = (3, 8, 36, 3)
+    block = Bottleneck32x8d
+
+
+def _pad(x, pixels):
+    return tf.pad(x, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]]) if pixels else x
