@@ -56,6 +56,7 @@ setup(
             "infomin-train = infomin_tf.cli:train_main",
             "infomin-evaluate = infomin_tf.cli:evaluate_main",
             "infomin-export = infomin_tf.cli:export_main",
+            "infomin-show-views = infomin_tf.cli:show_views_main",
         ]
     },
 )

@@ -27,6 +27,10 @@ _EXPORT = """Exports the finished pre-training of a model_dir again.
 
   bin/export --model_dir=runs/quickstart"""
 
+_SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.
+
+  bin/show_views --gin_file=gin/small/imagenette96_infomin.gin --data_dir=DIR --out=views.png"""
+
 
 def train_main():
     """bin/train, infomin-train."""
@@ -41,6 +45,11 @@ def evaluate_main():
 def export_main():
     """bin/export, infomin-export."""
     _main("export", _EXPORT)
+
+
+def show_views_main():
+    """bin/show_views, infomin-show-views."""
+    _main("show_views", _SHOW_VIEWS)
 
 
 def _main(command, description):
@@ -81,14 +90,7 @@ def _define_flags(command):
         "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "model_dir",
-        None,
-        "where everything is written; default runs/<name of the first gin file>",
-        flag_values=values,
-    )
     flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets", flag_values=values)
-    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
     flags.DEFINE_integer(
         "seed",
         0,
@@ -97,6 +99,16 @@ def _define_flags(command):
         upper_bound=2**31 - 1,
         flag_values=values,
     )
+    if command == "show_views":
+        flags.DEFINE_string("out", "views.png", "the picture that is written", flag_values=values)
+        return values
+    flags.DEFINE_string(
+        "model_dir",
+        None,
+        "where everything is written; default runs/<name of the first gin file>",
+        flag_values=values,
+    )
+    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
     if command == "train":
         flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
         flags.DEFINE_boolean(
@@ -123,7 +135,9 @@ def _help(values):
 def _gin_files(values, command):
     """Paths of the gin files, and sets the default model_dir."""
     files = values.gin_file
-    if not files and command != "train" and values.model_dir:
+    if files and command == "show_views":
+        return [configuration.find_file(file) for file in files]
+    if not files and command in ("evaluate", "export") and values.model_dir:
         saved = os.path.join(values.model_dir, configuration.FILE_NAME)
         if not os.path.isfile(saved):
             raise UserError(
@@ -131,7 +145,11 @@ def _gin_files(values, command):
             )
         return [saved]
     if not files:
-        needed = "--gin_file" if command == "train" else "--model_dir of a run, or its --gin_file"
+        needed = (
+            "--gin_file"
+            if command in ("train", "show_views")
+            else "--model_dir of a run, or its --gin_file"
+        )
         raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
     if not values.model_dir:
         name = os.path.splitext(os.path.basename(files[0]))[0]
@@ -188,6 +206,9 @@ def _run(command, values, files):
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     seed = values.seed
+    if command == "show_views":
+        _show_views(values, files, Experiment)
+        return
     if command != "train" and not values["seed"].present:
         seed = configuration.saved_seed(values.model_dir)
     strategy = distribution.create_strategy(values.strategy)
@@ -209,3 +230,11 @@ def _run(command, values, files):
         else:
             configuration.check_same_training(values.model_dir, text)
             experiment.repeat(command, values.model_dir, **arguments)
+
+
+def _show_views(values, files, experiment_class):
+    configuration.parse(files, values.gin_param)
+    experiment = configuration.build(experiment_class)
+    configuration.check_all_used()
+    experiment.save_picture(values.out, data_dir=values.data_dir, seed=values.seed)
+    print(f"wrote {values.out}")

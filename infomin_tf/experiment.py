@@ -8,6 +8,7 @@ import keras
 from infomin_tf import results
 from infomin_tf.errors import UserError
 from infomin_tf.stages.run import Run
+from infomin_tf.views import picture
 
 
 class Data:
@@ -128,6 +129,26 @@ class Experiment:
             self._evaluation.clear(run)
         self._finish(name, run, self._pretraining.restore(run))
         print_results(model_dir)
+
+    def save_picture(self, path, *, data_dir=None, seed=0):
+        """Writes a picture of 8 images with 8 views each.
+
+        Args:
+            path: of an image file, .png or .jpg.
+            data_dir, seed: see `run`.
+
+        Raises:
+            UserError: the picture cannot be written, or the views are all alike.
+        """
+        images = self._data.load(data_dir)[0].sample(64)
+        picture.check_changes(self._pair.plain(), images)
+        grid = picture.view_grid(self._pair.sampler, images, seed)
+        try:
+            keras.utils.save_img(path, grid, scale=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} cannot be written ({error}); give --out a file name that ends in .png, in a folder that exists"
+            ) from error
 
     def _finish(self, name, run, extractor):
         if name == "evaluate":

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-from infomin_tf.views import augment
+from infomin_tf.views.augment import crop
 
 # Importing these registers the layers that a .keras file names.
 from infomin_tf.evaluation import features  # noqa: F401  isort: skip
@@ -51,7 +51,7 @@ class ImageEncoder(keras.Model):
         scale = 255.0 if images.dtype in (tf.uint8, "uint8") else 1.0
         images = tf.cast(images, tf.float32)
         if self.resize:
-            images = augment.resize_and_center_crop(images, self.resize, self.size)
+            images = crop.resize_and_center_crop(images, self.resize, self.size)
         return self.extractor(images / scale, training=training)
 
     def get_config(self):

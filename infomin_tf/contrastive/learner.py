@@ -16,14 +16,22 @@ class ContrastiveLearner(keras.Model):
     part 1 of the first view and encoder 2 part 2 of the second (section 3.4, CMC; section 4.2, learned views); the
     split is frozen here.
 
+    With a JigSaw head (PIRL; C.3), (1 - beta) L_NCE(q, k) + beta L_NCE(q_jigsaw, k) with the same keys and negatives.
+
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> tuple of one or two parts.
         encoders: one encoder a part.
-        negatives: `negatives.InBatch` or `negatives.MomentumQueue`.
+        negatives: `negatives.InBatch`, `MomentumQueue` or `MemoryBank`.
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
         both_directions: average L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
         weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled).
+        decay_only_kernels: leave biases and the parameters of batch normalisation out of weight decay.
+        shuffle_keys: shuffle the images of the key encoders over the replicas; for batch normalisation by replica.
+        jigsaw_head: `heads.JigsawHead`, for batches with a third view of patches; None for none.
+        jigsaw_weight: beta.
+        num_images: images of the set, for a MemoryBank.
+        make_views: function (images, draws) -> views on the device; None when batches hold views.
     """
 
     def __init__(
@@ -33,26 +41,28 @@ class ContrastiveLearner(keras.Model):
         negatives,
         optimizer,
         key_encoders=(),
+        *,
         both_directions=True,
         weight_decay=0.0,
+        decay_only_kernels=False,
+        shuffle_keys=False,
+        jigsaw_head=None,
+        jigsaw_weight=0.5,
+        num_images=None,
+        make_views=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if len(encoders) != split.num_parts:
-            raise ValueError(
-                f"the split makes {split.num_parts} part(s) but {len(encoders)} encoder(s) were given; "
-                "give one encoder a part"
-            )
-        needed = len(encoders) if negatives.momentum is not None else 0
-        if len(key_encoders) != needed:
-            raise ValueError(
-                f"{type(negatives).__name__} needs {needed} key encoder(s), {len(key_encoders)} were given"
-            )
+        _check_parts(split, encoders, negatives, key_encoders, jigsaw_head)
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
         self.encoder_optimizer = optimizer
-        self.both_directions, self.weight_decay = both_directions, weight_decay
+        self.both_directions = both_directions
+        self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
+        self.shuffle_keys = shuffle_keys
+        self.jigsaw_head, self.jigsaw_weight = jigsaw_head, jigsaw_weight
+        self.num_images, self.make_views = num_images, make_views
 
     @property
     def optimizers(self):
@@ -69,28 +79,44 @@ class ContrastiveLearner(keras.Model):
         ):
             key_encoder.build((None, *shape))
             key_encoder.set_weights(encoder.get_weights())
-        if self.negatives.momentum is not None:
-            self.negatives.build_queues(len(self.encoders), self.encoders[0].head.dimension)
+        if self.jigsaw_head is not None:
+            self.jigsaw_head.build((None, None, self.encoders[0].backbone.output_dimension))
+        dimension = self.encoders[0].head.dimension
+        self.negatives.build_state(len(self.encoders), dimension, self.num_images)
         self.encoder_optimizer.build(self._encoder_variables())
         self.built = True
 
     def train_step(self, batch):
-        """One update on a batch ((x1, x2), labels) of view pairs [b, H, W, 3] in [0, 1]; returns scalar metrics.
+        """One update; returns scalar metrics.
 
-        Metrics are means over this replica (or over the global batch where noted in `_scalars`).
+        Args:
+            batch: ((x1, x2), labels) or ((x1, x2, patches), labels): views [b, H, W, 3] and patches [b, 9, h, w, 3] in
+                [0, 1]; labels are not used, but for a MemoryBank they are the images' places in the set. With
+                `make_views`, (images, draws) in the place of the views.
+
+        Returns:
+            Means over this replica (or over the global batch where noted in `_scalars`).
         """
-        (x1, x2), _ = batch
+        views, indices = batch
+        x1, x2, *patches = self.make_views(*views) if self.make_views else views
         v1, v2 = self.split(x1)[0], self.split(x2)[-1]
         f1, f2 = self.encoders[0], self.encoders[-1]
         with tf.GradientTape() as tape:
             q1 = f1(v1, training=True)
             q2 = f2(v2, training=True) if self._needs_second_query() else None
-            k1, k2 = self._keys(v1, v2, q1, q2)
-            loss, correct = self._contrast(q1, q2, k1, k2)
-            replica_loss = loss / distribution.num_replicas()
+            k1, k2 = self._keys(v1, v2, q1, q2, indices)
+            loss, correct = self._contrast(q1, q2, k1, k2, indices)
+            if self.jigsaw_head is not None:
+                q_jigsaw = self._encode_patches(patches[0])
+                jigsaw_loss, _ = self._loss(q_jigsaw, k2, len(self.encoders) - 1, indices)
+                beta = self.jigsaw_weight
+                total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw_loss)
+            else:
+                total = loss
+            replica_loss = total / distribution.num_replicas()
         self._apply_gradients(tape, replica_loss)
-        self._update_momentum(k1, k2)
-        return self._scalars(loss, correct, q1, k2)
+        self._update_keys(q1, q2, k1, k2, indices)
+        return self._scalars(total, loss, correct, q1, k2)
 
     def embed(self, x1, x2):
         """Embeddings z1 = f1(v1), z2 = f2(v2) of view pairs in inference mode, [B, D] each."""
@@ -98,21 +124,42 @@ class ContrastiveLearner(keras.Model):
         return self.encoders[0](v1, training=False), self.encoders[-1](v2, training=False)
 
     def _needs_second_query(self):
-        return self.both_directions or self.negatives.momentum is None
+        negatives = self.negatives
+        in_batch = not (negatives.uses_key_encoders or negatives.needs_indices)
+        return self.both_directions or in_batch
 
-    def _keys(self, v1, v2, q1, q2):
-        if self.negatives.momentum is None:
-            return q1, q2
-        g1, g2 = self.key_encoders[0], self.key_encoders[-1]
-        k1 = tf.stop_gradient(g1(v1, training=True)) if self.both_directions else None
-        return k1, tf.stop_gradient(g2(v2, training=True))
-
-    def _contrast(self, q1, q2, k1, k2):
+    def _keys(self, v1, v2, q1, q2, indices):
         last = len(self.encoders) - 1
-        forward, correct = self.negatives.contrast(q1, k2, last)
+        if self.negatives.needs_indices:
+            return self.negatives.look_up(0, indices), self.negatives.look_up(last, indices)
+        if not self.negatives.uses_key_encoders:
+            return q1, q2
+        k1 = self._encode_key(0, v1) if self.both_directions else None
+        return k1, self._encode_key(last, v2)
+
+    def _encode_key(self, index, view):
+        def encode(x):
+            return tf.stop_gradient(self.key_encoders[index](x, training=True))
+
+        if self.shuffle_keys:
+            return distribution.shuffled(encode, view, self.encoder_optimizer.iterations)
+        return encode(view)
+
+    def _encode_patches(self, patches):
+        count = patches.shape[1]
+        flat = tf.reshape(patches, [-1, *patches.shape[2:]])
+        features = self.encoders[0].backbone(self.split(flat)[0], training=True)
+        return self.jigsaw_head(tf.reshape(features, [-1, count, features.shape[-1]]))
+
+    def _loss(self, q, k, encoder_index, indices):
+        step = self.encoder_optimizer.iterations
+        return self.negatives.contrast(q, k, encoder_index, indices, step)
+
+    def _contrast(self, q1, q2, k1, k2, indices):
+        forward, correct = self._loss(q1, k2, len(self.encoders) - 1, indices)
         if not self.both_directions:
             return tf.reduce_mean(forward), correct
-        backward, _ = self.negatives.contrast(q2, k1, 0)
+        backward, _ = self._loss(q2, k1, 0, indices)
         return (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2, correct
 
     def _apply_gradients(self, tape, loss):
@@ -120,29 +167,37 @@ class ContrastiveLearner(keras.Model):
         gradients = tape.gradient(loss, [v.value for v in variables])
         decay = self.weight_decay / distribution.num_replicas()
         if decay:
-            gradients = [g + decay * v.value for g, v in zip(gradients, variables, strict=True)]
+            gradients = [
+                g if self.decay_only_kernels and len(v.shape) < 2 else g + decay * v.value
+                for g, v in zip(gradients, variables, strict=True)
+            ]
         self.encoder_optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    def _update_momentum(self, k1, k2):
-        """theta_k <- m theta_k + (1 - m) theta_q for parameters; BN statistics are the key encoder's own."""
-        if self.negatives.momentum is None:
-            return
-        m = self.negatives.momentum
-        for encoder, key_encoder in zip(self.encoders, self.key_encoders, strict=True):
+    def _update_keys(self, q1, q2, k1, k2, indices):
+        """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own); the
+        negatives take the new keys.
+        """
+        for encoder, key_encoder in zip(self.encoders, self.key_encoders, strict=False):
+            m = self.negatives.momentum
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
                 theta_k.assign(m * theta_k.value + (1.0 - m) * theta_q.value)
         last = len(self.encoders) - 1
-        self.negatives.enqueue(k2, last)
+        if self.negatives.needs_indices:
+            self.negatives.update(q1, k1, 0, indices)
+            if last:
+                self.negatives.update(q2, k2, last, indices)
+            return
+        self.negatives.update(q2, k2, last, indices)
         if k1 is not None:
-            self.negatives.enqueue(k1, 0)
+            self.negatives.update(q1, k1, 0, indices)
 
-    def _scalars(self, loss, correct, q1, k2):
+    def _scalars(self, total, loss, correct, q1, k2):
         num_candidates = self.negatives.num_candidates(q1.shape[0] * distribution.num_replicas())
         z1 = distribution.all_gather(tf.stop_gradient(q1))
         z2 = distribution.all_gather(tf.stop_gradient(k2))
         return {
-            "loss": loss,
+            "loss": total,
             "i_nce": losses.info_nce_bound(loss, num_candidates),
             "i_nce_ceiling": tf.constant(math.log(num_candidates)),
             "contrast_accuracy": tf.reduce_mean(tf.cast(correct, tf.float32)),
@@ -153,4 +208,20 @@ class ContrastiveLearner(keras.Model):
         }
 
     def _encoder_variables(self):
-        return [v for encoder in self.encoders for v in encoder.trainable_variables]
+        parts = [*self.encoders, self.jigsaw_head] if self.jigsaw_head else self.encoders
+        return [v for part in parts for v in part.trainable_variables]
+
+
+def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
+    if len(encoders) != split.num_parts:
+        raise ValueError(
+            f"the split makes {split.num_parts} part(s) but {len(encoders)} encoder(s) were given; "
+            "give one encoder a part"
+        )
+    needed = len(encoders) if negatives.uses_key_encoders else 0
+    if len(key_encoders) != needed:
+        raise ValueError(
+            f"{type(negatives).__name__} needs {needed} key encoder(s), {len(key_encoders)} were given"
+        )
+    if jigsaw_head is not None and len(encoders) > 1:
+        raise ValueError("a JigSaw head goes with views of whole images; use splits.Whole")

@@ -37,20 +37,24 @@ def in_batch_info_nce(queries, keys, temperature):
     return _cross_entropy(logits, tf.range(tf.shape(logits)[0]))
 
 
-def queue_info_nce(queries, keys, negatives, temperature):
+def queue_info_nce(queries, keys, negatives, temperature, excluded=None):
     """L_NCE of equation 1 with one positive key a query and K negatives shared by all (MoCo, arXiv:1911.05722).
 
     Args:
         queries: [B, D]; keys: [B, D], row i the positive of query i.
         negatives: [K, D].
         temperature: tau > 0.
+        excluded: bool [B, K], which negatives a query leaves out; None for none.
 
     Returns:
         (loss float32 [B] in nats, correct bool [B]). The number of candidates is N = K + 1.
     """
     q, k = tf.cast(queries, tf.float32), tf.cast(keys, tf.float32)
     positive = tf.reduce_sum(q * k, axis=-1, keepdims=True) / temperature  # [B, 1]
-    logits = tf.concat([positive, similarity_logits(q, negatives, temperature)], axis=1)
+    others = similarity_logits(q, negatives, temperature)
+    if excluded is not None:
+        others = tf.where(excluded, -1e9, others)
+    logits = tf.concat([positive, others], axis=1)
     return _cross_entropy(logits, tf.zeros([tf.shape(logits)[0]], tf.int32))
 
 

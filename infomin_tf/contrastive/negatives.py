@@ -1,4 +1,8 @@
-"""Where negatives come from: the other keys of the batch, or a queue filled by momentum encoders."""
+"""Where negatives come from: the other keys of the batch, a queue filled by momentum encoders, or a memory bank.
+
+The learner asks each of these for the same things: `uses_key_encoders`, `needs_indices`, `build_state`,
+`num_candidates`, `contrast` and `update`; a bank gives the keys, too (`look_up`).
+"""
 
 import keras
 import tensorflow as tf
@@ -14,29 +18,37 @@ class InBatch:
         temperature: tau > 0.
     """
 
-    momentum = None
+    uses_key_encoders = False
+    needs_indices = False
 
     def __init__(self, temperature=0.1):
         self.temperature = temperature
+
+    def build_state(self, num_encoders, dimension, num_images):
+        """There is none."""
+        del num_encoders, dimension, num_images
 
     def num_candidates(self, global_batch_size):
         """N, the positive included."""
         return global_batch_size
 
-    def contrast(self, q, k, encoder_index):
+    def contrast(self, q, k, encoder_index, indices, step):
         """L_NCE of the queries of all replicas against the keys of all replicas.
 
         Args:
             q, k: [b, D], this replica's queries and keys.
-            encoder_index: not used; a queue needs it.
+            encoder_index, indices, step: not used; queue and bank need them.
 
         Returns:
             (loss [B], correct [B]) over the global batch, the same on every replica.
         """
-        del encoder_index
+        del encoder_index, indices, step
         return losses.in_batch_info_nce(
             distribution.all_gather(q), distribution.all_gather(k), self.temperature
         )
+
+    def update(self, q, k, encoder_index, indices):
+        """There is no state."""
 
 
 class MomentumQueue(keras.layers.Layer):
@@ -51,6 +63,9 @@ class MomentumQueue(keras.layers.Layer):
         temperature: tau > 0.
     """
 
+    uses_key_encoders = True
+    needs_indices = False
+
     def __init__(self, size=65536, momentum=0.999, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
         if size < 1 or not 0.0 <= momentum < 1.0:
@@ -59,19 +74,12 @@ class MomentumQueue(keras.layers.Layer):
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
 
-    def build_queues(self, num_queues, dimension):
+    def build_state(self, num_encoders, dimension, num_images):
         """Makes the queues: float32 [K, D] each, and their pointers."""
+        del num_images
         self.queues, self.pointers = [], []
-        for index in range(num_queues):
-            queue = self.add_weight(
-                shape=(self.size, dimension),
-                initializer=keras.initializers.RandomNormal(stddev=1.0),
-                trainable=False,
-                aggregation="only_first_replica",
-                name=f"queue_{index}",
-            )
-            queue.assign(tf.math.l2_normalize(queue.value, axis=-1))
-            self.queues.append(queue)
+        for index in range(num_encoders):
+            self.queues.append(_random_unit_rows(self, self.size, dimension, f"queue_{index}"))
             self.pointers.append(
                 self.add_weight(
                     shape=(),
@@ -89,23 +97,114 @@ class MomentumQueue(keras.layers.Layer):
         del global_batch_size
         return self.size + 1
 
-    def contrast(self, q, k, encoder_index):
+    def contrast(self, q, k, encoder_index, indices, step):
         """L_NCE of each query against its key and the queue of the encoder that made the keys.
 
         Args:
             q, k: [b, D], this replica's queries and keys.
             encoder_index: which queue.
+            indices, step: not used.
 
         Returns:
             (loss [b], correct [b]).
         """
+        del indices, step
         return losses.queue_info_nce(q, k, self.queues[encoder_index].value, self.temperature)
 
-    def enqueue(self, keys, encoder_index):
-        """Writes the keys [b, D] of all replicas over the oldest ones, in place; of more than K, the last K."""
-        keys = distribution.all_gather(tf.cast(keys, tf.float32))[-self.size :]
+    def update(self, q, k, encoder_index, indices):
+        """Writes the keys k [b, D] of all replicas over the oldest ones, in place; of more than K, the last K."""
+        del q, indices
+        keys = distribution.all_gather(tf.cast(k, tf.float32))[-self.size :]
         pointer = self.pointers[encoder_index]
         count = keys.shape[0]
         rows = (pointer.value + tf.range(count)) % self.size
         self.queues[encoder_index].value.scatter_update(tf.IndexedSlices(keys, rows))
         pointer.assign((pointer.value + count) % self.size)
+
+
+class MemoryBank(keras.layers.Layer):
+    """One key for each image of the set and each encoder: the running mean of its embeddings (InstDis,
+    arXiv:1805.01978; CMC; PIRL).
+
+    Deviation from the authors' code: the K negatives of a step are shared by its queries, which needs K x D numbers
+    instead of B x K x D; and an image's own entry is never its negative.
+
+    Args:
+        size: K, negatives sampled from the bank in each step; None for a softmax over the whole bank.
+        momentum: share of the old entry in an update.
+        temperature: tau > 0.
+        seed: of the samples.
+    """
+
+    uses_key_encoders = False
+    needs_indices = True
+
+    def __init__(self, size=16384, momentum=0.5, temperature=0.07, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if (size is not None and size < 1) or not 0.0 <= momentum < 1.0:
+            raise ValueError(
+                f"MemoryBank takes size >= 1 or None and 0 <= momentum < 1, not {size} and {momentum}"
+            )
+        self.size, self.momentum, self.temperature = size, momentum, temperature
+        self.seed = seed
+
+    def build_state(self, num_encoders, dimension, num_images):
+        """Makes the banks: float32 [M, D] each, random unit vectors."""
+        self.num_images = num_images
+        self.banks = [
+            _random_unit_rows(self, num_images, dimension, f"bank_{index}")
+            for index in range(num_encoders)
+        ]
+        self.built = True
+
+    def num_candidates(self, global_batch_size):
+        """N, the positive included."""
+        del global_batch_size
+        return self.num_images if self.size is None else self.size + 1
+
+    def look_up(self, encoder_index, indices):
+        """The entries [b, D] of images."""
+        return tf.gather(self.banks[encoder_index].value, indices)
+
+    def contrast(self, q, k, encoder_index, indices, step):
+        """L_NCE of each query against the entry k of its image and others of the same bank.
+
+        Args:
+            q, k: [b, D], this replica's queries and their positives, as of `look_up`.
+            encoder_index: which bank.
+            indices: int32 [b], the images' places in the set.
+            step: int scalar, which keys the sample.
+
+        Returns:
+            (loss [b], correct [b]).
+        """
+        bank = self.banks[encoder_index].value
+        if self.size is None:
+            own = tf.range(self.num_images) == indices[:, None]
+            return losses.queue_info_nce(q, k, bank, self.temperature, own)
+        seed = tf.stack([tf.cast(step, tf.int32), self.seed * 31 + encoder_index])
+        sample = tf.random.stateless_uniform([self.size], seed, 0, self.num_images, tf.int32)
+        own = sample == indices[:, None]
+        return losses.queue_info_nce(q, k, tf.gather(bank, sample), self.temperature, own)
+
+    def update(self, q, k, encoder_index, indices):
+        """entry <- normalise(m entry + (1 - m) q) for the images of all replicas, in place."""
+        del k
+        q, indices = distribution.all_gather(q), distribution.all_gather(indices)
+        old = self.look_up(encoder_index, indices)
+        new = self.momentum * old + (1.0 - self.momentum) * tf.cast(q, tf.float32)
+        new = tf.math.l2_normalize(new, axis=-1)
+        self.banks[encoder_index].value.scatter_update(tf.IndexedSlices(new, indices))
+
+
+def _random_unit_rows(layer, rows, dimension, name):
+    """A weight of random unit vectors, float32 [rows, dimension]."""
+    weight = layer.add_weight(
+        shape=(rows, dimension),
+        initializer=keras.initializers.RandomNormal(stddev=1.0),
+        trainable=False,
+        aggregation="only_first_replica",
+        name=name,
+    )
+    weight.assign(tf.math.l2_normalize(weight.value, axis=-1))
+    return weight

@@ -13,6 +13,7 @@ from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_ORIENTATION = 0x0112
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -60,29 +61,31 @@ class ImageFolder:
         shape = (len(paths), self._side, self._side, 3)
         in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
         images = np.empty(shape, np.uint8) if in_memory else None
-        good, corrupt = [], []
+        good, corrupt, plain = [], [], True
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda path: self._try(path, in_memory), paths)
-            for index, (image, problem) in enumerate(tried):
+            for index, (image, is_plain, problem) in enumerate(tried):
                 if problem:
                     corrupt.append(problem)
                     continue
                 if in_memory:
                     images[len(good)] = image
+                plain = plain and is_plain
                 good.append(index)
         self._check_share(paths, corrupt)
         kept = [labels[i] for i in good]
         if in_memory:
             return ArrayImages(name, images[: len(good)], kept, names)
-        return self._stream(name, [paths[i] for i in good], kept, names)
+        return self._stream(name, [paths[i] for i in good], kept, names, plain)
 
     def _try(self, path, keep):
-        """(the image or None, what is wrong with the file or None)."""
+        """(the image or None, whether TensorFlow reads the file as Pillow does, what is wrong with it or None)."""
         try:
             image = read_image(path, self._side)
+            plain = is_plain_jpeg(path)
         except _UNREADABLE as error:
-            return None, f"{path} ({error})"
-        return (image if keep else None), None
+            return None, False, f"{path} ({error})"
+        return (image if keep else None), plain, None
 
     def _find(self):
         """Paths, labels and class names."""
@@ -137,20 +140,39 @@ class ImageFolder:
             )
         logging.warning("%s\nthey are left out", message)
 
-    def _stream(self, name, paths, labels, names):
+    def _stream(self, name, paths, labels, names, plain):
         def decode(record):
             image = tf.numpy_function(
                 lambda path: read_image(os.fsdecode(path), self._side), [record["path"]], tf.uint8
             )
             return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
 
+        def encoded(record):
+            return tf.io.read_file(record["path"]), record["label"]
+
         def records():
-            encoded = [os.fsencode(path) for path in paths]
-            columns = {"path": encoded, "label": np.array(labels, np.int32)}
+            names_of_files = [os.fsencode(path) for path in paths]
+            columns = {"path": names_of_files, "label": np.array(labels, np.int32)}
             return tf.data.Dataset.from_tensor_slices(columns)
 
         shape = (self._side, self._side, 3)
-        return StreamedImages(name, len(paths), shape, names, records, decode, len(paths))
+        return StreamedImages(
+            name,
+            len(paths),
+            shape,
+            names,
+            records,
+            decode,
+            len(paths),
+            encoded if plain else None,
+        )
+
+
+def is_plain_jpeg(path):
+    """Whether a file is an upright colour JPEG, which TensorFlow decodes to what Pillow does."""
+    with Image.open(path) as image:
+        upright = image.getexif().get(_ORIENTATION, 1) == 1
+        return image.format == "JPEG" and image.mode == "RGB" and upright
 
 
 def read_image(path, side):

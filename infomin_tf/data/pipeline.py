@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
+from infomin_tf.views.augment import jpeg
+
+_PIXELS_PER_CHUNK = 2**17
 
 
 def steps_per_epoch(images, batch_size):
@@ -32,7 +35,8 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
         images: `ArrayImages` or `StreamedImages`.
         batch_size: images of a global batch.
         seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step, shard).
-        transform: function (images uint8 [b, H, W, 3], seed int32 [2]) -> views.
+        transform: `Family` or pair: `draw(b, seed)` -> draws, `apply(images uint8 [b, H, W, 3], draws)` -> views. With
+            `transform.on_device`, batches hold (images, draws) in the place of views.
         first_step: global step of the first batch.
         shard: (index, count): which slice of each global batch, b = batch_size / count.
 
@@ -43,31 +47,90 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     if batch_size % count:
         raise UserError(f"batch size {batch_size} cannot be divided among {count} hosts")
     steps = steps_per_epoch(images, batch_size)
-    last = tf.int64.max - 1
-    numbers = tf.data.Dataset.range(first_step, last)
+    size = batch_size // count
+    on_device = getattr(transform, "on_device", False)
+    chunk = size if on_device else _chunk_size(size, getattr(transform, "size", 64))
+
+    def divide(step):
+        draws = transform.draw(size, _step_seed(seed, step, index))
+        return tf.nest.map_structure(
+            lambda x: tf.reshape(x, [size // chunk, chunk, *x.shape[1:]]), draws
+        )
+
+    numbers = tf.data.Dataset.range(first_step, tf.int64.max - 1)
+    draws = numbers.map(divide, tf.data.AUTOTUNE).unbatch()
     if isinstance(images, ArrayImages):
-        part = tf.range(index * (batch_size // count), (index + 1) * (batch_size // count))
-
-        def read(step):
-            epoch, position = step // steps, step % steps * batch_size
-            places = position + tf.cast(part, tf.int64)
-            order = tf.stack([tf.cast(seed, tf.int64), epoch])
-            return images.gather(
-                tf.random.experimental.index_shuffle(
-                    places, order, tf.cast(images.size - 1, tf.int64)
-                )
-            )
-
-        batches = tf.data.Dataset.zip((numbers, numbers.map(read, tf.data.AUTOTUNE)))
+        raw = _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk)
     else:
-        stream = _streamed_batches(images, batch_size, seed, first_step, shard, steps)
-        batches = tf.data.Dataset.zip((numbers, stream))
+        raw = _streamed_images(images, batch_size, seed, first_step, shard, steps)
+        if images.encoded is not None and not on_device and hasattr(transform, "samplers"):
+            return _finished_crops(raw, images, draws, transform, chunk, size)
+        raw = raw.map(images.decode, tf.data.AUTOTUNE).batch(chunk, drop_remainder=True)
 
-    def views(step, batch):
-        batch_images, labels = batch
-        return transform(batch_images, _step_seed(seed, step, index)), labels
+    def views(batch, chunk_draws):
+        chunk_images, labels = batch
+        if on_device:
+            return (chunk_images, chunk_draws), labels
+        return transform.apply(chunk_images, chunk_draws), labels
 
-    return batches.map(views, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return _join(
+        tf.data.Dataset.zip((raw, draws)).map(views, tf.data.AUTOTUNE), size // chunk
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def _chunk_size(size, side):
+    """Images that are augmented together: a divisor of the batch whose floats stay in a processor's cache."""
+    wanted = max(1, _PIXELS_PER_CHUNK // side**2)
+    return max(
+        divisor for divisor in range(1, size + 1) if size % divisor == 0 and divisor <= wanted
+    )
+
+
+def _join(chunks, parts):
+    """Batches from chunks [c, ...] of which `parts` make one."""
+    if parts == 1:
+        return chunks
+
+    def merge(*batch):
+        return tf.nest.map_structure(
+            lambda x: tf.reshape(x, [x.shape[0] * x.shape[1], *x.shape[2:]]), batch
+        )
+
+    merged = chunks.batch(parts, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    return merged.map(merge)
+
+
+def _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk):
+    """(images uint8 [chunk, H, W, 3], labels) of a set in memory."""
+    index, count = shard
+    size = batch_size // count
+    parts = size // chunk
+
+    def read(number):
+        step = first_step + number // parts
+        start = index * size + number % parts * chunk
+        places = step % steps * batch_size + start + tf.range(chunk, dtype=tf.int64)
+        order = tf.stack([tf.cast(seed, tf.int64), step // steps])
+        last = tf.cast(images.size - 1, tf.int64)
+        return images.gather(tf.random.experimental.index_shuffle(places, order, last))
+
+    return tf.data.Dataset.range(tf.int64.max - 1).map(read, tf.data.AUTOTUNE)
+
+
+def _finished_crops(records, images, draws, pair, chunk, size):
+    """Batches of views whose crops were cut while their JPEGs were decoded."""
+
+    def crops(record, image_draws):
+        encoded, label = images.encoded(record)
+        return jpeg.decode_crops(encoded, pair.samplers, image_draws), label, image_draws
+
+    cut = tf.data.Dataset.zip((records, draws.unbatch())).map(crops, tf.data.AUTOTUNE)
+    cut = cut.batch(chunk, drop_remainder=True)
+
+    def finish(chunk_crops, labels, chunk_draws):
+        return pair.finish(chunk_crops, chunk_draws), labels
+
+    return _join(cut.map(finish, tf.data.AUTOTUNE), size // chunk).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(images, batch_size, transform=None):
@@ -91,12 +154,12 @@ def evaluation_batches(images, batch_size, transform=None):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _streamed_batches(images, batch_size, seed, first_step, shard, steps):
-    """Batches of a set that is read in order: one shuffle buffer an epoch, what came before first_step skipped."""
+def _streamed_images(images, batch_size, seed, first_step, shard, steps):
+    """Records of a set that is read in order: one shuffle buffer an epoch, what came before first_step skipped."""
     index, count = shard
     size = batch_size // count
 
-    def epoch_batches(epoch):
+    def epoch_records(epoch):
         # Of this traced function alone: a global seed of 0 would make shuffle compare the tensor below with 0.
         tf.compat.v1.set_random_seed(1)
         already = tf.cast(first_step % steps * batch_size, tf.int64)
@@ -105,11 +168,10 @@ def _streamed_batches(images, batch_size, seed, first_step, shard, steps):
             images.shuffle_buffer, seed=_epoch_seed(seed, epoch), reshuffle_each_iteration=False
         )
         records = records.take(steps * batch_size).skip(skipped)
-        decoded = records.enumerate().filter(lambda place, _: place % batch_size // size == index)
-        decoded = decoded.map(lambda _, record: images.decode(record), tf.data.AUTOTUNE)
-        return decoded.batch(size, drop_remainder=True)
+        kept = records.enumerate().filter(lambda place, _: place % batch_size // size == index)
+        return kept.map(lambda _, record: record)
 
-    return tf.data.Dataset.range(first_step // steps, tf.int64.max - 1).flat_map(epoch_batches)
+    return tf.data.Dataset.range(first_step // steps, tf.int64.max - 1).flat_map(epoch_records)
 
 
 def _epoch_seed(seed, epoch):

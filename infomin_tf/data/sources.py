@@ -45,6 +45,10 @@ class ArrayImages:
         images, labels = self.gather(chosen)
         return ArrayImages(self.name, images, labels, self.class_names, factors)
 
+    def numbered(self):
+        """The same images, each labelled with its place in the set."""
+        return ArrayImages(self.name, self.images, np.arange(self.size))
+
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
         step = max(1, self.size // count)
@@ -67,6 +71,8 @@ class StreamedImages:
         records: function -> tf.data.Dataset of records in a fixed order.
         decode: function record -> (image uint8 [H, W, 3], label int32), for use in tf.data.
         shuffle_buffer: records that are shuffled together.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
+            while decoding; None where `decode` does more than that.
     """
 
     name: str
@@ -76,6 +82,28 @@ class StreamedImages:
     records: callable
     decode: callable
     shuffle_buffer: int = 50_000
+    encoded: callable = None
+
+    def numbered(self):
+        """The same images, each labelled with its place in the set."""
+
+        def relabel(function):
+            def image_and_number(item):
+                return function(item["record"])[0], tf.cast(item["number"], tf.int32)
+
+            return function and image_and_number
+
+        def numbered_records():
+            numbers = tf.data.Dataset.range(self.size)
+            return tf.data.Dataset.zip({"number": numbers, "record": self.records()})
+
+        return dataclasses.replace(
+            self,
+            class_names=(),
+            records=numbered_records,
+            decode=relabel(self.decode),
+            encoded=relabel(self.encoded),
+        )
 
     def thin(self, count):
         """At most `count` images, spread evenly over the set, as a set of their own."""

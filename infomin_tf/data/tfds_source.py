@@ -86,7 +86,13 @@ class Tfds:
                     f"the images of {name} may vary in size, and are too many to look at all of them before they are used; "
                     f"bind Tfds.image_size (the first is {side}x{side})"
                 )
-            return StreamedImages(name, size, (side, side, 3), names, records, decode)
+
+            def encoded(record):
+                return record["image"], tf.cast(record["label"] if labelled else -1, tf.int32)
+
+            return StreamedImages(
+                name, size, (side, side, 3), names, records, decode, encoded=encoded
+            )
         try:
             images, labels = load_decoded(records(), decode, size)
         except tf.errors.InvalidArgumentError as error:

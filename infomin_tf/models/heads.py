@@ -60,6 +60,47 @@ class MlpHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
+class JigsawHead(keras.layers.Layer):
+    """The head of the JigSaw branch: patch_head a patch -> concatenated -> dimension -> L2 (PIRL, arXiv:1912.01991).
+
+    Args:
+        patch_head: `LinearHead` or `MlpHead` with normalize False.
+        num_patches: of an image.
+        dimension: of the embedding.
+    """
+
+    def __init__(self, patch_head, num_patches=9, dimension=128, **kwargs):
+        super().__init__(**kwargs)
+        self.patch_head, self.num_patches, self.dimension = patch_head, num_patches, dimension
+        self.projection = keras.layers.Dense(dimension)
+
+    def build(self, input_shape):
+        if not self.patch_head.built:
+            self.patch_head.build((None, input_shape[-1]))
+        self.projection.build((None, self.num_patches * self.patch_head.dimension))
+        self.built = True
+
+    def call(self, features):
+        """Embeddings [B, dimension] of patch features [B, num_patches, D]."""
+        width = self.num_patches * self.patch_head.dimension
+        patches = self.patch_head(tf.reshape(features, [-1, features.shape[-1]]))
+        return _unit_length(self.projection(tf.reshape(patches, [-1, width])), True)
+
+    def get_config(self):
+        own = {
+            "patch_head": keras.saving.serialize_keras_object(self.patch_head),
+            "num_patches": self.num_patches,
+            "dimension": self.dimension,
+        }
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config):
+        patch_head = keras.saving.deserialize_keras_object(config["patch_head"])
+        return cls(**config | {"patch_head": patch_head})
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
 class Classifier(keras.layers.Layer):
     """D -> logits, float32.
 

@@ -12,7 +12,7 @@ from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, scheduled
-from infomin_tf.stages.run import write_configuration
+from infomin_tf.stages.pictures import introduce, show_channels
 
 
 class LearnViews:
@@ -112,7 +112,9 @@ class LearnViews:
         if self._backbones:
             sets.append((run.train, self._labelled_batch_size, run.seed + 1))
         streams = [
-            pipeline.training_batches(images, size, seed, run.pair, first_step=step, shard=shard)
+            pipeline.training_batches(
+                images, size, seed, run.pair.plain(), first_step=step, shard=shard
+            )
             for images, size, seed in sets
         ]
         return tf.data.Dataset.zip(tuple(streams))
@@ -129,10 +131,12 @@ class LearnViews:
         """Figures of the generator and the critics on images outside the training set."""
         images = run.test or run.unlabelled
         i_nce, error, candidates = mutual_information.estimate_i_nce(
-            learner.evaluate_pairs, images, run.pair, run.seed + 2, self._batch_size, draws
+            learner.evaluate_pairs, images, run.pair.plain(), run.seed + 2, self._batch_size, draws
         )
         figures = {"i_nce": i_nce, "i_nce_standard_error": error, "i_nce_candidates": candidates}
-        views, _ = next(iter(pipeline.training_batches(images, candidates, run.seed, run.pair)))
+        views, _ = next(
+            iter(pipeline.training_batches(images, candidates, run.seed, run.pair.plain()))
+        )
         figures |= {name: float(v) for name, v in generator_figures(run.split, views[0]).items()}
         if learner.classifiers:
             figures |= self._classifier_accuracy(run, learner)
@@ -141,7 +145,7 @@ class LearnViews:
     def _classifier_accuracy(self, run, learner):
         """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
         logits, labels = features.extract(
-            lambda views: tf.stack(learner.classify(views[0]), axis=1), run.test, run.pair
+            lambda views: tf.stack(learner.classify(views[0]), axis=1), run.test, run.pair.plain()
         )
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
         means = 100 * np.mean(choices == labels[:, None], axis=0)
@@ -190,25 +194,3 @@ def generator_figures(split, images):
         "inversion_error": tf.reduce_max(tf.abs(split.generator.inverse(y) - x)),
         "log_det": tf.reduce_mean(log_det),
     }
-
-
-def introduce(run, writer):
-    """Writes the configuration and the views as they are at the start to TensorBoard."""
-    write_configuration(writer, run.configuration)
-    with writer.as_default():
-        show_channels(run, 0)
-
-
-def show_channels(run, step, num_images=8):
-    """Writes a picture to TensorBoard: a row an image, the image and each channel of its views, stretched to [0, 1]."""
-    images, _ = next(iter(pipeline.evaluation_batches(run.test or run.unlabelled, num_images)))
-    images = tf.cast(images, tf.float32) / 255.0
-    channels = tf.concat(run.split(images), axis=-1)
-    low = tf.reduce_min(channels, axis=(1, 2), keepdims=True)
-    high = tf.reduce_max(channels, axis=(1, 2), keepdims=True)
-    stretched = (channels - low) / tf.maximum(high - low, 1e-6)
-    grey = [tf.repeat(stretched[..., i : i + 1], 3, axis=-1) for i in range(stretched.shape[-1])]
-    rows = tf.concat([images, *grey], axis=2)
-    tf.summary.image(
-        "views/image_and_channels", tf.concat(tf.unstack(rows), axis=0)[None], step=step
-    )

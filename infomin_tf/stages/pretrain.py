@@ -13,7 +13,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features, knn, mutual_information
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, scheduled
-from infomin_tf.stages.learn_views import introduce
+from infomin_tf.stages.pictures import introduce
 
 
 class Pretrain:
@@ -22,9 +22,9 @@ class Pretrain:
     Args:
         encoder: factory of an `Encoder`; called once a part, and again for key encoders.
         optimizer: keras optimizer.
-        negatives: `InBatch` or `MomentumQueue`.
-        both_directions: see `ContrastiveLearner`.
-        weight_decay: L2 coefficient added to the gradient.
+        negatives: `InBatch`, `MomentumQueue` or `MemoryBank`.
+        jigsaw_head: `heads.JigsawHead` when the pair has a JigSaw view; None otherwise.
+        jigsaw_weight, both_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
         batch_size: images a step.
         epochs: passes through the unlabelled images.
         schedule: course of the learning rate.
@@ -40,8 +40,12 @@ class Pretrain:
         encoder,
         optimizer,
         negatives=None,
+        jigsaw_head=None,
+        jigsaw_weight=0.5,
         both_directions=True,
         weight_decay=0.0,
+        decay_only_kernels=False,
+        shuffle_keys=False,
         batch_size=128,
         epochs=240,
         schedule=None,
@@ -52,7 +56,14 @@ class Pretrain:
         self._negatives = negatives or InBatch()
         self._make_encoder = encoder
         self._optimizer, self._schedule = optimizer, schedule or Constant()
-        self._both_directions, self._weight_decay = both_directions, weight_decay
+        self._jigsaw_head = jigsaw_head
+        self._learning = {
+            "both_directions": both_directions,
+            "weight_decay": weight_decay,
+            "decay_only_kernels": decay_only_kernels,
+            "shuffle_keys": shuffle_keys,
+            "jigsaw_weight": jigsaw_weight,
+        }
         self._batch_size, self._epochs = batch_size, epochs
         self._knn_every_epochs, self.knn_view = knn_every_epochs, knn_view
         if knn_every_epochs and knn_view is None:
@@ -63,7 +74,7 @@ class Pretrain:
 
     def make_encoders(self, num_parts):
         """Makes the encoders for a split of `num_parts` parts; called once, before `run` or `restore`."""
-        copies = num_parts if self._negatives.momentum is not None else 0
+        copies = num_parts if self._negatives.uses_key_encoders else 0
         self._encoders = [self._make_encoder() for _ in range(num_parts)]
         self._key_encoders = [self._make_encoder() for _ in range(copies)]
 
@@ -98,15 +109,18 @@ class Pretrain:
             self._negatives,
             scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch),
             self._key_encoders,
-            self._both_directions,
-            self._weight_decay,
+            jigsaw_head=self._jigsaw_head,
+            num_images=run.unlabelled.size,
+            make_views=_on_device(run.pair),
+            **self._learning,
         )
         learner.build((run.pair.size, run.pair.size, 3))
+        images = run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
         task = training.Task(
             name=self.name,
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(
-                run.unlabelled, self._batch_size, run.seed, run.pair, first_step=step, shard=shard
+                images, self._batch_size, run.seed, run.pair, first_step=step, shard=shard
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,
@@ -135,7 +149,7 @@ class Pretrain:
         temperature = self._negatives.temperature
         bound = InfoNCE(temperature)
         i_nce, error, candidates = mutual_information.estimate_i_nce(
-            lambda x1, x2: bound(*learner.embed(x1, x2)), images, run.pair, run.seed + 2
+            lambda x1, x2: bound(*learner.embed(x1, x2)), images, run.pair.plain(), run.seed + 2
         )
         protocol = (
             f"trained encoders, N {candidates}, temperature {temperature}, 20 batches, standard error {error:.3f}, "
@@ -148,6 +162,11 @@ class Pretrain:
             wall_time_seconds=round(seconds, 1),
             **run.facts(),
         )
+
+
+def _on_device(pair):
+    """The function that makes views on the device, when the pair says so."""
+    return (lambda images, draws: pair.apply(images, draws, dense=True)) if pair.on_device else None
 
 
 def _learner_features(learner, run):

@@ -77,10 +77,3 @@ class Run:
     def numbers_of(self, stage):
         """The finished stage's results, or None."""
         return results.read(self.directory(stage))
-
-
-def write_configuration(writer, configuration):
-    """Shows the gin configuration as text in TensorBoard."""
-    with writer.as_default():
-        text = "\n".join("    " + line for line in configuration.splitlines())
-        tf.summary.text("configuration", text, step=0)

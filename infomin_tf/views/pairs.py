@@ -1,16 +1,12 @@
-"""Sampling, the half of a view that is random: what turns a batch of images into the views of a step.
+"""Sampling, the half of a view that is random: what turns a batch of images into the views of a step."""
 
-Each class is a function object f(images uint8 [B, H, W, 3], seed int32 [2]) -> float32 views in [0, 1], given to the
-input pipeline.
-"""
-
-import tensorflow as tf
-
-from infomin_tf.views import augment
+from infomin_tf.views.augment import crop
+from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.families import Family
 
 
-class CropAndFlip:
-    """RandomResizedCrop, then a horizontal flip with probability 0.5.
+class CropAndFlip(Family):
+    """RandomResizedCrop, then a horizontal flip with probability 0.5; a family without photometric operations.
 
     Args:
         size: side of the view in pixels.
@@ -19,16 +15,10 @@ class CropAndFlip:
     """
 
     def __init__(self, size=64, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3)):
-        self.size, self.area, self.ratio = size, area, ratio
-
-    def __call__(self, images, seed):
-        """A view of each image, float32 [B, size, size, 3] in [0, 1]."""
-        seeds = augment.split_seed(seed, 2)
-        crops = augment.random_resized_crop(images, seeds[0], self.size, self.area, self.ratio)
-        return augment.random_flip(crops, seeds[1]) / 255.0
+        super().__init__(crop.RandomResizedCrop(size, area, ratio))
 
 
-class ShiftAndFlip:
+class ShiftAndFlip(Family):
     """A shift of up to 4 pixels with reflection (probability 0.8), a flip, then a resize: for small images (CIFAR-10).
 
     Args:
@@ -37,14 +27,7 @@ class ShiftAndFlip:
     """
 
     def __init__(self, size=32, pixels=4):
-        self.size, self.pixels = size, pixels
-
-    def __call__(self, images, seed):
-        """A view of each image, float32 [B, size, size, 3] in [0, 1]."""
-        seeds = augment.split_seed(seed, 2)
-        flipped = augment.random_flip(images, seeds[0])
-        shifted = augment.random_shift(flipped, seeds[1], self.pixels)
-        return tf.image.resize(shifted, [self.size, self.size], antialias=True) / 255.0
+        super().__init__(crop.RandomShift(size, pixels))
 
 
 class CenterCrop:
@@ -65,21 +48,57 @@ class CenterCrop:
     def __call__(self, images, seed=None):
         """A view of each image, float32 [B, size, size, 3] in [0, 1]."""
         del seed
-        return augment.resize_and_center_crop(images, self.resize, self.size) / 255.0
+        return crop.resize_and_center_crop(images, self.resize, self.size) / 255.0
 
 
 class IndependentPair:
     """v1 = t1(X), v2 = t2(X): one sampler applied twice with independent draws (section 3.4, InstDis and MoCo).
 
     Args:
-        sampler: one of the function objects above.
+        sampler: a `Family`.
+        jigsaw: `JigsawPatches` for a third view, its patches; None for two views.
+        on_device: whether the learner makes the views on the accelerator (crops, colours, warps: all of it), instead
+            of the host in the input pipeline. The draws are the same, and so are the views up to rounding.
     """
 
-    def __init__(self, sampler):
-        self.sampler = sampler
+    def __init__(self, sampler, jigsaw=None, on_device=False):
+        self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
 
+    def plain(self):
+        """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
+        return IndependentPair(self.sampler)
+
+    @property
+    def samplers(self):
+        """The sampler of each view."""
+        views = (self.sampler, self.sampler)
+        return (*views, self.jigsaw) if self.jigsaw else views
+
+    def draw(self, num_images, seed):
+        """The drawn parameters of each view."""
+        seeds = split_seed(seed, 3)
+        return tuple(s.draw(num_images, seeds[i]) for i, s in enumerate(self.samplers))
+
+    def apply(self, images, draws, dense=False):
+        """Views of images with drawn parameters: (x1, x2) or (x1, x2, patches).
+
+        Args:
+            images: uint8 [B, H, W, 3].
+            draws: as of `draw`.
+            dense: static shapes throughout, for accelerators.
+
+        Returns:
+            float32 [B, size, size, 3] in [0, 1]; patches [B, 9, patch, patch, 3].
+        """
+        pairs = zip(self.samplers, draws, strict=True)
+        return tuple(sampler.apply(images, parameters, dense) for sampler, parameters in pairs)
+
+    def finish(self, crops, draws, dense=False):
+        """Views of crops (float32 in [0, 255]) that were cut already, one for each view."""
+        views = zip(self.samplers, crops, draws, strict=True)
+        return tuple(sampler.finish(part, parameters, dense) for sampler, part, parameters in views)
+
     def __call__(self, images, seed):
-        """Two views of each image: a tuple of float32 [B, size, size, 3] in [0, 1]."""
-        seeds = augment.split_seed(seed, 2)
-        return self.sampler(images, seeds[0]), self.sampler(images, seeds[1])
+        """Random views of each image."""
+        return self.apply(images, self.draw(len(images), seed))

@@ -69,13 +69,13 @@ def test_key_encoders_keep_statistics_of_their_own():
 @pytest.mark.parametrize("batch", [1, 3, 7, 10, 25])
 def test_queue_keeps_the_newest_keys(batch):
     queue = negatives.MomentumQueue(size=10, temperature=0.1)
-    queue.build_queues(1, 2)
+    queue.build_state(1, 2, None)
     reference = [tuple(row) for row in queue.queues[0].numpy()]
     np.testing.assert_allclose(np.linalg.norm(queue.queues[0], axis=1), 1.0, rtol=1e-5)
     for step in range(5):
         keys = np.full((batch, 2), step) + np.arange(batch)[:, None] / 100
         keys = keys.astype(np.float32)
-        queue.enqueue(tf.constant(keys), 0)
+        queue.update(None, tf.constant(keys), 0, None)
         reference = (reference + [tuple(row) for row in keys])[-10:]
         assert sorted(map(tuple, queue.queues[0].numpy())) == sorted(reference)
 

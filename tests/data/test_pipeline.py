@@ -31,14 +31,21 @@ def streamed(count=23):
     )
 
 
-def noise(images, seed):
-    """A view that shows both the image and the seed."""
-    draw = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
-    return tf.cast(images, tf.float32) + draw
+class Noise:
+    """A view that shows both the image and what was drawn."""
+
+    def draw(self, num_images, seed):
+        return {"noise": tf.random.stateless_uniform([num_images, 1, 1, 1], seed)}
+
+    def apply(self, images, draws):
+        return tf.cast(images, tf.float32) + draws["noise"]
+
+
+NOISE = Noise()
 
 
 def labels(images, batches, seed=0, **arguments):
-    stream = pipeline.training_batches(images, 5, seed, noise, **arguments)
+    stream = pipeline.training_batches(images, 5, seed, NOISE, **arguments)
     return np.array([label.numpy() for _, label in stream.take(batches)])
 
 
@@ -62,8 +69,8 @@ def test_every_image_is_reached_over_the_epochs():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("first_step", [0, 1, 3, 4, 6, 9])
 def test_a_later_start_equals_skipping(kind, first_step):
-    whole = list(pipeline.training_batches(kind(), 5, 7, noise).skip(first_step).take(5))
-    resumed = list(pipeline.training_batches(kind(), 5, 7, noise, first_step=first_step).take(5))
+    whole = list(pipeline.training_batches(kind(), 5, 7, NOISE).skip(first_step).take(5))
+    resumed = list(pipeline.training_batches(kind(), 5, 7, NOISE, first_step=first_step).take(5))
     for (x, y), (again_x, again_y) in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)
@@ -71,8 +78,8 @@ def test_a_later_start_equals_skipping(kind, first_step):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_shards_together_are_the_global_batch(kind):
-    whole = pipeline.training_batches(kind(24), 6, 7, noise)
-    parts = [pipeline.training_batches(kind(24), 6, 7, noise, shard=(i, 3)) for i in range(3)]
+    whole = pipeline.training_batches(kind(24), 6, 7, NOISE)
+    parts = [pipeline.training_batches(kind(24), 6, 7, NOISE, shard=(i, 3)) for i in range(3)]
     for (_, expected), *shards in zip(
         whole.take(6), *[part.take(6) for part in parts], strict=True
     ):
@@ -81,7 +88,7 @@ def test_shards_together_are_the_global_batch(kind):
 
 
 def test_views_differ_between_steps_and_shapes_are_static():
-    stream = pipeline.training_batches(numbered(5), 5, 0, noise)
+    stream = pipeline.training_batches(numbered(5), 5, 0, NOISE)
     assert stream.element_spec[0].shape == (5, 4, 4, 3)
     fractions = [np.modf(x.numpy().min())[0] for x, _ in stream.take(10)]
     assert len(set(fractions)) == 10
@@ -89,14 +96,14 @@ def test_views_differ_between_steps_and_shapes_are_static():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_has_every_image_once_in_order(kind):
-    batches = list(pipeline.evaluation_batches(kind(), 5, noise))
+    batches = list(pipeline.evaluation_batches(kind(), 5, lambda x, seed: x))
     assert [len(label) for _, label in batches] == [5, 5, 5, 5, 3]
     np.testing.assert_array_equal(np.concatenate([label for _, label in batches]), np.arange(23))
 
 
 def test_too_few_images_for_a_batch():
     with pytest.raises(UserError, match="23 images, fewer than one batch of 64"):
-        pipeline.training_batches(numbered(), 64, 0, noise)
+        pipeline.training_batches(numbered(), 64, 0, NOISE)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,37 @@
+"""What a stage shows at its start: its configuration and its views, which must differ from the images."""
+
+import tensorflow as tf
+
+from infomin_tf.data import pipeline
+from infomin_tf.views import picture
+
+
+def introduce(run, writer):
+    """Checks the views of a few images, and writes the configuration, the views and their channels to TensorBoard.
+
+    Raises:
+        UserError: views that are all alike.
+    """
+    images = run.unlabelled.sample(64)
+    picture.check_changes(run.pair.plain(), images)
+    with writer.as_default():
+        lines = "\n".join("    " + line for line in run.configuration.splitlines())
+        tf.summary.text("configuration", lines, step=0)
+        grid = picture.view_grid(run.pair.sampler, images, run.seed)
+        tf.summary.image("views/image_and_8_views", grid[None], step=0)
+        show_channels(run, 0)
+
+
+def show_channels(run, step, num_images=8):
+    """Writes a picture to TensorBoard: a row an image, the image and each channel of its views, stretched to [0, 1]."""
+    images, _ = next(iter(pipeline.evaluation_batches(run.test or run.unlabelled, num_images)))
+    images = tf.cast(images, tf.float32) / 255.0
+    channels = tf.concat(run.split(images), axis=-1)
+    low = tf.reduce_min(channels, axis=(1, 2), keepdims=True)
+    high = tf.reduce_max(channels, axis=(1, 2), keepdims=True)
+    stretched = (channels - low) / tf.maximum(high - low, 1e-6)
+    grey = [tf.repeat(stretched[..., i : i + 1], 3, axis=-1) for i in range(stretched.shape[-1])]
+    rows = tf.concat([images, *grey], axis=2)
+    tf.summary.image(
+        "views/image_and_channels", tf.concat(tf.unstack(rows), axis=0)[None], step=step
+    )

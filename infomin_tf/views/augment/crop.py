@@ -1,0 +1,214 @@
+"""Geometry of the first step of a view: crops, flips, shifts, resizing."""
+
+import math
+
+import tensorflow as tf
+
+from infomin_tf.views.augment.common import bernoulli, split_seed
+
+
+def crop_boxes(uniforms, height, width, area, ratio):
+    """Boxes of RandomResizedCrop: area a share of the image, aspect ratio log-uniform, position uniform.
+
+    As torchvision, up to ten draws of area and ratio are made until the box fits; an image for which none fits gets
+    the largest centred box within the range of ratios.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomResizedCrop.html
+
+    Args:
+        uniforms: float32 [B, 10, 4] in [0, 1): area, ratio, top, left of ten tries.
+        height, width: of the images in pixels, numbers or [B].
+        area: (low, high), shares of the image area, 0 < low <= high <= 1.
+        ratio: (low, high) of width / height in pixels.
+
+    Returns:
+        float32 [B, 4]: top, left, height, width in pixels.
+    """
+    height = tf.zeros_like(uniforms[:, 0, 0]) + tf.cast(height, tf.float32)
+    width = tf.zeros_like(uniforms[:, 0, 0]) + tf.cast(width, tf.float32)
+    areas = (area[0] + (area[1] - area[0]) * uniforms[:, :, 0]) * (height * width)[:, None]
+    log_low, log_high = math.log(ratio[0]), math.log(ratio[1])
+    ratios = tf.exp(log_low + (log_high - log_low) * uniforms[:, :, 1])
+    box_width, box_height = tf.sqrt(areas * ratios), tf.sqrt(areas / ratios)
+    fits = (box_width <= width[:, None]) & (box_height <= height[:, None])
+    pick = tf.one_hot(tf.argmax(tf.cast(fits, tf.int32), axis=1, output_type=tf.int32), 10)
+    any_fits = tf.reduce_any(fits, axis=1)
+    fallback_ratio = tf.clip_by_value(width / height, *ratio)
+    h = tf.where(
+        any_fits,
+        tf.reduce_sum(box_height * pick, 1),
+        tf.minimum(height, width / fallback_ratio),
+    )
+    w = tf.where(
+        any_fits, tf.reduce_sum(box_width * pick, 1), tf.minimum(width, height * fallback_ratio)
+    )
+    top = (height - h) * tf.where(any_fits, uniforms[:, 0, 2], 0.5)
+    left = (width - w) * tf.where(any_fits, uniforms[:, 0, 3], 0.5)
+    return tf.stack([top, left, h, w], axis=1)
+
+
+def crop_and_resize(images, boxes, size, flip=None):
+    """Cuts one box out of each image and resizes it to a square; bilinear, antialiased when it shrinks, as Pillow.
+
+    Two matrix products an image, so that it runs on every device.
+
+    Args:
+        images: [B, H, W, C], uint8 or float.
+        boxes: float32 [B, 4] as of `crop_boxes`.
+        size: output height and width in pixels.
+        flip: bool [B], which crops are mirrored left to right; None for none.
+
+    Returns:
+        float32 [B, size, size, C] in the range of the images.
+    """
+    _, height, width, channels = images.shape
+    batch = tf.shape(images)[0]
+    if flip is None:
+        flip = tf.zeros([batch], tf.bool)
+    vertical = resize_matrix(boxes[:, 0], boxes[:, 2], height, size)
+    horizontal = resize_matrix(boxes[:, 1], boxes[:, 3], width, size, flip)
+    rows = tf.reshape(tf.cast(images, tf.float32), [batch, height, width * channels])
+    rows = tf.reshape(tf.matmul(vertical, rows), [batch, size, width, channels])
+    columns = tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [batch, width, size * channels])
+    columns = tf.reshape(tf.matmul(horizontal, columns), [batch, size, size, channels])
+    return tf.transpose(columns, [0, 2, 1, 3])
+
+
+def resize_matrix(start, length, extent, size, reverse=None):
+    """Rows of a bilinear (triangle) resampling of [start, start + length] of a line to `size` pixels.
+
+    Args:
+        start, length: float32 [B], in pixels.
+        extent: pixels of the line.
+        size: pixels of the result.
+        reverse: bool [B], which results run backwards; None for none.
+
+    Returns:
+        float32 [B, size, extent], rows sum to 1.
+    """
+    scale = length / size
+    steps = tf.range(size, dtype=tf.float32) + 0.5
+    if reverse is not None:
+        steps = tf.where(reverse[:, None], tf.reverse(steps, [0]), steps)
+    support = 1.0 / tf.maximum(scale, 1.0)
+    centre = (start[:, None] + steps * scale[:, None] - 0.5) * support[:, None]  # [B, size]
+    centre = tf.clip_by_value(centre, 0.0, (extent - 1.0) * support[:, None])
+    # (j - centre) * support as one matrix product: broadcasting it is slower on a CPU
+    left = tf.stack([tf.broadcast_to(support[:, None], tf.shape(centre)), -centre], axis=2)
+    right = tf.stack([tf.range(extent, dtype=tf.float32), tf.ones([extent])])
+    distance = tf.reshape(tf.matmul(tf.reshape(left, [-1, 2]), right), [-1, size, extent])
+    weights = tf.nn.relu(1.0 - tf.abs(distance))
+    return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
+
+
+def random_flip(images, seed, probability=0.5):
+    """Mirrors each image left to right with the given probability.
+
+    Args:
+        images: [B, H, W, C].
+        seed: int32 [2].
+        probability: in [0, 1].
+    """
+    flip = bernoulli(tf.shape(images)[0], seed, probability)[:, None, None, None]
+    return tf.where(flip, tf.reverse(images, axis=[2]), images)
+
+
+def shift(images, offsets):
+    """Moves each image by whole pixels with reflection.
+
+    Args:
+        images: [B, H, W, C].
+        offsets: int32 [B, 2]: output pixel (y, x) is input pixel (y + offsets[0], x + offsets[1]), smaller than H, W.
+    """
+    height, width = images.shape[1:3]
+
+    def places(offset, extent):
+        place = tf.abs(offset[:, None] + tf.range(extent))
+        return tf.minimum(place, 2 * (extent - 1) - place)
+
+    rows = tf.gather(images, places(offsets[:, 0], height), batch_dims=1)
+    return tf.gather(rows, places(offsets[:, 1], width), axis=2, batch_dims=1)
+
+
+def resize_and_center_crop(images, resize, crop):
+    """The test view: resize to a square, then cut its centre.
+
+    Args:
+        images: [B, H, W, C].
+        resize: side in pixels after resizing.
+        crop: side in pixels of the centre, at most `resize`.
+
+    Returns:
+        float32 [B, crop, crop, C] in the range of the images.
+    """
+    resized = tf.image.resize(images, [resize, resize], antialias=True)
+    start = (resize - crop) // 2
+    return resized[:, start : start + crop, start : start + crop]
+
+
+class RandomResizedCrop:
+    """A random box of each image, resized to a square and mirrored with a probability.
+
+    Args:
+        size: output height and width in pixels.
+        area: (low, high), shares of the image area; a smaller low is a stronger augmentation (section 3.4).
+        ratio: (low, high) of width / height.
+        flip_probability: of mirroring left to right.
+    """
+
+    def __init__(self, size=64, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3), flip_probability=0.5):
+        if not 0.0 < area[0] <= area[1] <= 1.0:
+            raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
+        self.size, self.area, self.ratio = size, area, ratio
+        self.flip_probability = flip_probability
+
+    def draw(self, num_images, seed):
+        """tries, float32 [B, 10, 4], for `crop_boxes`; flip, bool [B]."""
+        seeds = split_seed(seed, 2)
+        return {
+            "tries": tf.random.stateless_uniform([num_images, 10, 4], seeds[0]),
+            "flip": bernoulli(num_images, seeds[1], self.flip_probability),
+        }
+
+    def boxes(self, draws, height, width):
+        """float32 [B, 4]: top, left, height, width in pixels."""
+        return crop_boxes(draws["tries"], height, width, self.area, self.ratio)
+
+    def apply(self, images, draws, dense=False):
+        """Crops [B, size, size, C], float32, of images [B, H, W, C]."""
+        del dense
+        boxes = self.boxes(draws, *images.shape[1:3])
+        return crop_and_resize(images, boxes, self.size, draws["flip"])
+
+
+class RandomShift:
+    """A shift of up to some pixels with reflection, with a probability, a flip, then a resize: for small images.
+
+    Args:
+        size: output height and width in pixels.
+        pixels: the largest shift.
+        probability: of shifting.
+        flip_probability: of mirroring left to right.
+    """
+
+    def __init__(self, size=32, pixels=4, probability=0.8, flip_probability=0.5):
+        self.size, self.pixels, self.probability = size, pixels, probability
+        self.flip_probability = flip_probability
+
+    def draw(self, num_images, seed):
+        """offsets int32 [B, 2]; flip, bool [B]."""
+        seeds = split_seed(seed, 3)
+        limits = {"minval": -self.pixels, "maxval": self.pixels + 1, "dtype": tf.int32}
+        offsets = tf.random.stateless_uniform([num_images, 2], seeds[0], **limits)
+        moved = bernoulli(num_images, seeds[1], self.probability)
+        return {
+            "offsets": tf.where(moved[:, None], offsets, 0),
+            "flip": bernoulli(num_images, seeds[2], self.flip_probability),
+        }
+
+    def apply(self, images, draws, dense=False):
+        """Shifted images [B, size, size, C], float32."""
+        del dense
+        moved = shift(images, draws["offsets"])
+        height, width = images.shape[1:3]
+        whole = tf.tile([[0.0, 0.0, float(height), float(width)]], [tf.shape(images)[0], 1])
+        return crop_and_resize(moved, whole, self.size, draws["flip"])

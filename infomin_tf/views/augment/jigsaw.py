@@ -1,0 +1,61 @@
+"""The JigSaw view of PIRL (arXiv:1912.01991) as the authors' code cuts it: a grid of patches of one large crop."""
+
+import tensorflow as tf
+
+from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.crop import RandomResizedCrop, crop_and_resize
+
+
+class JigsawPatches:
+    """RandomResizedCrop -> flip -> a grid of cells -> one random crop of each cell -> a random order.
+
+    (The authors' code puts the embeddings of the patches into a random order; that of the patches gives the same.)
+
+    Args:
+        size: side of the crop in pixels (255 for views of 224 px).
+        area: (low, high), share of the image area.
+        grid: cells a side.
+        patch: side of a patch in pixels, at most size // grid.
+    """
+
+    def __init__(self, size=255, area=(0.6, 1.0), grid=3, patch=64):
+        if patch > size // grid:
+            raise ValueError(
+                f"a patch of {patch} px does not fit a cell of {size // grid} px; make patch smaller or size larger"
+            )
+        self.size, self.grid, self.patch = size, grid, patch
+        self.crop = RandomResizedCrop(size, area)
+
+    @property
+    def num_patches(self):
+        """Patches of one image."""
+        return self.grid**2
+
+    def draw(self, num_images, seed):
+        """A tuple: what RandomResizedCrop draws; offsets int32 [B, grid * grid, 2] and order
+        int32 [B, grid * grid].
+        """
+        seeds = split_seed(seed, 3)
+        room = self.size // self.grid - self.patch + 1
+        shape = [num_images, self.num_patches, 2]
+        offsets = tf.random.stateless_uniform(shape, seeds[1], 0, room, tf.int32)
+        order = tf.argsort(tf.random.stateless_uniform(shape[:2], seeds[2]))
+        return self.crop.draw(num_images, seeds[0]), {"offsets": offsets, "order": order}
+
+    def apply(self, images, draws, dense=False):
+        """Patches, float32 [B, grid * grid, patch, patch, 3] in [0, 1], of images uint8 [B, H, W, 3]."""
+        return self.finish(self.crop.apply(images, draws[0], dense), draws, dense)
+
+    def finish(self, crops, draws, dense=False):
+        """Patches of crops, float32 [B, size, size, 3] in [0, 255]."""
+        del dense
+        cell = self.size // self.grid
+        corners = [(cell * i, cell * j) for i in range(self.grid) for j in range(self.grid)]
+        places = tf.cast(draws[1]["offsets"] + tf.constant(corners), tf.float32)
+        places = tf.gather(places, draws[1]["order"], batch_dims=1)
+        patches = []
+        for index in range(self.num_patches):
+            extent = tf.fill([tf.shape(crops)[0], 2], float(self.patch))
+            boxes = tf.concat([places[:, index], extent], axis=1)
+            patches.append(crop_and_resize(crops, boxes, self.patch))
+        return tf.stack(patches, axis=1) * (1.0 / 255.0)

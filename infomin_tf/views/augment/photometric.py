@@ -1,0 +1,201 @@
+"""Colour operations: jitter, greyscale, solarize. Images float32 [B, H, W, 3] in [0, 255]."""
+
+import math
+
+import tensorflow as tf
+
+from infomin_tf.views.augment.common import apply_to, bernoulli, per_image, split_seed
+
+GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow and torchvision have them
+
+
+def adjust_brightness(images, factor):
+    """factor * image, clipped.
+
+    Source of the four adjustments:
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ColorJitter.html
+
+    Args:
+        images: [B, H, W, 3].
+        factor: [B], at least 0; 1 leaves the image.
+    """
+    return _clip(images * per_image(factor))
+
+
+def adjust_contrast(images, factor):
+    """Blends each image with the mean of its grey version; arguments as `adjust_brightness`."""
+    return _clip(images * per_image(factor) + per_image((1.0 - factor) * mean_grey(images)))
+
+
+def adjust_saturation(images, factor):
+    """Blends each image with its grey version; arguments as `adjust_brightness`."""
+    return _clip(_mix(images, _saturation_matrix(factor)))
+
+
+def adjust_hue(images, shift):
+    """Turns the hue of the HSV hexcone.
+
+    Args:
+        images: [B, H, W, 3].
+        shift: [B], in turns, in [-0.5, 0.5].
+    """
+    pixels = tf.reshape(images, [tf.shape(images)[0], -1, 3])
+    r, g, b = tf.unstack(tf.transpose(pixels, [2, 0, 1]))
+    value = tf.maximum(r, tf.maximum(g, b))
+    chroma = value - tf.minimum(r, tf.minimum(g, b))
+    inverse = 1.0 / tf.maximum(chroma, 1e-6)
+    sixths = tf.where(
+        value == r,
+        (g - b) * inverse,
+        tf.where(value == g, (b - r) * inverse + 2.0, (r - g) * inverse + 4.0),
+    )
+    turned = sixths + 6.0 * shift[:, None] + 12.0  # in [8, 20]: above 0 for the floor below
+    channels = []
+    for offset in (5.0, 3.0, 1.0):
+        k = turned + offset
+        k -= 6.0 * tf.floor(k * (1.0 / 6.0))
+        share = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
+        channels.append(value - chroma * share)
+    return tf.reshape(tf.transpose(tf.stack(channels), [1, 2, 0]), tf.shape(images))
+
+
+def greyscale(images):
+    """The grey version, in three equal channels."""
+    weights = tf.constant(GREY_WEIGHTS, images.dtype)[:, None] * tf.ones([1, 3], images.dtype)
+    return tf.reshape(tf.matmul(tf.reshape(images, [-1, 3]), weights), tf.shape(images))
+
+
+def solarize(images, threshold):
+    """255 - image where the image is at or above the threshold.
+
+    Args:
+        images: [B, H, W, 3].
+        threshold: [B], grey levels.
+    """
+    return tf.where(images >= per_image(threshold), 255.0 - images, images)
+
+
+def mean_grey(images):
+    """The mean of each image's grey version, [B]."""
+    channels = tf.reduce_mean(images, axis=(1, 2))
+    return tf.linalg.matvec(channels, tf.constant(GREY_WEIGHTS, images.dtype))
+
+
+class ColorJitter:
+    """Brightness, contrast, saturation and hue, in random order for each image, as torchvision means them.
+
+    Args:
+        brightness, contrast, saturation: b: the factor is uniform in [max(0, 1 - b), 1 + b].
+        hue: h: the shift is uniform in [-h, h] turns, h at most 0.5.
+        probability: share of images that are changed.
+    """
+
+    def __init__(self, brightness, contrast, saturation, hue, probability=0.8):
+        if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
+            raise ValueError(
+                f"ColorJitter takes strengths of at least 0 and a hue of at most 0.5, not {brightness}, {contrast}, "
+                f"{saturation}, {hue}"
+            )
+        self.strengths, self.hue, self.probability = (
+            (brightness, contrast, saturation),
+            hue,
+            probability,
+        )
+
+    @classmethod
+    def of_strength(cls, strength, probability=0.8):
+        """Jitter (0.8x, 0.8x, 0.8x, 0.2x) of section 3.4; hue stops at half a turn."""
+        x = strength
+        return cls(0.8 * x, 0.8 * x, 0.8 * x, min(0.2 * x, 0.5), probability)
+
+    def draw(self, num_images, seed):
+        """factors [B, 3], hue [B], order [B, 4]: which of brightness, contrast, saturation, hue comes first, second..."""
+        seeds = split_seed(seed, 4)
+        low = tf.constant([max(0.0, 1.0 - s) for s in self.strengths])
+        high = tf.constant([1.0 + s for s in self.strengths])
+        uniform = tf.random.stateless_uniform([num_images, 3], seeds[0])
+        hue = tf.random.stateless_uniform([num_images], seeds[1], -self.hue, self.hue)
+        chosen = bernoulli(num_images, seeds[2], self.probability)
+        return {
+            "factors": tf.where(chosen[:, None], low + (high - low) * uniform, 1.0),
+            "hue": tf.where(chosen, hue, 0.0),
+            "order": tf.argsort(tf.random.stateless_uniform([num_images, 4], seeds[3])),
+        }
+
+    def apply(self, images, draws, dense=False):
+        """Jittered images [B, H, W, 3]."""
+        order, hue = draws["order"], draws["hue"]
+        hue_place = tf.argmax(order == 3, axis=1, output_type=tf.int32)
+        for place in range(4):
+            turned = (hue_place == place) & (hue != 0.0)
+            images = apply_to(adjust_hue, images, turned, hue, dense=dense)
+            if place < 3:  # the place-th of the three affine operations
+                images = self._adjust(images, draws["factors"], _affine_at(order, hue_place, place))
+        return images
+
+    def _adjust(self, images, factors, kind):
+        """One of brightness (0), contrast (1) and saturation (2) on each image, as one colour matrix and one offset."""
+        factor = tf.gather(factors, kind, batch_dims=1)
+        offset = tf.where(kind == 1, (1.0 - factor) * mean_grey(images), 0.0)
+        scaled = factor[:, None, None] * tf.eye(3)
+        matrix = tf.where((kind == 2)[:, None, None], _saturation_matrix(factor), scaled)
+        return _clip(_mix(images, matrix) + per_image(offset))
+
+
+class Greyscale:
+    """Grey with a probability."""
+
+    def __init__(self, probability=0.2):
+        self.probability = probability
+
+    def draw(self, num_images, seed):
+        """grey, bool [B]."""
+        return {"grey": bernoulli(num_images, seed, self.probability)}
+
+    def apply(self, images, draws, dense=False):
+        """Images, some of them grey."""
+        return apply_to(greyscale, images, draws["grey"], dense=dense)
+
+
+class Solarize:
+    """Solarize with a probability, at one threshold.
+
+    Args:
+        threshold: grey levels.
+        probability: share of images that are changed.
+    """
+
+    def __init__(self, threshold=128.0, probability=0.2):
+        self.threshold, self.probability = threshold, probability
+
+    def draw(self, num_images, seed):
+        """threshold [B]; 256 leaves an image."""
+        chosen = bernoulli(num_images, seed, self.probability)
+        return {"threshold": tf.where(chosen, float(self.threshold), 256.0)}
+
+    def apply(self, images, draws, dense=False):
+        """Images, some of them solarized."""
+        del dense
+        return solarize(images, draws["threshold"])
+
+
+def _affine_at(order, hue_place, place):
+    """[B]: which affine operation is the place-th when hue is left out."""
+    position = place + tf.cast(hue_place <= place, tf.int32)
+    return tf.gather(order, position, batch_dims=1)
+
+
+def _saturation_matrix(factor):
+    grey = tf.constant(GREY_WEIGHTS)[:, None] * tf.ones([1, 3])
+    return factor[:, None, None] * tf.eye(3) + (1.0 - factor)[:, None, None] * grey
+
+
+def _mix(images, matrix):
+    """images [B, H, W, 3] times a matrix [B, 3, 3] (from, to) a pixel."""
+    shape = tf.shape(images)
+    pixels = tf.reshape(images, [shape[0], math.prod(images.shape[1:3]), 3])
+    return tf.reshape(tf.matmul(pixels, matrix), shape)
+
+
+def _clip(images):
+    return tf.clip_by_value(images, 0.0, 255.0)

@@ -1,0 +1,196 @@
+"""RandAugment as the authors' code has it (arXiv:1909.13719; section 3.4, C.1): strengths do not mirror, each operation
+is applied with a probability.
+
+Deviation: rotations, shears and translations are bilinear; the authors' code picks bilinear or bicubic at random.
+"""
+
+import enum
+
+import tensorflow as tf
+
+from infomin_tf.views.augment import tables, warp
+from infomin_tf.views.augment.common import apply_to, bernoulli, per_image, split_seed
+from infomin_tf.views.augment.photometric import adjust_saturation, mean_grey
+
+
+class Operation(enum.IntEnum):
+    """What a layer may draw."""
+
+    AUTOCONTRAST = 0
+    EQUALIZE = 1
+    INVERT = 2
+    POSTERIZE = 3
+    SOLARIZE = 4
+    SOLARIZE_ADD = 5
+    CONTRAST = 6
+    BRIGHTNESS = 7
+    COLOR = 8
+    SHARPNESS = 9
+    ROTATE = 10
+    SHEAR_X = 11
+    SHEAR_Y = 12
+    TRANSLATE_X = 13
+    TRANSLATE_Y = 14
+    IDENTITY = 15
+
+
+ALL_OPERATIONS = tuple(Operation)[:15]
+OPERATIONS_LEAVING_COLOR = (
+    Operation.AUTOCONTRAST,
+    Operation.IDENTITY,
+    Operation.ROTATE,
+    Operation.SHARPNESS,
+    Operation.SHEAR_X,
+    Operation.SHEAR_Y,
+    Operation.TRANSLATE_X,
+    Operation.TRANSLATE_Y,
+)
+_OF_TABLES = range(Operation.AUTOCONTRAST, Operation.BRIGHTNESS + 1)
+_WARPS = range(Operation.ROTATE, Operation.TRANSLATE_Y + 1)
+
+
+class RandAugment:
+    """`layers` operations in a row, drawn with replacement for each image.
+
+    Args:
+        layers: operations an image.
+        magnitude: mean of the level L, in [0, 10].
+        magnitude_std: standard deviation of L, which is then clipped to [0, 10].
+        probability: of applying each drawn operation.
+        operations: what is drawn from.
+        fill: grey levels where a warp uncovers nothing; the mean of ImageNet.
+    """
+
+    def __init__(
+        self,
+        layers=2,
+        magnitude=10.0,
+        magnitude_std=0.5,
+        probability=0.5,
+        operations=ALL_OPERATIONS,
+        fill=(124.0, 116.0, 104.0),
+    ):
+        if layers < 1 or not 0.0 <= magnitude <= 10.0:
+            raise ValueError(
+                f"RandAugment takes layers >= 1 and a magnitude in [0, 10], not {layers} and {magnitude}"
+            )
+        self.layers, self.magnitude, self.magnitude_std = layers, magnitude, magnitude_std
+        self.probability, self.operations, self.fill = probability, operations, fill
+
+    def draw(self, num_images, seed):
+        """operation int32 [B, layers] (IDENTITY where none is applied), level [B, layers], sign [B, layers]."""
+        seeds, shape = split_seed(seed, 4), [num_images * self.layers]
+        place = tf.random.stateless_uniform(shape, seeds[0], 0, len(self.operations), tf.int32)
+        operation = tf.gather(tf.constant([int(o) for o in self.operations]), place)
+        applied = bernoulli(shape[0], seeds[1], self.probability)
+        noise = tf.random.stateless_normal(shape, seeds[2], stddev=self.magnitude_std)
+        draws = {
+            "operation": tf.where(applied, operation, int(Operation.IDENTITY)),
+            "level": tf.clip_by_value(self.magnitude + noise, 0.0, 10.0),
+            "sign": tf.where(bernoulli(shape[0], seeds[3], 0.5), 1.0, -1.0),
+        }
+        return {name: tf.reshape(v, [num_images, self.layers]) for name, v in draws.items()}
+
+    def apply(self, images, draws, dense=False):
+        """Images [B, H, W, 3] in [0, 255] after all layers."""
+        for layer in range(self.layers):
+            operation, level, sign = (draws[n][:, layer] for n in ("operation", "level", "sign"))
+            images = apply_operation(images, operation, level, sign, self.fill, dense)
+        return images
+
+
+def apply_operation(images, operation, level, sign, fill, dense=False):
+    """One operation on each image.
+
+    Args:
+        images: float32 [B, H, W, 3] in [0, 255].
+        operation: int32 [B], of `Operation`.
+        level: [B], in [0, 10].
+        sign: [B], 1 or -1, of the warps.
+        fill: three grey levels.
+        dense: see `apply_to`.
+    """
+    factor = 0.1 + 1.8 * level / 10.0
+
+    def by_table(subset, *parameters):
+        return tables.look_up(subset, make_tables(subset, *parameters, dense=dense))
+
+    def by_warp(subset, *parameters):
+        return warp.affine_warp(subset, warp_matrices(*subset.shape[1:3], *parameters), fill)
+
+    images = apply_to(
+        by_table, images, _among(operation, _OF_TABLES), operation, level, dense=dense
+    )
+    images = apply_to(adjust_saturation, images, operation == Operation.COLOR, factor, dense=dense)
+    images = apply_to(
+        adjust_sharpness, images, operation == Operation.SHARPNESS, factor, dense=dense
+    )
+    return apply_to(by_warp, images, _among(operation, _WARPS), operation, level, sign, dense=dense)
+
+
+def make_tables(images, operation, level, dense=False):
+    """Tables [B, 3, 256] of the operations that are tables; the identity for others."""
+    factor = 0.1 + 1.8 * level / 10.0
+    result = tables.identity(tf.shape(images)[0])
+    levels = result
+    shared = {
+        Operation.INVERT: tables.invert(levels),
+        Operation.POSTERIZE: tables.posterize(levels, tf.cast(4.0 * level / 10.0, tf.int32)),
+        Operation.SOLARIZE: tables.solarize(levels, tf.floor(256.0 * level / 10.0)),
+        Operation.SOLARIZE_ADD: tables.solarize_add(levels, tf.floor(110.0 * level / 10.0)),
+        Operation.BRIGHTNESS: tables.blend(levels, factor, tf.zeros_like(factor)),
+    }
+    for kind, table in shared.items():
+        result = tf.where((operation == kind)[:, None, None], table, result)
+
+    def contrast(_, subset, strength):
+        return tables.blend(
+            tables.identity(tf.shape(subset)[0]), strength, tf.round(mean_grey(subset))
+        )
+
+    def autocontrast(_, subset):
+        return tables.autocontrast(tables.histograms(subset))
+
+    def equalize(_, subset):
+        return tables.equalize(tables.histograms(subset))
+
+    where = {kind: operation == kind for kind in (Operation.AUTOCONTRAST, Operation.EQUALIZE)}
+    result = apply_to(
+        contrast, result, operation == Operation.CONTRAST, images, factor, dense=dense
+    )
+    result = apply_to(autocontrast, result, where[Operation.AUTOCONTRAST], images, dense=dense)
+    return apply_to(equalize, result, where[Operation.EQUALIZE], images, dense=dense)
+
+
+def warp_matrices(height, width, operation, level, sign):
+    """Matrices [B, 6] of the operations that are warps; any for others."""
+    strength = sign * level / 10.0
+    result = warp.rotation(30.0 * strength, height, width)
+    others = {
+        Operation.SHEAR_X: warp.shear_x(0.3 * strength),
+        Operation.SHEAR_Y: warp.shear_y(0.3 * strength),
+        Operation.TRANSLATE_X: warp.translate_x(0.45 * strength * width),
+        Operation.TRANSLATE_Y: warp.translate_y(0.45 * strength * height),
+    }
+    for kind, matrices in others.items():
+        result = tf.where((operation == kind)[:, None], matrices, result)
+    return result
+
+
+def adjust_sharpness(images, factor):
+    """Blends each image with its smoothed version (kernel 1 1 1, 1 5 1, 1 1 1; the border stays), as Pillow.
+
+    Args:
+        images: float32 [B, H, W, C] in [0, 255].
+        factor: [B]; 1 leaves the image, 0 smooths it.
+    """
+    inner = images[:, 1:-1, 1:-1]
+    columns = images[:, :-2] + images[:, 1:-1] + images[:, 2:]
+    box = columns[:, :, :-2] + columns[:, :, 1:-1] + columns[:, :, 2:]
+    smooth = tf.round((box + 4.0 * inner) * (1.0 / 13.0))
+    difference = tf.pad(inner - smooth, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    return tf.clip_by_value(images + per_image(factor - 1.0) * difference, 0.0, 255.0)
+
+
+def _among(operation, kinds):
+    return (operation >= kinds[0]) & (operation <= kinds[-1])

@@ -1,0 +1,109 @@
+"""Operations that map each grey level of a channel by a table [B, 3, 256]: as Pillow's ImageOps and ImageEnhance.
+
+Source: https://pillow.readthedocs.io/en/stable/reference/ImageOps.html
+"""
+
+import math
+
+import tensorflow as tf
+
+from infomin_tf.views.augment.common import apply_to
+
+
+def look_up(images, tables):
+    """Replaces each grey level by its entry.
+
+    Args:
+        images: float32 [B, H, W, 3] in [0, 255], rounded here.
+        tables: float32 [B, 3, 256].
+    """
+    values = tf.cast(tf.round(_flat(images)), tf.int32) + _channel_offsets(images)
+    mapped = tf.gather(tf.reshape(tables, [-1, 768]), values, batch_dims=1)
+    return tf.reshape(mapped, tf.shape(images))
+
+
+def identity(num_images):
+    """Tables that change nothing."""
+    return tf.tile(tf.range(256, dtype=tf.float32)[None, None], [num_images, 3, 1])
+
+
+def invert(levels):
+    """255 - level."""
+    return 255.0 - levels
+
+
+def posterize(levels, bits):
+    """Keeps the high bits.
+
+    Args:
+        levels: grey levels [B, 3, 256].
+        bits: int32 [B], 0 to 8.
+    """
+    step = tf.cast(2 ** (8 - bits), tf.float32)[:, None, None]
+    return tf.floor(levels / step) * step
+
+
+def solarize(levels, threshold):
+    """255 - level at or above the threshold [B]."""
+    return tf.where(levels >= threshold[:, None, None], 255.0 - levels, levels)
+
+
+def solarize_add(levels, addition, threshold=128.0):
+    """Adds [B] to levels below the threshold, clipped."""
+    return tf.where(levels < threshold, tf.minimum(levels + addition[:, None, None], 255.0), levels)
+
+
+def blend(levels, factor, reference):
+    """reference + factor * (level - reference), clipped: brightness (reference 0) and contrast (mean grey); [B] each."""
+    factor, reference = factor[:, None, None], reference[:, None, None]
+    return tf.clip_by_value(tf.round(reference + factor * (levels - reference)), 0.0, 255.0)
+
+
+def autocontrast(histogram):
+    """Stretches each channel so that its darkest level becomes 0 and its lightest 255.
+
+    Args:
+        histogram: float32 [B, 3, 256], counts.
+    """
+    levels = tf.range(256, dtype=tf.float32)
+    present = histogram > 0
+    low = tf.reduce_min(tf.where(present, levels, 255.0), axis=2, keepdims=True)
+    high = tf.reduce_max(tf.where(present, levels, 0.0), axis=2, keepdims=True)
+    stretched = tf.floor((levels - low) * (255.0 / tf.maximum(high - low, 1.0)))
+    return tf.where(high > low, tf.clip_by_value(stretched, 0.0, 255.0), levels)
+
+
+def equalize(histogram):
+    """Makes the levels of each channel as even as whole levels allow; same argument as `autocontrast`."""
+    levels = tf.range(256, dtype=tf.float32)
+    total = tf.reduce_sum(histogram, axis=2, keepdims=True)
+    last = tf.reduce_max(tf.where(histogram > 0, levels, 0.0), axis=2, keepdims=True)
+    last_count = tf.reduce_sum(tf.where(levels == last, histogram, 0.0), axis=2, keepdims=True)
+    step = tf.floor((total - last_count) / 255.0)
+    before = tf.cumsum(histogram, axis=2, exclusive=True)
+    mapped = tf.minimum(tf.floor((before + tf.floor(step / 2)) / tf.maximum(step, 1.0)), 255.0)
+    return tf.where(step > 0, mapped, levels)
+
+
+def histograms(images):
+    """Counts of each grey level (rounded) by channel, float32 [B, 3, 256]."""
+    batch = tf.shape(images)[0]
+    values = tf.cast(tf.round(_flat(images)), tf.int32) + _channel_offsets(images)
+    values += 768 * tf.range(batch)[:, None]
+    counts = tf.math.unsorted_segment_sum(
+        tf.ones([tf.size(values)]), tf.reshape(values, [-1]), 768 * batch
+    )
+    return tf.reshape(counts, [batch, 3, 256])
+
+
+def replace(tables, chosen, function, *arguments, dense):
+    """tables [B, 3, 256] with function(*arguments) in the chosen rows."""
+    return apply_to(lambda _, *a: function(*a), tables, chosen, *arguments, dense=dense)
+
+
+def _flat(images):
+    return tf.reshape(images, [tf.shape(images)[0], math.prod(images.shape[1:])])
+
+
+def _channel_offsets(images):
+    return tf.tile(tf.constant([[0, 256, 512]]), [1, math.prod(images.shape[1:3])])

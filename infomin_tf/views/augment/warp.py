@@ -1,0 +1,82 @@
+"""Affine warps of RandAugment: rotate, shear, translate; bilinear, as Pillow's Image.transform."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+def affine_warp(images, matrices, fill):
+    """Output pixel (x, y) is the input at (a x + b y + c, d x + e y + f), in pixel centres at half-integers.
+
+    As Pillow, samples outside the image take the fill colour, and those within half a pixel of the border its pixels.
+    Source: https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.transform
+
+    Args:
+        images: float32 [B, H, W, C].
+        matrices: float32 [B, 6]: a, b, c, d, e, f.
+        fill: C numbers.
+    """
+    batch = tf.shape(images)[0]
+    _, height, width, channels = images.shape
+    y, x = np.mgrid[:height, :width].reshape(2, -1).astype(np.float32) + 0.5
+    grid = tf.constant(np.stack([x, y, np.ones_like(x)]))  # [3, P]
+    place = tf.matmul(tf.reshape(matrices, [batch * 2, 3]), grid)
+    place = tf.reshape(place, [batch, 2, height * width])
+    x_in, y_in = place[:, 0], place[:, 1]
+    inside = (x_in >= 0.0) & (x_in < width) & (y_in >= 0.0) & (y_in < height)
+    x_low, y_low = tf.floor(x_in - 0.5), tf.floor(y_in - 0.5)
+    right, down = x_in - 0.5 - x_low, y_in - 0.5 - y_low
+    columns = [_index(x_low + step, width) for step in (0, 1)]
+    rows = [_index(y_low + step, height) * width for step in (0, 1)]
+    flat = tf.reshape(images, [batch, height * width, channels])
+
+    def sample(row, column):
+        return tf.gather(flat, row + column, batch_dims=1)
+
+    right, down = right[..., None], down[..., None]
+    top = sample(rows[0], columns[0]) * (1.0 - right) + sample(rows[0], columns[1]) * right
+    low = sample(rows[1], columns[0]) * (1.0 - right) + sample(rows[1], columns[1]) * right
+    warped = top * (1.0 - down) + low * down
+    warped = tf.where(inside[..., None], warped, tf.constant(fill, images.dtype))
+    return tf.reshape(warped, tf.shape(images))
+
+
+def rotation(degrees, height, width):
+    """Matrices [B, 6] that turn images [height, width] about their centre, counter-clockwise, for `affine_warp`."""
+    angle = degrees * (math.pi / 180.0)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    x, y = width / 2.0, height / 2.0
+    return _matrices(
+        cosine, -sine, x - cosine * x + sine * y, sine, cosine, y - sine * x - cosine * y
+    )
+
+
+def shear_x(factor):
+    """Matrices [B, 6] of x_in = x + factor * y."""
+    return _matrices(1.0, factor, 0.0, 0.0, 1.0, 0.0)
+
+
+def shear_y(factor):
+    """Matrices [B, 6] of y_in = y + factor * x."""
+    return _matrices(1.0, 0.0, 0.0, factor, 1.0, 0.0)
+
+
+def translate_x(pixels):
+    """Matrices [B, 6] of x_in = x + pixels."""
+    return _matrices(1.0, 0.0, pixels, 0.0, 1.0, 0.0)
+
+
+def translate_y(pixels):
+    """Matrices [B, 6] of y_in = y + pixels."""
+    return _matrices(1.0, 0.0, 0.0, 0.0, 1.0, pixels)
+
+
+def _matrices(*entries):
+    tensors = [e for e in entries if not isinstance(e, float)]
+    zero = tf.zeros_like(tensors[0])
+    return tf.stack([zero + entry for entry in entries], axis=-1)
+
+
+def _index(place, extent):
+    return tf.cast(tf.clip_by_value(place, 0.0, extent - 1.0), tf.int32)

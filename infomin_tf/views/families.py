@@ -1,0 +1,138 @@
+"""Augmentation families: what a person turns to change how much two views share (section 3.4, C.1; Table 1).
+
+A family is a crop, then photometric operations in order. The functions below build those of the paper's Table 1 with
+their strength knobs; sizes are in pixels, areas are shares of the image (c of section 3.4 is the low end).
+"""
+
+from infomin_tf.views.augment.blur import GaussianBlur
+from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.crop import RandomResizedCrop
+from infomin_tf.views.augment.jigsaw import JigsawPatches
+from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
+from infomin_tf.views.augment.rand_augment import OPERATIONS_LEAVING_COLOR, RandAugment
+
+
+class Family:
+    """A crop and operations on it: images uint8 [B, H, W, 3] -> views float32 [B, size, size, 3] in [0, 1].
+
+    Args:
+        crop: `RandomResizedCrop` or `RandomShift`.
+        operations: of `infomin_tf.views.augment`, applied in order.
+    """
+
+    def __init__(self, crop, operations=()):
+        self.crop, self.operations, self.size = crop, tuple(operations), crop.size
+
+    def draw(self, num_images, seed):
+        """The parameters of every operation: a tuple of dicts of tensors [B, ...], the crop's first."""
+        parts = (self.crop, *self.operations)
+        seeds = split_seed(seed, len(parts))
+        return tuple(part.draw(num_images, seeds[i]) for i, part in enumerate(parts))
+
+    def apply(self, images, draws, dense=False):
+        """Views of images with drawn parameters.
+
+        Args:
+            images: uint8 [B, H, W, 3].
+            draws: as of `draw`.
+            dense: static shapes throughout, for accelerators.
+        """
+        return self.finish(self.crop.apply(images, draws[0], dense), draws, dense)
+
+    def finish(self, crops, draws, dense=False):
+        """Views of crops, float32 [B, size, size, 3] in [0, 255]: the operations after the crop."""
+        for operation, parameters in zip(self.operations, draws[1:], strict=True):
+            crops = operation.apply(crops, parameters, dense)
+        return crops * (1.0 / 255.0)
+
+    def __call__(self, images, seed):
+        """A random view of each image."""
+        return self.apply(images, self.draw(len(images), seed))
+
+
+def moco_v1(size=224, area=(0.2, 1.0), jitter=0.4):
+    """Family A, of InstDis, MoCo and PIRL: crop, grey, jitter (x, x, x, x) on every image.
+
+    Args:
+        size: of the view.
+        area: (0.2, 1) with a queue, (0.08, 1) with a memory bank in the authors' code.
+        jitter: x.
+    """
+    operations = [Greyscale(), ColorJitter(jitter, jitter, jitter, jitter, probability=1.0)]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def moco_v2(size=224, area=(0.2, 1.0), jitter=0.4, blur_probability=0.5):
+    """Family B, of MoCo v2: crop, jitter (x, x, x, x / 4), grey, blur; arguments as `infomin`."""
+    operations = [
+        ColorJitter(jitter, jitter, jitter, jitter / 4),
+        Greyscale(),
+        GaussianBlur(probability=blur_probability),
+    ]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def simclr(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5):
+    """SimCLR at strength `jitter`: as `infomin` without RandAugment (SimCLR's own area is (0.08, 1))."""
+    operations = [
+        ColorJitter.of_strength(jitter),
+        GaussianBlur(probability=blur_probability),
+        Greyscale(),
+    ]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def infomin(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5, layers=2, magnitude=10.0):
+    """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12).
+
+    Args:
+        size: of the view.
+        area: of the crop.
+        jitter: x, the strength of the colour jitter.
+        blur_probability: of Gaussian blur with sigma uniform in [0.1, 2].
+        layers: operations of RandAugment.
+        magnitude: mean level of RandAugment, in [0, 10].
+    """
+    operations = [
+        ColorJitter.of_strength(jitter),
+        GaussianBlur(probability=blur_probability),
+        RandAugment(layers, magnitude),
+        Greyscale(),
+    ]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def infomin_colorless(size=224, area=(0.2, 1.0), blur_probability=0.5, layers=2, magnitude=10.0):
+    """For views that are split by colour: of `infomin` what leaves colour alone, and RandAugment of 8 operations."""
+    operations = [
+        GaussianBlur(probability=blur_probability),
+        RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR),
+    ]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def cmc(size=224, area=(0.2, 1.0)):
+    """Crop and flip, for the halves of a colour space (arXiv:1906.05849)."""
+    return Family(RandomResizedCrop(size, area))
+
+
+def pirl_jigsaw(size=255, area=(0.6, 1.0), grid=3, patch=64):
+    """The JigSaw branch of PIRL: see `JigsawPatches`."""
+    return JigsawPatches(size, area, grid, patch)
+
+
+def color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
+    """Ladder of Fig. 12 (b), step 1, CJ(x): crop and jitter of strength x."""
+    return Family(RandomResizedCrop(size, area), [ColorJitter.of_strength(jitter)])
+
+
+def color_jitter_blur(size=224, area=(0.2, 1.0), jitter=1.0):
+    """Ladder of Fig. 12 (b), step 2, CJ-Blur."""
+    operations = [ColorJitter.of_strength(jitter), GaussianBlur()]
+    return Family(RandomResizedCrop(size, area), operations)
+
+
+def rand_augment_color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
+    """Ladder of Fig. 12 (b), RA-CJ: RandAugment beside jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
+    operations = [ColorJitter.of_strength(jitter), RandAugment()]
+    return Family(RandomResizedCrop(size, area), operations)

@@ -1,0 +1,69 @@
+"""Views to look at, and a check that they are worth looking at."""
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from infomin_tf.errors import UserError
+from infomin_tf.views.augment.common import split_seed
+
+_SEED = (0, 20)
+
+
+def view_grid(sampler, images, seed=0, num_images=8, num_views=8, gap=2):
+    """A picture of a row an image: the image, then its views.
+
+    Args:
+        sampler: a `Family`.
+        images: uint8 [M, H, W, 3]; evenly spread ones are shown.
+        seed: of the views.
+        num_images: rows, at most M.
+        num_views: columns after the first.
+        gap: white pixels between pictures.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    chosen = np.linspace(0, len(images) - 1, min(num_images, len(images))).astype(int)
+    images = np.asarray(images)[chosen]
+    size = sampler.size
+    columns = [tf.image.resize(images, [size, size], antialias=True)]
+    for view_seed in split_seed([seed, 1], num_views):
+        columns.append(sampler(images, view_seed) * 255.0)
+    cells = tf.stack(columns, axis=1)  # [images, 1 + views, size, size, 3]
+    cells = tf.pad(cells, [[0, 0], [0, 0], [0, gap], [0, gap], [0, 0]], constant_values=255.0)
+    rows, count, height, width, _ = cells.shape
+    grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, count * width, 3])
+    return np.clip(np.round(grid.numpy()), 0, 255).astype(np.uint8)
+
+
+def check_changes(pair, images):
+    """Makes sure that a pair's views differ from each other, and each of its operations changes an image.
+
+    Args:
+        pair: `pairs.IndependentPair`.
+        images: uint8 [M, H, W, 3]; some dozens.
+
+    Raises:
+        UserError: the two views of every image are alike.
+    """
+    images = np.resize(images, (64, *images.shape[1:]))
+    x1, x2 = pair(images, tf.constant(_SEED))
+    if float(tf.reduce_max(tf.abs(x1 - x2))) < 1.0 / 255.0:
+        raise UserError(
+            "the two views of an image are alike, so there is nothing to learn; choose a family that changes images, such "
+            "as families.infomin, or a crop area below 1"
+        )
+    sampler = pair.sampler
+    draws = sampler.draw(len(images), tf.constant(_SEED))
+    crops = sampler.crop.apply(images, draws[0])
+    for operation, parameters in zip(sampler.operations, draws[1:], strict=True):
+        changed = operation.apply(crops, parameters)
+        if float(tf.reduce_max(tf.abs(changed - crops))) < 0.5:
+            logging.warning(
+                "%s changes none of %d images: its strength or probability is too low, or the images lack what it "
+                "changes",
+                type(operation).__name__,
+                len(images),
+            )
+        crops = changed

@@ -1,0 +1,146 @@
+"""Crops, flips and shifts against Pillow and NumPy, and their distributions."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from scipy import stats
+
+from infomin_tf.views import pairs
+from infomin_tf.views.augment import crop, jpeg
+
+RNG = np.random.default_rng(1)
+IMAGES = RNG.integers(0, 256, (8, 40, 56, 3), dtype=np.uint8)
+
+
+def smooth_image(height, width):
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 7 + c) * np.cos(y / 9 - c) for c in range(3)]
+    return (127.5 * (1 + np.stack(waves, -1))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [16, 33, 64])
+@pytest.mark.parametrize("box", [(0, 0, 56, 40), (8, 4, 40, 36), (13, 9, 45, 40)])
+def test_crop_and_resize_is_pillow_bilinear_with_antialiasing(box, size):
+    image = smooth_image(40, 56)
+    left, top, right, bottom = box
+    expected = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    boxes = tf.constant([[top, left, bottom - top, right - left]], tf.float32)
+    ours = crop.crop_and_resize(image[None], boxes, size)[0]
+    assert np.abs(ours - np.asarray(expected, np.float32)).max() <= 1.01  # Pillow rounds twice
+
+
+def test_crop_of_the_whole_image_at_its_size_is_the_image():
+    square = IMAGES[:, :40, :40]
+    boxes = tf.tile([[0.0, 0.0, 40.0, 40.0]], [8, 1])
+    np.testing.assert_allclose(crop.crop_and_resize(square, boxes, 40), square, atol=1e-3)
+    mirrored = crop.crop_and_resize(square, boxes, 40, tf.ones([8], tf.bool))
+    np.testing.assert_allclose(mirrored, square[:, :, ::-1], atol=1e-3)
+
+
+def boxes(num_images, height, width, area, ratio, seed=(3, 5)):
+    """top, left, height, width of random boxes, as shares of the image."""
+    operation = crop.RandomResizedCrop(64, area, ratio)
+    found = operation.boxes(operation.draw(num_images, seed), height, width).numpy()
+    return (found / [height, width, height, width]).T
+
+
+def test_crop_boxes_have_the_stated_distribution():
+    top, left, height, width = boxes(20000, 96, 96, (0.2, 1.0), (3 / 4, 4 / 3))
+    assert min(top.min(), left.min()) >= 0.0
+    assert max((top + height).max(), (left + width).max()) <= 1.0 + 1e-6
+    area, ratio = height * width, width / height
+    assert area.min() >= 0.2 - 1e-5 and ratio.min() >= 3 / 4 - 1e-5 and ratio.max() <= 4 / 3 + 1e-5
+    small = area < 0.5  # here every ratio fits, so the area is uniform
+    assert stats.kstest((area[small] - 0.2) / 0.3, "uniform").pvalue > 1e-3
+    log_ratio = np.log(ratio[small]) / np.log(4 / 3)
+    assert stats.kstest((log_ratio + 1) / 2, "uniform").pvalue > 1e-3
+    assert stats.kstest((top / (1 - height))[small], "uniform").pvalue > 1e-3
+    assert stats.kstest((left / (1 - width))[small], "uniform").pvalue > 1e-3
+
+
+def test_crop_boxes_fall_back_to_the_centre_when_nothing_fits():
+    found = boxes(4, 10, 100, (1.0, 1.0), (3 / 4, 4 / 3)).T
+    share = 10 * 4 / 3 / 100
+    np.testing.assert_allclose(found, [[0, 0.5 - share / 2, 1, share]] * 4, atol=1e-6)
+
+
+def test_crops_of_images_of_any_shape_take_their_own_extent():
+    draws = crop.RandomResizedCrop().draw(6, [1, 2])
+    operation = crop.RandomResizedCrop()
+    together = operation.boxes(draws, tf.constant([40.0] * 3 + [80.0] * 3), 56.0)
+    np.testing.assert_allclose(together[3:], operation.boxes(draws, 80, 56)[3:], rtol=1e-6)
+
+
+def test_crops_flip_half_of_the_images():
+    flips = crop.RandomResizedCrop().draw(2000, [7, 7])["flip"].numpy()
+    assert stats.binomtest(int(flips.sum()), 2000, 0.5).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(kind):
+    image = smooth_image(150, 200)
+    with io.BytesIO() as file:
+        Image.fromarray(image).save(
+            file, kind, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {})
+        )
+        encoded = file.getvalue()
+    decoded = np.asarray(Image.open(io.BytesIO(encoded)))
+    pair = pairs.IndependentPair(pairs.CropAndFlip(32))
+    draws = pair.draw(6, tf.constant([1, 5]))
+    expected = pair.apply(decoded[None].repeat(6, 0), draws)
+    for index in range(6):
+        one = tf.nest.map_structure(lambda x, index=index: x[index], draws)
+        ours = jpeg.decode_crops(encoded, pair.samplers, one)
+        for x, y in zip(ours, expected, strict=True):
+            assert np.abs(x - 255 * y[index]).max() < 1.5
+
+
+def test_flip_mirrors_half_of_the_images():
+    many = np.repeat(IMAGES[:1, :4, :4], 2000, axis=0)
+    flipped = crop.random_flip(many, [7, 7]).numpy()
+    mirrored = np.all(flipped == many[:, :, ::-1], axis=(1, 2, 3))
+    assert np.all(mirrored | np.all(flipped == many, axis=(1, 2, 3)))
+    assert stats.binomtest(int(mirrored.sum()), 2000, 0.5).pvalue > 1e-3
+
+
+def test_shift_is_a_window_of_the_reflected_image():
+    offsets = np.array([[y, x] for y in (-4, 0, 3) for x in (-4, -1, 4)][:8])
+    for image, (y, x), ours in zip(IMAGES, offsets, crop.shift(IMAGES, offsets), strict=True):
+        padded = np.pad(image, [(4, 4), (4, 4), (0, 0)], mode="reflect")
+        np.testing.assert_array_equal(ours, padded[4 + y : 44 + y, 4 + x : 60 + x])
+
+
+def test_shifts_are_uniform_and_have_their_probability():
+    offsets = crop.RandomShift(32, 4).draw(9000, [2, 9])["offsets"].numpy()
+    still = np.all(offsets == 0, axis=1).sum()
+    assert stats.binomtest(int(still), 9000, 0.2 + 0.8 / 81).pvalue > 1e-3
+    counts = np.bincount(offsets[np.any(offsets != 0, axis=1), 0] + 4)
+    assert stats.chisquare(np.delete(counts, 4)).pvalue > 1e-3
+
+
+def test_center_crop_is_pillow_resize_then_crop():
+    image = smooth_image(96, 96)
+    expected = (
+        Image.fromarray(image).resize((70, 70), Image.Resampling.BILINEAR).crop((3, 3, 67, 67))
+    )
+    ours = pairs.CenterCrop(70, 64)(image[None])[0].numpy() * 255
+    assert np.abs(ours - np.asarray(expected, np.float32)).max() <= 2.0
+
+
+@pytest.mark.parametrize("sampler", [pairs.CropAndFlip(32), pairs.ShiftAndFlip(32)])
+def test_pairs_are_stateless_independent_and_trace(sampler):
+    pair = pairs.IndependentPair(sampler)
+    x1, x2 = pair(IMAGES, tf.constant([4, 2]))
+    y1, y2 = tf.function(pair)(IMAGES, tf.constant([4, 2]))
+    np.testing.assert_allclose([x1, x2], [y1, y2], atol=1e-3)
+    assert x1.shape == (8, 32, 32, 3) and np.min(x1) >= 0.0 and np.max(x1) <= 1.0
+    assert not np.allclose(x1, x2)
+    assert not np.allclose(x1, pair(IMAGES, tf.constant([4, 3]))[0])
+
+
+def test_center_crop_refuses_to_cut_more_than_there_is():
+    with pytest.raises(ValueError, match="size <= resize"):
+        pairs.CenterCrop(resize=32, size=64)

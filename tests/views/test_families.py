@@ -1,0 +1,148 @@
+"""Families: what they are made of, host equals device, the JigSaw view, pictures and the check of changes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf.data import pipeline
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.errors import UserError
+from infomin_tf.views import families, pairs, picture
+from infomin_tf.views.augment.jigsaw import JigsawPatches
+
+RNG = np.random.default_rng(5)
+IMAGES = np.clip(
+    np.kron(RNG.integers(0, 256, (8, 5, 7, 3)), np.ones((1, 8, 8, 1)))
+    + RNG.normal(0, 9, (8, 40, 56, 3)),
+    0,
+    255,
+).astype(np.uint8)
+FAMILIES = [
+    families.moco_v1,
+    families.moco_v2,
+    families.simclr,
+    families.infomin,
+    families.infomin_colorless,
+    families.cmc,
+    families.color_jitter,
+    families.color_jitter_blur,
+    families.rand_augment_color_jitter,
+]
+
+
+@pytest.mark.parametrize("make", FAMILIES)
+def test_views_are_stateless_in_range_and_differ(make):
+    family = make(size=32)
+    seed = tf.constant([4, 2])
+    x = family(IMAGES, seed)
+    assert x.shape == (8, 32, 32, 3) and np.min(x) >= 0.0 and np.max(x) <= 1.0
+    np.testing.assert_array_equal(x, family(IMAGES, seed))
+    assert not np.allclose(x, family(IMAGES, tf.constant([4, 3])))
+
+
+@pytest.mark.parametrize("make", FAMILIES)
+def test_host_equals_device(make):
+    """The compiled dense form with static shapes gives the views of the sparse form on the host."""
+    family = make(size=24)
+    draws = family.draw(8, tf.constant([6, 1]))
+    device = tf.function(lambda x, d: family.apply(x, d, dense=True), jit_compile=True)
+    host, compiled = family.apply(IMAGES, draws), device(IMAGES, draws).numpy()
+    far = (
+        np.abs(host - compiled) > 1.5 / 255
+    )  # a rounding may fall on the other side before a table
+    assert far.mean() < 1e-3
+
+
+def test_a_part_of_a_batch_gets_the_views_it_has_in_the_batch():
+    family = families.infomin(size=24)
+    draws = family.draw(8, tf.constant([6, 1]))
+    part = tf.nest.map_structure(lambda x: x[2:5], draws)
+    whole = family.apply(IMAGES, draws).numpy()[2:5]
+    np.testing.assert_allclose(family.apply(IMAGES[2:5], part), whole, atol=1e-5)
+
+
+def test_the_ladder_of_figure_12_adds_one_operation_a_step():
+    names = [
+        [type(operation).__name__ for operation in make(size=24).operations]
+        for make in (families.color_jitter, families.color_jitter_blur, families.infomin)
+    ]
+    assert names == [
+        ["ColorJitter"],
+        ["ColorJitter", "GaussianBlur"],
+        ["ColorJitter", "GaussianBlur", "RandAugment", "Greyscale"],
+    ]
+
+
+def test_colorless_family_keeps_grey_images_grey():
+    grey = np.repeat(IMAGES[..., :1], 3, axis=-1)
+    family = families.infomin_colorless(size=24)
+    family.operations[1].fill = (9.0, 9.0, 9.0)
+    views = family(grey, tf.constant([1, 1])).numpy()
+    np.testing.assert_allclose(views[..., 0], views[..., 1], atol=1e-4)
+
+
+def test_pipeline_in_chunks_equals_the_whole_batch(monkeypatch):
+    images = ArrayImages("some", IMAGES.repeat(3, 0), np.arange(24))
+    pair = pairs.IndependentPair(families.infomin(size=24))
+    whole = list(pipeline.training_batches(images, 12, 0, pair).take(3))
+    monkeypatch.setattr(pipeline, "_PIXELS_PER_CHUNK", 4 * 24 * 24)
+    parts = list(pipeline.training_batches(images, 12, 0, pair).take(3))
+    for (views, labels), (chunked, chunked_labels) in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(labels, chunked_labels)
+        for x, y in zip(views, chunked, strict=True):
+            np.testing.assert_allclose(x, y, atol=1e-5)
+
+
+def test_on_device_the_pipeline_gives_images_and_draws():
+    images = ArrayImages("some", IMAGES, np.arange(8))
+    host = pairs.IndependentPair(families.moco_v1(size=24))
+    device = pairs.IndependentPair(families.moco_v1(size=24), on_device=True)
+    (views, _), ((raw, draws), _) = (
+        next(iter(pipeline.training_batches(images, 8, 0, pair))) for pair in (host, device)
+    )
+    assert raw.dtype == tf.uint8
+    for x, y in zip(views, device.apply(raw, draws, dense=True), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-3)
+
+
+def test_jigsaw_patches_are_crops_of_their_cells():
+    jigsaw = JigsawPatches(size=30, area=(1.0, 1.0), grid=3, patch=7)
+    square = IMAGES[:, :40, :40]
+    draws = jigsaw.draw(8, tf.constant([1, 8]))
+    crops = jigsaw.crop.apply(square, draws[0]).numpy()
+    patches = jigsaw.apply(square, draws).numpy() * 255
+    assert patches.shape == (8, 9, 7, 7, 3)
+    offsets, order = draws[1]["offsets"].numpy(), draws[1]["order"].numpy()
+    assert offsets.min() >= 0 and offsets.max() <= 3
+    for image in range(8):
+        assert sorted(order[image]) == list(range(9))
+        for place, cell in enumerate(order[image]):
+            y, x = np.array(divmod(cell, 3)) * 10 + offsets[image, cell]
+            expected = crops[image, y : y + 7, x : x + 7]
+            np.testing.assert_allclose(patches[image, place], expected, atol=0.01)
+    with pytest.raises(ValueError, match="does not fit a cell"):
+        JigsawPatches(30, patch=11)
+
+
+def test_pairs_with_a_jigsaw_view_have_three():
+    pair = pairs.IndependentPair(families.cmc(24), JigsawPatches(30, patch=8))
+    x1, x2, patches = pair(IMAGES, tf.constant([1, 1]))
+    assert x1.shape == x2.shape == (8, 24, 24, 3) and patches.shape == (8, 9, 8, 8, 3)
+    assert len(pair.plain()(IMAGES, tf.constant([1, 1]))) == 2
+
+
+def test_picture_has_a_row_an_image_and_a_column_a_view():
+    grid = picture.view_grid(families.infomin(24), IMAGES, num_images=3, num_views=4)
+    assert grid.shape == (3 * 26, 5 * 26, 3) and grid.dtype == np.uint8
+    assert not np.array_equal(grid[:24, 26:50], grid[:24, 52:76])
+
+
+def test_views_that_change_nothing_are_an_error_and_idle_operations_a_warning(caplog):
+    still = pairs.IndependentPair(pairs.CropAndFlip(24, area=(1.0, 1.0), ratio=(1.0, 1.0)))
+    still.sampler.crop.flip_probability = 0.0
+    with pytest.raises(UserError, match="nothing to learn"):
+        picture.check_changes(still, IMAGES[:, :40, :40])
+    picture.check_changes(pairs.IndependentPair(families.infomin(24)), IMAGES)
+    assert "changes none" not in caplog.text
+    picture.check_changes(pairs.IndependentPair(families.color_jitter(24, jitter=0.0)), IMAGES)
+    assert "ColorJitter changes none" in caplog.text
