@@ -1,0 +1,92 @@
+"""Contestants of a benchmark: each in a process of its own, taking turns, compared by ratios of medians."""
+
+import contextlib
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+
+# TensorFlow leaves oneDNN off on processors without AVX512 unless asked; this must come before its import.
+os.environ |= {
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+
+class Process:
+    """A contestant in a fresh process: PyTorch and TensorFlow cannot share one, and memory is measured by process.
+
+    Args:
+        make: class of the contestant, or a function that makes it.
+        module: what to import before memory and time of the contestant itself count.
+        arguments: of `make`.
+    """
+
+    def __init__(self, make, module, *arguments):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, end = context.Pipe()
+        arguments = (end, make, module, arguments)
+        self._process = context.Process(target=_serve, args=arguments)
+        self._process.start()
+        end.close()
+
+    def call(self, method, *arguments):
+        """Calls a method there.
+
+        Returns:
+            What has been measured so far, in seconds and MiB, and the method's `result`.
+        """
+        self._pipe.send((method, arguments))
+        return self._pipe.recv()
+
+    def close(self):
+        """Ends the process."""
+        self._pipe.close()
+        self._process.join()
+
+
+def _serve(pipe, make, module, arguments):
+    importlib.import_module(module)
+    usage, started = {"imports": peak_memory()}, time.perf_counter()
+    contestant = make(*arguments)
+    usage["build"] = time.perf_counter() - started
+    with contextlib.suppress(EOFError):
+        while True:
+            method, arguments = pipe.recv()
+            started = time.perf_counter()
+            result = getattr(contestant, method)(*arguments)
+            seconds = time.perf_counter() - started
+            pipe.send(usage | {"call": seconds, "peak": peak_memory(), "result": result})
+
+
+def peak_memory():
+    """Peak resident set of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def rotated(names, turn):
+    """The names in the order of a turn: each starts as often as the others."""
+    first = turn % len(names)
+    return names[first:] + names[:first]
+
+
+def compare(values, name, other):
+    """Ratio of the medians of two contestants, with the quartiles of the single rounds, as text."""
+    ratio = statistics.median(values[name]) / statistics.median(values[other])
+    rounds = [a / b for a, b in zip(values[name], values[other], strict=True)]
+    low, _, high = statistics.quantiles(rounds, n=4) if len(rounds) > 1 else rounds * 3
+    return f"{ratio:.3f} ({low:.3f} to {high:.3f})"
+
+
+def installed(*modules):
+    """Whether all modules can be imported; says so if not."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"skipped: {', '.join(missing)} is not installed")
+    return not missing
