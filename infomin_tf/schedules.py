@@ -17,11 +17,12 @@ class Cosine:
 
     Args:
         floor: share of the learning rate at the end (0.001 in the authors' code).
-        warmup_epochs: epochs of linear growth from 0.
+        warmup_epochs: epochs of linear growth.
+        warmup_from: the learning rate at the start of the growth (0.01 in the authors' code, for large batches).
     """
 
-    def __init__(self, floor=0.0, warmup_epochs=0):
-        self.floor, self.warmup_epochs = floor, warmup_epochs
+    def __init__(self, floor=0.0, warmup_epochs=0, warmup_from=0.0):
+        self.floor, self.warmup_epochs, self.warmup_from = floor, warmup_epochs, warmup_from
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
         """A keras schedule for a stage of `total_steps` steps."""
@@ -31,7 +32,7 @@ class Cosine:
                 learning_rate, max(total_steps, 1), alpha=self.floor
             )
         return keras.optimizers.schedules.CosineDecay(
-            0.0,
+            self.warmup_from,
             max(total_steps - warmup_steps, 1),
             alpha=self.floor,
             warmup_target=learning_rate,

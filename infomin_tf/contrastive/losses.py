@@ -37,6 +37,25 @@ def in_batch_info_nce(queries, keys, temperature):
     return _cross_entropy(logits, tf.range(tf.shape(logits)[0]))
 
 
+def nt_xent(queries, keys, temperature):
+    """L_NCE with the other keys AND the other queries of the batch as distractors (SimCLR, arXiv:2002.05709, section 2.1).
+
+    Averaged over both directions, nt_xent(q, k) and nt_xent(k, q), it is the NT-Xent loss of 2B views.
+
+    Args:
+        queries: [B, D]; keys: [B, D], row i the positive of query i.
+        temperature: tau > 0.
+
+    Returns:
+        (loss float32 [B] in nats, correct bool [B]). The number of candidates is N = 2B - 1.
+    """
+    batch = tf.shape(queries)[0]
+    others = similarity_logits(queries, queries, temperature)
+    others = tf.where(tf.eye(batch, dtype=tf.bool), -1e9, others)
+    logits = tf.concat([similarity_logits(queries, keys, temperature), others], axis=1)
+    return _cross_entropy(logits, tf.range(batch))
+
+
 def queue_info_nce(queries, keys, negatives, temperature, excluded=None):
     """L_NCE of equation 1 with one positive key a query and K negatives shared by all (MoCo, arXiv:1911.05722).
 

@@ -51,6 +51,25 @@ class InBatch:
         """There is no state."""
 
 
+class NTXent(InBatch):
+    """In-batch negatives of both views: N = 2B - 1 (SimCLR, arXiv:2002.05709, section 2.1); for one shared encoder.
+
+    Args:
+        temperature: tau > 0.
+    """
+
+    def num_candidates(self, global_batch_size):
+        """N, the positive included."""
+        return 2 * global_batch_size - 1
+
+    def contrast(self, q, k, encoder_index, indices, step):
+        """The loss of the queries of all replicas, as `InBatch.contrast`."""
+        del encoder_index, indices, step
+        return losses.nt_xent(
+            distribution.all_gather(q), distribution.all_gather(k), self.temperature
+        )
+
+
 class MomentumQueue(keras.layers.Layer):
     """A queue of K keys for each encoder, filled by momentum encoders (MoCo, arXiv:1911.05722, section 3.2).
 

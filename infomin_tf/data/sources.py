@@ -49,6 +49,14 @@ class ArrayImages:
         """The same images, each labelled with its place in the set."""
         return ArrayImages(self.name, self.images, np.arange(self.size))
 
+    def hold_out(self, stride):
+        """The set without every stride-th image, and a set of those."""
+        chosen = np.arange(self.size) % stride == 0
+        parts = [np.flatnonzero(which) for which in (~chosen, chosen)]
+        return tuple(
+            ArrayImages(self.name, *self.gather(places), self.class_names) for places in parts
+        )
+
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
         step = max(1, self.size // count)
@@ -112,6 +120,20 @@ class StreamedImages:
         return dataclasses.replace(
             self, size=count, records=lambda: self.records().shard(stride, 0).take(count)
         )
+
+    def hold_out(self, stride):
+        """The set without every stride-th image, and a set of those."""
+        held = -(-self.size // stride)
+
+        def records_where(is_held):
+            places = self.records().enumerate()
+            kept = places.filter(lambda place, _: (place % stride == 0) == is_held)
+            return kept.map(lambda _, record: record)
+
+        rest = dataclasses.replace(
+            self, size=self.size - held, records=lambda: records_where(False)
+        )
+        return rest, dataclasses.replace(self, size=held, records=lambda: records_where(True))
 
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""

@@ -31,7 +31,7 @@ def knn_predict(
         UserError: k below 1 or temperature not above 0.
     """
     train = tf.math.l2_normalize(tf.cast(train_features, tf.float32), axis=1)
-    one_hot = tf.one_hot(train_labels, num_classes)
+    train_labels = tf.constant(train_labels, tf.int32)
     if k < 1 or temperature <= 0:
         raise UserError(
             f"kNN takes k of at least 1 and a temperature above 0, not k={k} and temperature={temperature}"
@@ -44,7 +44,13 @@ def knn_predict(
         cosine, neighbours = tf.math.top_k(tf.matmul(queries, train, transpose_b=True), k)
         nearest = cosine[:, :1]  # float32 overflows at exp(1 / T) for T < 0.0113
         weights = tf.exp((cosine - nearest) / temperature)
-        scores.append(tf.einsum("qk,qkc->qc", weights, tf.gather(one_hot, neighbours)).numpy())
+        rows = num_classes * tf.range(len(queries))[:, None]
+        votes = tf.math.unsorted_segment_sum(
+            tf.reshape(weights, [-1]),
+            tf.reshape(rows + tf.gather(train_labels, neighbours), [-1]),
+            num_classes * len(queries),
+        )
+        scores.append(tf.reshape(votes, [-1, num_classes]).numpy())
     return np.concatenate(scores)
 
 
