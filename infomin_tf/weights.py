@@ -1,0 +1,106 @@
+"""Weights that other libraries trained, for our backbones."""
+
+import numpy as np
+
+from infomin_tf.errors import UserError
+from infomin_tf.models import resnet
+
+_SHOWN = 4
+
+
+def load_torchvision_resnet(backbone, state_dict):
+    """Copies torchvision's weights of a ResNet or ResNeXt into ours; all of them or, with an error, none.
+
+    The backbone then gives what torchvision's network gives before `fc`, for the images that the weights were trained
+    on: those of torchvision are RGB in [0, 1], less (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225).
+
+    Args:
+        backbone: a built `ResNet...` or `ResNeXt...` of infomin_tf.models.resnet.
+        state_dict: name -> array or torch tensor, as `torchvision.models.resnet50(...).state_dict()` has it, with
+            kernels [filters, C / groups, k, k]; `fc.*` and `num_batches_tracked` are ignored.
+
+    Raises:
+        UserError: the names or shapes are not those of this backbone.
+    """
+    if not isinstance(backbone, resnet.ResNet):
+        raise UserError(
+            f"load_torchvision_resnet fills a network of infomin_tf.models.resnet, not {type(backbone).__name__}; give "
+            "it the backbone itself, such as encoder.backbone"
+        )
+    if not backbone.built:
+        raise UserError(
+            "the backbone has no weights yet; call backbone.build((None, 224, 224, 3)) first"
+        )
+    variables = dict(_named_variables(backbone))
+    given = {
+        name: value
+        for name, value in state_dict.items()
+        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+    }
+    kind = type(backbone).__name__
+    _check_names(kind, variables, given)
+    arrays = {name: _array(given[name]) for name in variables}
+    _check_shapes(kind, variables, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _named_variables(backbone):
+    """Pairs of torchvision's name and our variable."""
+    yield from _part("conv1", "bn1", backbone.stem)
+    for stage, blocks in enumerate(backbone.stages, 1):
+        for index, block in enumerate(blocks):
+            prefix = f"layer{stage}.{index}"
+            for number, part in enumerate(block.residual, 1):
+                yield from _part(f"{prefix}.conv{number}", f"{prefix}.bn{number}", part)
+            if block.shortcut is not None:
+                names = (f"{prefix}.downsample.0", f"{prefix}.downsample.1")
+                yield from _part(*names, block.shortcut)
+
+
+def _part(convolution, normalization, part):
+    yield f"{convolution}.weight", part.convolution.kernel
+    yield f"{normalization}.weight", part.normalization.gamma
+    yield f"{normalization}.bias", part.normalization.beta
+    yield f"{normalization}.running_mean", part.normalization.moving_mean
+    yield f"{normalization}.running_var", part.normalization.moving_variance
+
+
+def _array(value):
+    """A NumPy array in our layout: kernels [k, k, C / groups, filters]."""
+    if hasattr(value, "detach"):  # a torch tensor, perhaps on a GPU
+        value = value.detach().cpu().numpy()
+    value = np.asarray(value)
+    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+
+
+def _check_names(kind, expected, given):
+    missing = [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in expected]
+    wrong = [f"{verb} {_some(n)}" for verb, n in (("lacks", missing), ("has", unknown)) if n]
+    if not wrong:
+        return
+    mend = f"take the backbone that the weights belong to instead of {kind}"
+    wrapped = [name for name in unknown if name.endswith(".layer1.0.conv1.weight")]
+    if wrapped:
+        prefix = wrapped[0].removesuffix("layer1.0.conv1.weight")
+        mend = f"keep only the names that begin with {prefix!r}, and cut that off"
+    raise UserError(f"the state dict does not fit {kind}: it {' and '.join(wrong)}; {mend}")
+
+
+def _check_shapes(kind, variables, arrays):
+    wrong = [
+        f"{name} is {arrays[name].shape}, not {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if arrays[name].shape != tuple(variable.shape)
+    ]
+    if wrong:
+        raise UserError(
+            f"the state dict does not fit {kind}: {_some(wrong)} (kernels as [k, k, C / groups, filters]); take the "
+            "backbone of the same kind, with its width, small_images and number of channels"
+        )
+
+
+def _some(items):
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
