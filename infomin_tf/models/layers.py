@@ -27,7 +27,7 @@ def batch_normalization(gamma_initializer="ones", synchronized=True, dtype=None)
 
     Args:
         gamma_initializer: of the scale.
-        synchronized: statistics over all replicas; False: each replica's own.
+        synchronized: statistics over all replicas; False: each replica's own, of which the first replica's are saved.
         dtype: policy of the layer; statistics are float32 under the mixed ones.
     """
     return BatchNormalization(

@@ -18,7 +18,8 @@ class ResNet(keras.layers.Layer):
         max_pool: 3x3 max-pooling with stride 2 after the stem.
         zero_init_last: each block starts as relu(shortcut): the scale of its last normalisation starts at 0
             (arXiv:1706.02677, section 5.1).
-        synchronized: batch statistics over all replicas; False: each replica's own.
+        synchronized: batch statistics over all replicas; False: each replica's own, of which the first replica's are
+            saved.
     """
 
     blocks_per_stage = ()

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-from infomin_tf.models import alexnet, heads, resnet
+from infomin_tf.models import alexnet, heads, layers, resnet
 from infomin_tf.models.encoder import Encoder
 
 RNG = np.random.default_rng(0)
@@ -44,31 +44,180 @@ def test_alexnet_width_and_small_images():
         built(alexnet.AlexNetHalf(), 16)
 
 
+def bottleneck_parameters(blocks, groups, group_width):
+    """Of a network with 1000 classes, from the table of arXiv:1611.05431."""
+    count, channels = 9_408 + 2 * 64, 64
+    for stage, number in enumerate(blocks):
+        inner, outer = groups * group_width * 2**stage, 256 * 2**stage
+        count += channels * outer + 2 * outer  # shortcut
+        for _ in range(number):
+            count += channels * inner + 9 * inner * inner // groups + inner * outer
+            count += 2 * (inner + inner + outer)
+            channels = outer
+    return count + 2049 * 1000
+
+
 @pytest.mark.parametrize(
-    ("network", "expected"), [(resnet.ResNet18, 11_689_512), (resnet.ResNet50, 25_557_032)]
+    ("network", "expected"),
+    [
+        (resnet.ResNet18, 11_689_512),
+        (resnet.ResNet34, 21_797_672),
+        (resnet.ResNet50, 25_557_032),
+        (resnet.ResNet101, 44_549_160),
+        (resnet.ResNet152, 60_192_808),
+        (resnet.ResNeXt50, 25_028_904),
+        (resnet.ResNeXt101, 88_791_336),
+        (resnet.ResNeXt152, bottleneck_parameters((3, 8, 36, 3), 32, 8)),
+    ],
 )
 def test_resnets_have_torchvisions_parameters(network, expected):
-    backbone = built(network(), 64)
+    """ResNeXt-152 is not in torchvision; the formula is checked on its ResNeXt-101."""
+    assert bottleneck_parameters((3, 4, 23, 3), 32, 8) == 88_791_336
+    with tf.Graph().as_default(), keras.StatelessScope():
+        backbone = built(network(), 64)
     trainable = sum(int(np.prod(v.shape)) for v in backbone.trainable_variables)
     assert trainable + (backbone.output_dimension + 1) * 1000 == expected
 
 
 @pytest.mark.parametrize(
-    ("small_images", "max_pool", "side"), [(False, True, 1), (False, False, 2), (True, False, 4)]
+    ("small_images", "max_pool", "first"), [(False, True, 4), (False, False, 2), (True, False, 1)]
 )
-def test_resnet_stems_halve_the_map_as_stated(small_images, max_pool, side):
-    backbone = built(resnet.ResNet18(0.125, small_images, max_pool), 32)
-    last, maps = backbone.blocks[-1], []
-    original = last.call
-    last.call = lambda x, training=None: maps.append(original(x, training)) or maps[-1]
-    features = backbone(RNG.random((2, 32, 32, 3), np.float32))
-    assert maps[0].shape[1:3] == (side, side) and features.shape == (2, 64)
+def test_stage_outputs_have_the_stated_strides(small_images, max_pool, first):
+    backbone = built(resnet.ResNet18(0.125, small_images, max_pool), 64)
+    images = RNG.random((2, 64, 64, 3), np.float32)
+    maps = backbone.stage_outputs(images)
+    sides = [64 // (first * 2**stage) for stage in range(4)]
+    assert [m.shape for m in maps] == [(2, s, s, 8 * 2**i) for i, s in enumerate(sides)]
+    np.testing.assert_allclose(backbone(images), np.mean(maps[-1], (1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("network", [resnet.ResNet18, resnet.ResNet50])
+def test_zero_init_last_starts_each_block_as_its_shortcut(network):
+    backbone = built(network(0.0625, zero_init_last=True), 32)
+    for block in backbone.blocks:
+        x = tf.constant(RNG.normal(size=(2, 6, 6, block.residual[0].convolution.kernel.shape[2])))
+        x = tf.cast(x, tf.float32)
+        shortcut = x if block.shortcut is None else block.shortcut(x, training=True)
+        np.testing.assert_allclose(block(x, training=True), tf.nn.relu(shortcut), atol=1e-6)
+
+
+def grouped_by_loops(x, kernel, groups, strides):
+    """Each filter at each place: the sum over a 3x3 window of the channels of its group; no padding."""
+    sides = [(side - 3) // strides + 1 for side in x.shape[1:3]]
+    inputs, outputs = x.shape[-1] // groups, kernel.shape[-1] // groups
+    y = np.zeros((len(x), *sides, kernel.shape[-1]))
+    for image, row, column, f in np.ndindex(y.shape):
+        first = f // outputs * inputs
+        i, j = row * strides, column * strides
+        window = x[image, i : i + 3, j : j + 3, first : first + inputs]
+        y[image, row, column, f] = np.sum(window * kernel[..., f])
+    return y
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(("groups", "strides"), [(2, 1), (8, 2), (16, 1), (12, 1)])
+def test_grouped_convolution_equals_loops(native, groups, strides, monkeypatch):
+    monkeypatch.setattr(layers, "_differentiates_groups", lambda dtype: native)
+    layer = layers.convolution(2 * groups, 3, strides, "valid", groups)
+    x = RNG.normal(size=(2, 7, 6, 3 * groups)).astype(np.float32)
+    layer.build(x.shape)
+    assert layer.kernel.shape == (3, 3, 3, 2 * groups)
+    kernel = layer.kernel.numpy()
+    expected = grouped_by_loops(x, kernel, groups, strides)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) * expected)
+    # The layer is linear in its kernel: the derivative along the kernel is the loss itself.
+    gradient = tape.gradient(loss, layer.kernel.value)
+    assert np.sum(gradient * kernel) == pytest.approx(float(loss), rel=1e-4)
+    single = np.zeros_like(kernel)
+    single[0, 2, 1, -1] = 1
+    slope = np.sum(grouped_by_loops(x, single, groups, strides) * expected)
+    assert float(gradient[0, 2, 1, -1]) == pytest.approx(slope, rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_fused_normalisation_equals_that_of_keras(dtype, jit_compile):
+    ours = layers.batch_normalization(dtype=dtype)
+    theirs = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+    x = tf.constant(RNG.normal(2, 3, (4, 3, 2, 5)), tf.float32)
+    cotangent = tf.constant(RNG.normal(size=(4, 3, 2, 5)), tf.float32)
+    results = []
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+        layer.gamma.assign(np.arange(1.0, 6.0))
+        layer.beta.assign(np.arange(5.0))
+
+        def step(layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = [tf.cast(layer(x, training=t), tf.float32) for t in (True, False)]
+                loss = tf.reduce_sum((outputs[0] + outputs[1]) * cotangent)
+            return outputs + tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+
+        values = [v.numpy() for v in tf.function(step, jit_compile=jit_compile)()]
+        results.append(values + [v.numpy() for v in layer.non_trainable_weights])
+    tolerance = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}[dtype]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    for one, other in zip(results[0][-2:], results[1][-2:], strict=True):  # moving statistics
+        np.testing.assert_allclose(one, other, rtol=1e-5 if dtype == "float32" else tolerance)
+
+
+def test_frozen_normalisation_keeps_its_statistics():
+    layer = layers.batch_normalization()
+    layer.build((None, 4, 4, 2))
+    layer.trainable = False
+    x = RNG.normal(2, 3, (3, 4, 4, 2)).astype(np.float32)
+    np.testing.assert_allclose(layer(x, training=True), x / np.sqrt(1 + 1e-5), rtol=1e-5)
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), 0)
+
+
+@pytest.mark.parametrize("synchronized", [True, False])
+def test_statistics_are_of_all_replicas_or_of_each(synchronized, two_replicas):
+    """The halves differ in contrast; moving statistics that differ are the first replica's."""
+    x = (
+        RNG.normal(size=(4, 3, 3, 2)).astype(np.float32)
+        * np.float32([1, 1, 3, 3])[:, None, None, None]
+    )
+    with two_replicas.scope():
+        layer = layers.batch_normalization(synchronized=synchronized)
+        layer.build(x.shape)
+
+    def part(context):
+        start = 2 * context.replica_id_in_sync_group
+        return tf.constant(x[start : start + 2])
+
+    step = tf.function(lambda v: two_replicas.run(lambda u: layer(u, training=True), (v,)))
+    parts = step(two_replicas.experimental_distribute_values_from_function(part))
+    output = np.concatenate(two_replicas.experimental_local_results(parts))
+    halves = x[None] if synchronized else np.stack([x[:2], x[2:]])
+    mean, variance = halves.mean((1, 2, 3)), halves.var((1, 2, 3))
+    normalised = (halves - mean[:, None, None, None]) / np.sqrt(variance + 1e-5)[
+        :, None, None, None
+    ]
+    np.testing.assert_allclose(output, normalised.reshape(x.shape), atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.1 * mean[0], rtol=1e-5, atol=1e-7)
+    expected = 0.9 + 0.1 * variance[0]
+    np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_the_policy_of_a_backbone_is_that_of_its_parts(dtype):
+    backbone = built(resnet.ResNeXt50(0.03125, synchronized=False, dtype=dtype), 32)
+    backbone = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(backbone))
+    assert not backbone.blocks[-1].residual[-1].normalization.synchronized
+    assert {v.dtype for v in backbone.variables} == {"float32"}
+    maps = backbone.stage_outputs(RNG.random((2, 32, 32, 3), np.float32), training=True)
+    assert {m.dtype.name for m in maps} == {dtype.removeprefix("mixed_")}
 
 
 NETWORKS = [
     lambda: alexnet.AlexNetHalf(0.0625),
     lambda: resnet.ResNet18(0.0625, small_images=True, max_pool=False),
     lambda: resnet.ResNet50(0.03125),
+    lambda: resnet.ResNeXt50(0.03125),
 ]
 
 
