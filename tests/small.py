@@ -13,6 +13,7 @@ from infomin_tf.models.encoder import Encoder
 from infomin_tf.views import color, generators, splits
 
 VIEW_SHAPE = (12, 12, 3)
+NUM_IMAGES = 30
 
 
 class SmallBackbone(keras.layers.Layer):
@@ -44,13 +45,23 @@ def split(generator=None):
     return layer
 
 
-def contrastive_learner(queue=None, whole=False, learning_rate=0.1, **arguments):
+def contrastive_learner(
+    queue=None, bank=None, nt_xent=False, whole=False, learning_rate=0.1, **arguments
+):
     """A built learner on raw YDbDr halves, or on whole images with one shared encoder."""
     keras.utils.set_random_seed(3)
     parts = 1 if whole else 2
     views = splits.Whole(color.RGB()) if whole else splits.ChannelSplit(color.YDbDr())
     views.build((None, *VIEW_SHAPE))
-    kind = negatives.MomentumQueue(queue, 0.9, 0.2) if queue else negatives.InBatch(0.2)
+    kind = negatives.NTXent(0.2) if nt_xent else negatives.InBatch(0.2)
+    if queue:
+        kind = negatives.MomentumQueue(queue, 0.9, 0.2)
+    if bank is not None:
+        kind = negatives.MemoryBank(bank or None, 0.5, 0.2)
+        arguments["num_images"] = NUM_IMAGES
+    if arguments.pop("jigsaw", False):
+        patch_head = heads.LinearHead(5, normalize=False)
+        arguments["jigsaw_head"] = heads.JigsawHead(patch_head, 4, 8)
     learner = ContrastiveLearner(
         views,
         [encoder() for _ in range(parts)],
@@ -89,6 +100,15 @@ def views(batch_size=8, seed=0):
     pair = [np.clip(base + 0.1 * generator.normal(size=base.shape), 0, 1) for _ in range(2)]
     labels = generator.integers(0, 3, batch_size).astype(np.int32)
     return tuple(tf.constant(x, tf.float32) for x in pair), tf.constant(labels)
+
+
+def views_with_patches(batch_size=8, seed=0):
+    """A pair of views and four patches of each image, with the images' places in a set of NUM_IMAGES."""
+    pair, _ = views(batch_size, seed)
+    generator = np.random.default_rng(seed + 50)
+    patches = generator.random((batch_size, 4, *VIEW_SHAPE))
+    places = generator.permutation(NUM_IMAGES)[:batch_size].astype(np.int32)
+    return (*pair, tf.constant(patches, tf.float32)), tf.constant(places)
 
 
 def images(count=40, seed=0):

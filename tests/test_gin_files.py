@@ -43,6 +43,54 @@ def test_builds_alone_and_with_debug(file):
     build(file, "debug.gin")
 
 
+PAPER = sorted(path.name for path in (GIN / "paper").glob("*.gin") if path.name != "imagenet.gin")
+SMALL = sorted(
+    path.stem
+    for path in (GIN / "small").glob("*.gin")
+    if path.stem not in ("shared", "cifar10", "imagenette96")
+)
+
+
+@pytest.mark.parametrize("file", PAPER)
+def test_rows_of_the_paper_build_and_say_their_published_number(file):
+    build(f"paper/{file}")
+    header = (GIN / "paper" / file).read_text().partition("\nfrom")[0]
+    assert "published top-1" in header or "no number in the paper" in header
+    assert f"bin/train --gin_file=gin/paper/{file}" in header
+
+
+@pytest.mark.parametrize("data", ["cifar10", "imagenette96"])
+@pytest.mark.parametrize("recipe", SMALL)
+def test_small_recipes_build_on_both_data_sets(recipe, data):
+    assert build(f"small/{recipe}.gin", f"small/{data}.gin").stage_names == (
+        "pretrain",
+        "evaluate",
+        "export",
+    )
+
+
+def test_imagenet_may_be_a_folder():
+    files = ("recipes/infomin", "recipes/sgd", "paper/imagenet", "data/imagenet_folder")
+    build(*(f"{file}.gin" for file in files), bindings=["pretrain.Pretrain.epochs = 200"])
+
+
+def test_infomin_is_that_of_section_c3():
+    experiment = build("paper/table6_resnet50_200.gin")
+    value = lambda name: gin.query_parameter(name)  # noqa: E731
+    assert value("infomin_tf.contrastive.negatives.MomentumQueue.size") == 65536
+    assert value("infomin_tf.contrastive.negatives.MomentumQueue.temperature") == 0.15
+    assert value("infomin_tf.stages.pretrain.Pretrain.jigsaw_weight") == 0.5
+    assert value("infomin_tf.stages.pretrain.Pretrain.batch_size") == 256
+    pair = experiment._pair
+    assert pair.size == 224 and pair.sampler.crop.area == (0.2, 1.0)
+    assert (pair.jigsaw.size, pair.jigsaw.patch, pair.jigsaw.crop.area) == (255, 64, (0.6, 1.0))
+    jitter, blur, rand_augment, grey = pair.sampler.operations
+    assert jitter.strengths == (0.8, 0.8, 0.8) and jitter.hue == 0.2 and jitter.probability == 0.8
+    assert blur.sigma == (0.1, 2.0) and blur.probability == 0.5
+    assert rand_augment.layers == 2 and rand_augment.magnitude == 10.0
+    assert grey.probability == 0.2
+
+
 @pytest.mark.parametrize("color", ["rgb", "ydbdr"])
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("kind", ["unsup", "semisup", "sup"])

@@ -63,7 +63,9 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
         raw = _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk)
     else:
         raw = _streamed_images(images, batch_size, seed, first_step, shard, steps)
-        if images.encoded is not None and not on_device and hasattr(transform, "samplers"):
+        samplers = getattr(transform, "samplers", ())
+        cuts = samplers and all(hasattr(sampler.crop, "boxes") for sampler in samplers)
+        if images.encoded is not None and cuts and not on_device:
             return _finished_crops(raw, images, draws, transform, chunk, size)
         raw = raw.map(images.decode, tf.data.AUTOTUNE).batch(chunk, drop_remainder=True)
 

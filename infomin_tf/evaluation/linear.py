@@ -9,6 +9,7 @@ from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.views import pairs
 
 
 class ProbeLearner(keras.Model):
@@ -90,7 +91,7 @@ class LinearProbe:
         tuning_epochs=5,
         loop=None,
     ):
-        self._optimizer, self._train_view = optimizer, train_view
+        self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)
         self._epochs, self._batch_size = epochs, batch_size
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
         self._learning_rates, self._tuning_epochs = learning_rates, tuning_epochs

@@ -102,3 +102,26 @@ class IndependentPair:
     def __call__(self, images, seed):
         """Random views of each image."""
         return self.apply(images, self.draw(len(images), seed))
+
+
+class SingleView:
+    """One view of each image, for probes; the interface of a pair.
+
+    Args:
+        sampler: a `Family`.
+    """
+
+    def __init__(self, sampler):
+        self.samplers, self.size = (sampler,), sampler.size
+
+    def draw(self, num_images, seed):
+        """The drawn parameters."""
+        return (self.samplers[0].draw(num_images, seed),)
+
+    def apply(self, images, draws):
+        """Views float32 [B, size, size, 3] in [0, 1] of images uint8 [B, H, W, 3]."""
+        return self.samplers[0].apply(images, draws[0])
+
+    def finish(self, crops, draws):
+        """Views of crops that were cut already."""
+        return self.samplers[0].finish(crops[0], draws[0])

@@ -15,6 +15,12 @@ KINDS = [
     {"queue": 20},
     {"queue": 20, "whole": True, "both_directions": False},
     {"weight_decay": 0.1},
+    {"whole": True, "nt_xent": True},
+    {"bank": 12, "whole": True, "both_directions": False},
+    {"bank": 12},
+    {"bank": 0},
+    {"queue": 20, "whole": True, "both_directions": False, "jigsaw": True},
+    {"queue": 20, "whole": True, "both_directions": False, "shuffle_keys": True},
 ]
 
 
@@ -92,12 +98,104 @@ def test_the_queue_does_not_hold_the_positive_of_the_step():
     assert float(learner.train_step(batch)["loss"]) == pytest.approx(expected, rel=1e-4)
 
 
+def bank_loss(q, positives, others, temperature=0.2):
+    """Mean of -log softmax by a loop; others: for each query its negatives."""
+    terms = []
+    for query, positive, negative in zip(np.array(q), np.array(positives), others, strict=True):
+        scores = np.exp(np.array([query @ positive, *(negative @ query)]) / temperature)
+        terms.append(-np.log(scores[0] / scores.sum()))
+    return np.mean(terms)
+
+
+def test_bank_contrasts_with_all_other_images_and_keeps_running_means():
+    learner = small.contrastive_learner(bank=0, whole=True, both_directions=False)
+    (x1, x2, _), places = small.views_with_patches(6)
+    bank = np.array(learner.negatives.banks[0])
+    np.testing.assert_allclose(np.linalg.norm(bank, axis=1), 1.0, rtol=1e-5)
+    q = learner.encoders[0](learner.split(x1)[0], training=True).numpy()
+    others = [np.delete(bank, place, axis=0) for place in places.numpy()]
+    metrics = learner.train_step(((x1, x2), places))
+    expected = bank_loss(q, bank[places.numpy()], others)
+    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-4)
+    assert float(metrics["i_nce_ceiling"]) == pytest.approx(np.log(small.NUM_IMAGES))
+    after = np.array(learner.negatives.banks[0])
+    for place, query in zip(places.numpy(), q, strict=True):
+        mean = 0.5 * bank[place] + 0.5 * query
+        bank[place] = mean / np.linalg.norm(mean)
+    np.testing.assert_allclose(after, bank, atol=1e-5)
+
+
+def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
+    bank = negatives.MemoryBank(size=200, temperature=0.2)
+    bank.build_state(1, 4, 3)  # so few images that the sample holds each of them many times
+    q = tf.math.l2_normalize(tf.random.stateless_normal([2, 4], [1, 2]), axis=1)
+    places = tf.constant([0, 2])
+    k = bank.look_up(0, places)
+    loss, again, later = (
+        bank.contrast(q, k, 0, places, step=tf.constant(step))[0] for step in (5, 5, 6)
+    )
+    np.testing.assert_array_equal(loss, again)
+    assert np.any(loss != later)
+    sample = tf.random.stateless_uniform([200], [5, 0], 0, 3, tf.int32).numpy()
+    entries = np.array(bank.banks[0])
+    others = [entries[sample[sample != place]] for place in places.numpy()]
+    assert float(tf.reduce_mean(loss)) == pytest.approx(bank_loss(q, k, others), rel=1e-4)
+
+
+def test_nt_xent_is_simclrs_loss():
+    """Against the loop of arXiv:2002.05709, algorithm 1: 2N views, each against 2N - 1 others."""
+    learner = small.contrastive_learner(whole=True, nt_xent=True)
+    (x1, x2), labels = small.views(5)
+    z1, z2 = (learner.encoders[0](learner.split(x)[0], training=True).numpy() for x in (x1, x2))
+    z = np.stack([z1, z2], axis=1).reshape(10, -1)
+    terms = []
+    for i in range(10):
+        j = i + 1 if i % 2 == 0 else i - 1
+        scores = np.exp(z @ z[i] / 0.2)
+        terms.append(-np.log(scores[j] / (scores.sum() - scores[i])))
+    metrics = learner.train_step(((x1, x2), labels))
+    assert float(metrics["loss"]) == pytest.approx(np.mean(terms), rel=1e-4)
+    assert float(metrics["i_nce_ceiling"]) == pytest.approx(np.log(9))
+
+
+def test_jigsaw_branch_has_its_weight_the_same_key_and_the_same_queue():
+    learner = small.contrastive_learner(
+        queue=20, whole=True, both_directions=False, jigsaw=True, jigsaw_weight=0.3
+    )
+    (x1, x2, patches), places = small.views_with_patches(6)
+    queue = np.array(learner.negatives.queues[0])
+    q = learner.encoders[0](learner.split(x1)[0], training=True).numpy()
+    k = learner.key_encoders[0](learner.split(x2)[0], training=True).numpy()
+    flat = tf.reshape(patches, [24, *small.VIEW_SHAPE])
+    features = learner.encoders[0].backbone(learner.split(flat)[0], training=True)
+    embeddings = learner.jigsaw_head.patch_head(features).numpy().reshape(6, 20)
+    kernel, bias = learner.jigsaw_head.projection.get_weights()
+    jigsaw = embeddings @ kernel + bias
+    jigsaw /= np.linalg.norm(jigsaw, axis=1, keepdims=True)
+    expected = 0.7 * bank_loss(q, k, [queue] * 6) + 0.3 * bank_loss(jigsaw, k, [queue] * 6)
+    before = learner.jigsaw_head.projection.get_weights()[0]
+    metrics = learner.train_step(((x1, x2, patches), places))
+    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-4)
+    assert np.any(learner.jigsaw_head.projection.get_weights()[0] != before)
+
+
+def test_weight_decay_may_leave_out_biases_and_normalisation():
+    results = {}
+    for decay in (0.0, 0.5):
+        learner = small.contrastive_learner(weight_decay=decay, decay_only_kernels=True)
+        learner.train_step(small.views())
+        results[decay] = [np.array(v) for v in learner.encoders[0].trainable_variables]
+    for without, decayed in zip(results[0.0], results[0.5], strict=True):
+        assert np.array_equal(without, decayed) == (without.ndim == 1)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_compiled_step_equals_the_uncompiled_one(kind):
     plain, compiled = small.contrastive_learner(**kind), small.contrastive_learner(**kind)
     step = tf.function(compiled.train_step, jit_compile=True)
     for seed in range(2):
-        expected, metrics = plain.train_step(small.views(seed=seed)), step(small.views(seed=seed))
+        batch = small.views_with_patches(seed=seed)
+        expected, metrics = plain.train_step(batch), step(batch)
         for name, value in expected.items():
             np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-4)
     for a, b in zip(small.weights(plain), small.weights(compiled), strict=True):
@@ -113,16 +211,14 @@ def test_two_replicas_equal_one_device(kind, two_replicas):
         np.testing.assert_array_equal(a, b)
     step = tf.function(lambda batch: two_replicas.run(together.train_step, args=(batch,)))
     for seed in range(2):
-        (x1, x2), labels = small.views(seed=seed)
+        batch = small.views_with_patches(seed=seed)
 
-        def part(context, x1=x1, x2=x2, labels=labels):
-            half = slice(
-                4 * context.replica_id_in_sync_group, 4 * context.replica_id_in_sync_group + 4
-            )
-            return (x1[half], x2[half]), labels[half]
+        def part(context, batch=batch):
+            start = 4 * context.replica_id_in_sync_group
+            return tf.nest.map_structure(lambda x: x[start : start + 4], batch)
 
         metrics = step(two_replicas.experimental_distribute_values_from_function(part))
-        expected = alone.train_step(((x1, x2), labels))
+        expected = alone.train_step(batch)
         for name, value in expected.items():
             mean = two_replicas.reduce("MEAN", metrics[name], axis=None)
             np.testing.assert_allclose(mean, value, rtol=1e-3, atol=1e-4, err_msg=name)
