@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from infomin_tf.views.augment.common import split_seed
-from infomin_tf.views.augment.crop import RandomResizedCrop, crop_and_resize
+from infomin_tf.views.augment.crop import RandomResizedCrop
 
 
 class JigsawPatches:
@@ -51,11 +51,9 @@ class JigsawPatches:
         del dense
         cell = self.size // self.grid
         corners = [(cell * i, cell * j) for i in range(self.grid) for j in range(self.grid)]
-        places = tf.cast(draws[1]["offsets"] + tf.constant(corners), tf.float32)
-        places = tf.gather(places, draws[1]["order"], batch_dims=1)
-        patches = []
-        for index in range(self.num_patches):
-            extent = tf.fill([tf.shape(crops)[0], 2], float(self.patch))
-            boxes = tf.concat([places[:, index], extent], axis=1)
-            patches.append(crop_and_resize(crops, boxes, self.patch))
-        return tf.stack(patches, axis=1) * (1.0 / 255.0)
+        places = tf.gather(
+            draws[1]["offsets"] + tf.constant(corners), draws[1]["order"], batch_dims=1
+        )
+        rows, columns = (places[..., i : i + 1] + tf.range(self.patch) for i in (0, 1))
+        bands = tf.gather(crops * (1.0 / 255.0), rows, batch_dims=1)  # [B, patches, patch, size, 3]
+        return tf.gather(bands, columns, axis=3, batch_dims=2)
