@@ -116,7 +116,8 @@ def apply_operation(images, operation, level, sign, fill, dense=False):
         return tables.look_up(subset, make_tables(subset, *parameters, dense=dense))
 
     def by_warp(subset, *parameters):
-        return warp.affine_warp(subset, warp_matrices(*subset.shape[1:3], *parameters), fill)
+        matrices = warp_matrices(*subset.shape[1:3], *parameters)
+        return warp.affine_warp(subset, matrices, fill, dense)
 
     images = apply_to(
         by_table, images, _among(operation, _OF_TABLES), operation, level, dense=dense

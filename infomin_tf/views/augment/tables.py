@@ -17,8 +17,7 @@ def look_up(images, tables):
         images: float32 [B, H, W, 3] in [0, 255], rounded here.
         tables: float32 [B, 3, 256].
     """
-    values = tf.cast(tf.round(_flat(images)), tf.int32) + _channel_offsets(images)
-    mapped = tf.gather(tf.reshape(tables, [-1, 768]), values, batch_dims=1)
+    mapped = tf.gather_nd(tf.reshape(tables, [-1]), _places(images)[..., None])
     return tf.reshape(mapped, tf.shape(images))
 
 
@@ -88,11 +87,8 @@ def equalize(histogram):
 def histograms(images):
     """Counts of each grey level (rounded) by channel, float32 [B, 3, 256]."""
     batch = tf.shape(images)[0]
-    values = tf.cast(tf.round(_flat(images)), tf.int32) + _channel_offsets(images)
-    values += 768 * tf.range(batch)[:, None]
-    counts = tf.math.unsorted_segment_sum(
-        tf.ones([tf.size(values)]), tf.reshape(values, [-1]), 768 * batch
-    )
+    places = tf.reshape(_places(images), [-1])
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(places, tf.float32), places, 768 * batch)
     return tf.reshape(counts, [batch, 3, 256])
 
 
@@ -101,9 +97,9 @@ def replace(tables, chosen, function, *arguments, dense):
     return apply_to(lambda _, *a: function(*a), tables, chosen, *arguments, dense=dense)
 
 
-def _flat(images):
-    return tf.reshape(images, [tf.shape(images)[0], math.prod(images.shape[1:])])
-
-
-def _channel_offsets(images):
-    return tf.tile(tf.constant([[0, 256, 512]]), [1, math.prod(images.shape[1:3])])
+def _places(images):
+    """int32 [B, H * W * 3]: where each value of a batch stands in tables [B, 3, 256]."""
+    batch = tf.shape(images)[0]
+    flat = tf.reshape(images, [batch, math.prod(images.shape[1:])])
+    channels = tf.tile(tf.constant([[0, 256, 512]]), [1, math.prod(images.shape[1:3])])
+    return tf.cast(flat + 0.5, tf.int32) + channels + 768 * tf.range(batch)[:, None]
