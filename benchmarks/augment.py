@@ -55,7 +55,7 @@ class Ours(Contestant):
 
 
 class Profile:
-    """Time of each part of our family alone, of one thread, on chunks of images as in the pipeline.
+    """Processor time of each part of our family alone, on chunks of images as in the pipeline.
 
     Args:
         case: a `Case`.
@@ -90,7 +90,18 @@ class Profile:
         for index, part in enumerate(family.operations, 1):
             calls = [(crops, d[index]) for d in draws]
             times[type(part).__name__] = self._time(part.apply, calls, seconds)
+            if hasattr(part, "operations"):
+                self._split(part, crops, draws[0][index], times, seconds)
         return times
+
+    def _split(self, part, crops, draws, times, seconds):
+        """Adds each operation of RandAugment, on every image and in every layer."""
+        import tensorflow as tf
+
+        for operation in part.operations:
+            fixed = draws | {"operation": tf.fill(draws["operation"].shape, int(operation))}
+            cost = self._time(part.apply, [(crops, fixed)], seconds) / part.layers
+            times[f"  {operation.name.lower()}"] = cost
 
     def _decode(self, draws, times, seconds):
         """Crops of a chunk; adds the time of decoding with the two crops of a pair, half of it a view's."""
@@ -113,9 +124,9 @@ class Profile:
         compiled = tf.function(function, reduce_retracing=True)
         spent, count = 0.0, -3
         while spent < seconds / 5:
-            started = time.perf_counter()
+            started = time.process_time()
             compiled(*calls[count % len(calls)])
-            spent += time.perf_counter() - started if count >= 0 else 0.0
+            spent += time.process_time() - started if count >= 0 else 0.0
             count += 1
         return 1e6 * spent / count / self._chunk
 

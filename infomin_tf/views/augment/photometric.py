@@ -77,8 +77,12 @@ def solarize(images, threshold):
 
 def mean_grey(images):
     """The mean of each image's grey version, [B]."""
-    channels = tf.reduce_mean(images, axis=(1, 2))
-    return tf.linalg.matvec(channels, tf.constant(GREY_WEIGHTS, images.dtype))
+    pixels = math.prod(images.shape[1:3])
+    weights = tf.tile(tf.constant(GREY_WEIGHTS, images.dtype) / pixels, [pixels])
+    flat = tf.reshape(images, [-1, 3 * pixels])
+    return tf.linalg.matvec(
+        flat, weights
+    )  # one product: several times faster than a mean over two axes
 
 
 class ColorJitter:
