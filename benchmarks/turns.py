@@ -58,10 +58,11 @@ def _serve(pipe, make, module, arguments):
     with contextlib.suppress(EOFError):
         while True:
             method, arguments = pipe.recv()
-            started = time.perf_counter()
+            started, processor = time.perf_counter(), time.process_time()
             result = getattr(contestant, method)(*arguments)
-            seconds = time.perf_counter() - started
-            pipe.send(usage | {"call": seconds, "peak": peak_memory(), "result": result})
+            usage |= {"call": time.perf_counter() - started}
+            usage |= {"processor": time.process_time() - processor}
+            pipe.send(usage | {"peak": peak_memory(), "result": result})
 
 
 def peak_memory():

@@ -61,6 +61,7 @@ class Tfds:
         labelled = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
         names = tuple(features["label"].names) if labelled else ()
 
+        @tf.autograph.experimental.do_not_convert
         def records():
             config = tfds.ReadConfig(interleave_cycle_length=1)
             decoders = {"image": tfds.decode.SkipDecoding()}
