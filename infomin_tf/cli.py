@@ -29,7 +29,8 @@ _EXPORT = """Exports the finished pre-training of a model_dir again.
 
 _SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.
 
-  bin/show_views --gin_file=gin/small/imagenette96_infomin.gin --data_dir=DIR --out=views.png"""
+  bin/show_views --gin_file=gin/quickstart.gin --out=views.png
+  bin/show_views --gin_file=gin/small/infomin.gin --gin_file=gin/small/cifar10.gin --data_dir=DIR"""
 
 
 def train_main():

@@ -44,14 +44,18 @@ def command(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("program", ["train", "evaluate", "export"])
+@pytest.mark.parametrize("program", ["train", "evaluate", "export", "show_views"])
 def test_help_shows_an_example_and_our_flags_only(command, program):
     result = command(program, "--help")
     assert result.returncode == 0 and result.stderr == ""
     assert f"bin/{program} --" in result.stdout
     shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
     common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
-    expected = common | ({"until", "overwrite"} if program == "train" else set())
+    own = {
+        "train": common | {"until", "overwrite"},
+        "show_views": common - {"model_dir", "strategy"} | {"out"},
+    }
+    expected = own.get(program, common)
     assert shown == {f"--{name}" for name in expected}
 
 
@@ -65,6 +69,8 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
         ("train --until=pretraining", "learn_views|pretrain|evaluate|export"),
         ("train --seed=-1", "not an integer in the range"),
         ("train gin/quickstart.gin", "unexpected argument 'gin/quickstart.gin'"),
+        ("show_views", "needs --gin_file"),
+        ("show_views --gin_file=gin/quikstart.gin", "nearest: gin/quickstart.gin"),
         ("evaluate", "needs --model_dir of a run"),
         ("evaluate --model_dir=nowhere", "nowhere holds no run"),
         ("export --until=export", "Unknown command line flag 'until'"),

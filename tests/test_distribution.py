@@ -57,6 +57,28 @@ def test_all_gather_and_its_gradient(two_replicas):
     np.testing.assert_array_equal(np.concatenate([g.numpy() for g in gradient.values]), 3 * weights)
 
 
+def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_replicas):
+    """A function that subtracts the mean of its group shows who was together; undone, every image has its own result."""
+
+    def step():
+        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+        x = 2.0 ** (4.0 * rank + tf.range(4, dtype=tf.float32))  # sums tell who was added
+        together = distribution.shuffled(
+            lambda group: tf.stack([group, tf.fill([4], tf.reduce_mean(group))], axis=1), x, step=3
+        )
+        return x, together
+
+    x, together = tf.function(lambda: two_replicas.run(step))()
+    x, together = (np.concatenate([v.numpy() for v in values.values]) for values in (x, together))
+    np.testing.assert_array_equal(together[:, 0], x)
+    means = np.unique(together[:, 1])
+    assert len(means) == 2
+    for mean in means:
+        group = x[together[:, 1] == mean]
+        assert len(group) == 4 and group.mean() == mean
+    assert sorted(means) != [15 / 4, 240 / 4]  # not the groups of the replicas themselves
+
+
 def test_batches_are_divided_among_replicas_in_order(two_replicas):
     def batches(shard):
         del shard
