@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import distribution
 from infomin_tf.contrastive import negatives
 from infomin_tf.contrastive.learner import ContrastiveLearner
+from infomin_tf.data import pipeline
+from infomin_tf.views import families, pairs
 from tests import small
 
 KINDS = [
@@ -245,3 +248,41 @@ def test_the_number_of_encoders_must_fit_the_split():
             negatives.MomentumQueue(8),
             keras.optimizers.SGD(0.1),
         )
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
+    images = small.images(16)
+    weights = []
+    for on_device in (False, True):
+        pair = pairs.IndependentPair(families.infomin(size=12), on_device=on_device)
+
+        def make_views(images, draws, pair=pair):
+            return pair.apply(images, draws, dense=True)
+
+        learner = small.contrastive_learner(
+            whole=True, make_views=make_views if on_device else None
+        )
+        step = tf.function(learner.train_step, jit_compile=jit_compile)
+        for batch in pipeline.training_batches(images, 8, 0, pair).take(3):
+            step(batch)
+        weights.append(small.weights(learner))
+    for host, device in zip(*weights, strict=True):
+        np.testing.assert_allclose(host, device, rtol=2e-2, atol=2e-3)
+
+
+def test_images_and_draws_are_divided_among_replicas(two_replicas):
+    images = small.images(16)
+    pair = pairs.IndependentPair(families.infomin(size=12), on_device=True)
+    batches = distribution.distribute_batches(
+        two_replicas, lambda shard: pipeline.training_batches(images, 8, 0, pair, shard=shard), 8
+    )
+    (whole, draws), _ = next(iter(pipeline.training_batches(images, 8, 0, pair)))
+    expected = pair.apply(whole, draws)[0]
+
+    @tf.function
+    def first_views(batch):
+        return two_replicas.run(lambda b: pair.apply(*b[0], dense=True)[0], args=(batch,))
+
+    parts = two_replicas.experimental_local_results(first_views(next(batches)))
+    np.testing.assert_allclose(tf.concat(parts, axis=0), expected, atol=1.5 / 255)
