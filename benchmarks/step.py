@@ -16,9 +16,9 @@ The step: ResNet-50 with a linear head to 128, views of 64x64, batch 32, one dir
 
 Contestants have the same number of threads and take turns step by step, in an order that rotates; step and floor share
 one process, the others have one each. A ratio is one of medians, its spread the quartiles of the ratios of single
-rounds. Where others use the cores too, ratios of processor time are steadier, and PyTorch loses more than we do, as its
-OpenMP threads wait for each other: compare with it on a quiet machine only. Our step also standardises the views and
-returns eight metrics; PyTorch's does neither. A peer that is not installed is skipped.
+rounds. Where others use the cores too, ratios of processor time are steadier. Our step also standardises the views and
+returns eight metrics; PyTorch's does neither; its OpenMP threads sleep while they wait (OMP_WAIT_POLICY=ACTIVE for the
+contrary, on a quiet machine). A peer that is not installed is skipped.
 """
 
 import argparse
@@ -48,6 +48,7 @@ class Ours:
         from infomin_tf.views import color, splits
 
         tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
         keras.utils.set_random_seed(1)
         shape = (options.size, options.size, 3)
         whole = splits.Whole(color.RGB(), (0.5,) * 3, (0.25,) * 3)
@@ -202,10 +203,11 @@ def over_queue_sizes(options):
 def against_torch(options):
     if peers := torchs(options, options.queue):
         contestants = {"ours": ours(options, options.queue)} | peers
-        wall, _ = take_turns(contestants, options)
+        wall, processor = take_turns(contestants, options)
         for peer in peers:
-            ratio = compare(wall, f"{peer} step", "ours step")
-            print(f"torch: images/s of ours / {peer} {ratio}, goal >= 1.0")
+            names = (f"{peer} step", "ours step")
+            print(f"torch: images/s of ours / {peer} {compare(wall, *names)}, goal >= 1.0")
+            print(f"torch: the same of processor time {compare(processor, *names)}")
 
 
 def first_step(options):
@@ -219,15 +221,12 @@ def first_step(options):
 
 
 def memory(options):
-    sizes = sorted({4096, options.queue, 65536})
-    contestants = {f"ours K={k}": ours(options, k) for k in sizes}
-    for k in sizes:
-        contestants |= {f"{n} K={k}": peer for n, peer in torchs(options, k).items()}
-    for name, process in contestants.items():
-        usage = [process.call("step") for _ in range(5)][-1]
-        process.close()
-        peak, imports = usage["peak"], usage["imports"]
-        print(f"memory: {name:28} peak {peak:5.0f} MiB, after imports alone {imports:4.0f}")
+    for k in sorted({4096, options.queue, 65536}):
+        for name, process in ({"ours": ours(options, k)} | torchs(options, k)).items():
+            usage = [process.call("step") for _ in range(5)][-1]
+            process.close()
+            peak, imports = usage["peak"], usage["imports"]
+            print(f"memory: K={k:<6}{name:20} peak {peak:5.0f} MiB, after imports {imports:4.0f}")
     print(f"memory: one queue of K=65536 has {65536 * DIMENSION * 4 / 2**20:.0f} MiB")
 
 

@@ -16,6 +16,8 @@ os.environ |= {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
 }
+# Where others use the cores too, OpenMP threads that spin while they wait make PyTorch several times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Process:
