@@ -58,7 +58,7 @@ def contrastive_learner(
         kind = negatives.MomentumQueue(queue, 0.9, 0.2)
     if bank is not None:
         kind = negatives.MemoryBank(bank or None, 0.5, 0.2)
-        arguments["num_images"] = NUM_IMAGES
+        arguments.setdefault("num_images", NUM_IMAGES)
     if arguments.pop("jigsaw", False):
         patch_head = heads.LinearHead(5, normalize=False)
         arguments["jigsaw_head"] = heads.JigsawHead(patch_head, 4, 8)

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +12,8 @@ from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
-from infomin_tf.views import pairs
+from infomin_tf.views import families, pairs
+from infomin_tf.views.augment.jigsaw import JigsawPatches
 from tests import small
 
 IMAGES = small.images(40)
@@ -26,6 +28,26 @@ def contrastive_task(directory, total_steps=13, **arguments):
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
             IMAGES, 8, 1, PAIR, first_step=step, shard=shard
+        ),
+        global_batch_size=8,
+        steps_per_epoch=5,
+        total_steps=total_steps,
+        directory=str(directory),
+    )
+
+
+def bank_task(directory, total_steps=13):
+    """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
+    keras.utils.set_random_seed(3)
+    pair = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
+    learner = small.contrastive_learner(
+        bank=10, whole=True, both_directions=False, jigsaw=True, num_images=40
+    )
+    return training.Task(
+        name="test",
+        learner=learner,
+        make_batches=lambda step, shard: pipeline.training_batches(
+            IMAGES.numbered(), 8, 1, pair, first_step=step, shard=shard
         ),
         global_batch_size=8,
         steps_per_epoch=5,
@@ -64,7 +86,7 @@ def die_at(step):
     return on_epoch_end
 
 
-@pytest.mark.parametrize("make_task", [contrastive_task, view_task])
+@pytest.mark.parametrize("make_task", [contrastive_task, bank_task, view_task])
 def test_a_run_that_died_goes_on_to_the_same_bits(make_task, tmp_path):
     unbroken = fit(make_task(tmp_path / "unbroken"))
     dying = make_task(tmp_path / "broken")

@@ -1,5 +1,7 @@
 """The input pipeline: every image once an epoch, orders by seed, and resumption without a trace."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from PIL import Image
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square
 from infomin_tf.errors import UserError
+from infomin_tf.views import families, pairs
 
 
 def numbered(count=23):
@@ -112,6 +115,78 @@ def test_thin_and_sample(kind):
     order = np.concatenate([y for _, y in pipeline.evaluation_batches(kind().thin(3), 2)])
     assert len(set(order)) == 3 and max(order) >= 14
     assert kind().sample(4).shape == (4, 4, 4, 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbered_images_are_labelled_with_their_places(kind):
+    images = kind().numbered()
+    batches = list(pipeline.training_batches(images, 5, 0, NOISE).take(4))
+    for views, places in batches:
+        np.testing.assert_array_equal(np.floor(views[:, 0, 0, 0]), places)
+    assert len(np.unique([places for _, places in batches])) == 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hold_out_divides_a_set(kind):
+    rest, held = kind().hold_out(5)
+    read = lambda images: np.concatenate(  # noqa: E731
+        [label for _, label in pipeline.evaluation_batches(images, 4)]
+    )
+    np.testing.assert_array_equal(read(held), [0, 5, 10, 15, 20])
+    np.testing.assert_array_equal(read(rest), np.delete(np.arange(23), [0, 5, 10, 15, 20]))
+    assert (rest.size, held.size) == (18, 5)
+
+
+def jpegs(count=12):
+    """A streamed set of JPEGs of several shapes, and how they are decoded whole."""
+    generator = np.random.default_rng(4)
+    files = []
+    for index in range(count):
+        shape = (40 + 3 * (index % 4), 70 - 2 * index, 3)
+        smooth = np.kron(generator.integers(0, 256, (10, 10, 3)), np.ones((6, 8, 1)))
+        with io.BytesIO() as file:
+            image = Image.fromarray(smooth[: shape[0], : shape[1]].astype(np.uint8))
+            image.save(file, "JPEG", quality=95, subsampling=0)
+            files.append(file.getvalue())
+    decode = lambda i: (
+        fit_square(tf.io.decode_jpeg(tf.constant(files)[i]), 32),
+        tf.cast(i, tf.int32),
+    )  # noqa: E731
+    return files, StreamedImages(
+        "jpegs",
+        count,
+        (32, 32, 3),
+        (),
+        lambda: tf.data.Dataset.range(count),
+        decode,
+        shuffle_buffer=count,
+        encoded=lambda i: (tf.constant(files)[i], tf.cast(i, tf.int32)),
+    )
+
+
+def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step(monkeypatch):
+    """Against the crop of each whole image with the same draws; chunks do not matter, and a resumed stream is the same."""
+    files, images = jpegs()
+    pair = pairs.IndependentPair(families.simclr(size=16))
+    stream = list(pipeline.training_batches(images, 6, 3, pair).take(4))
+    resumed = pipeline.training_batches(images, 6, 3, pair, first_step=2).take(2)
+    for (views, labels), (again, again_labels) in zip(stream[2:], resumed, strict=True):
+        np.testing.assert_array_equal(labels, again_labels)
+        np.testing.assert_array_equal(views, again)
+    monkeypatch.setattr(pipeline, "_PIXELS_PER_CHUNK", 2 * 16 * 16)
+    for (views, _), (again, _) in zip(
+        stream, pipeline.training_batches(images, 6, 3, pair).take(4), strict=True
+    ):
+        np.testing.assert_allclose(views, again, atol=1e-5)
+    draws = pair.draw(6, pipeline._step_seed(3, tf.constant(1, tf.int64), 0))
+    views, labels = stream[1]
+    for place, label in enumerate(labels.numpy()):
+        one = tf.nest.map_structure(lambda x, place=place: x[place : place + 1], draws)
+        expected = pair.apply(
+            tf.io.decode_jpeg(files[label], dct_method="INTEGER_ACCURATE")[None], one
+        )
+        for x, y in zip(views, expected, strict=True):
+            assert np.abs(x[place] - y[0]).mean() < 2 / 255
 
 
 @pytest.mark.parametrize("shape", [(60, 90), (90, 61), (40, 40)])

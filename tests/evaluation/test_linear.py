@@ -1,0 +1,83 @@
+"""The linear probe: what it reaches, and how it chooses its learning rate."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf import training
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.evaluation.linear import LinearProbe
+from infomin_tf.schedules import Cosine, StepDecay
+from infomin_tf.views import pairs
+
+
+class MeanColor(keras.layers.Layer):
+    """A frozen extractor: the mean colour, in [-3, 3]."""
+
+    output_dimension = 3
+
+    def call(self, images, training=None):
+        del training
+        return 6.0 * tf.reduce_mean(images, axis=(1, 2)) - 3.0
+
+
+def colors(count, seed):
+    """Images of three classes, told by a mean colour with noise."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    means = 110 + 40 * np.eye(3)[labels] + generator.normal(0, 12, (count, 3))
+    pixels = np.clip(means[:, None, None] + np.zeros((count, 12, 12, 3)), 0, 255)
+    return ArrayImages(f"colors{seed}", pixels.astype(np.uint8), labels, ("a", "b", "c"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return types.SimpleNamespace(
+        train=colors(300, 1),
+        test=colors(150, 2),
+        seed=0,
+        strategy=tf.distribute.OneDeviceStrategy("CPU:0"),
+        directory=lambda stage: str(tmp_path / stage),
+    )
+
+
+def probe(rate=1.0, **arguments):
+    return LinearProbe(
+        keras.optimizers.SGD(rate, momentum=0.9),
+        pairs.CropAndFlip(12),
+        batch_size=30,
+        schedule=StepDecay((30, 40, 50), 0.2, 60),
+        loop=training.TrainingLoop(),
+        **arguments,
+    )
+
+
+def test_it_learns_what_a_linear_classifier_can(run):
+    accuracy, protocol, _ = probe(epochs=10).accuracy(
+        run, MeanColor(), pairs.CenterCrop(12, 12), "p"
+    )
+    assert accuracy > 85 and "100 steps, SGD 1, batch 30" in protocol
+
+
+def test_it_chooses_its_rate_on_training_images_alone(run):
+    tuned = probe(epochs=6, learning_rates=(1e-6, 1.0, 1e5), tuning_epochs=2)
+    accuracy, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
+    assert accuracy > 80 and "SGD 1 (of 3, on held-out training images)" in protocol
+    run.test = ArrayImages(
+        "wrong", run.test.images, (run.test.labels + 1) % 3, run.test.class_names
+    )
+    spoiled, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "q")
+    assert spoiled < 20 and "SGD 1 (of 3" in protocol
+
+
+def test_cosine_warms_up_from_a_rate_and_ends_at_the_floor():
+    schedule = Cosine(floor=0.001, warmup_epochs=5, warmup_from=0.01).over(0.03, 1000, 10)
+    assert float(schedule(0)) == pytest.approx(0.01)
+    assert float(schedule(25)) == pytest.approx(0.02)
+    assert float(schedule(50)) == pytest.approx(0.03)
+    half = 0.03 * (0.001 + 0.999 * 0.5)
+    assert float(schedule(525)) == pytest.approx(half, rel=1e-4)
+    assert float(schedule(1000)) == pytest.approx(0.03 * 0.001, rel=1e-3)
