@@ -53,6 +53,7 @@ class Experiment:
                 "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
                 "view learning without a generator; bind both or neither"
             )
+        _check_jigsaw(pair, pretraining)
         views = {
             "Evaluate.test_view": getattr(evaluation, "test_view", None),
             "Pretrain.knn_view": pretraining.knn_view,
@@ -176,6 +177,21 @@ class Experiment:
         if self._evaluation:
             run.need_labels("evaluation")
         return run
+
+
+def _check_jigsaw(pair, pretraining):
+    """Raises UserError unless a JigSaw view has its head, and a head its view."""
+    jigsaw, head = pair.jigsaw, pretraining.jigsaw_head
+    if (jigsaw is None) != (head is None):
+        missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
+        raise UserError(
+            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
+        )
+    if jigsaw is not None and jigsaw.num_patches != head.num_patches:
+        raise UserError(
+            f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "
+            "equal"
+        )
 
 
 def print_results(model_dir):

@@ -144,6 +144,18 @@ def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
     assert configuration.compare(text, configuration.operative_text(5)) == []
 
 
+def test_a_jigsaw_view_without_its_head_is_refused():
+    with pytest.raises(UserError, match="bind Pretrain.jigsaw_head"):
+        build(
+            "small/moco.gin",
+            "small/cifar10.gin",
+            bindings=["pairs.IndependentPair.jigsaw = @families.pirl_jigsaw()"],
+        )
+    gin.clear_config()
+    with pytest.raises(UserError, match="4 patches but JigsawHead.num_patches is 9"):
+        build("small/pirl.gin", "small/cifar10.gin", bindings=["families.pirl_jigsaw.grid = 2"])
+
+
 def test_dead_and_unknown_bindings_are_refused():
     with pytest.raises(UserError, match="ResNet18.width: nothing uses resnet.ResNet18"):
         build("stl10_unsup_views.gin", bindings=["resnet.ResNet18.width = 2.0"])

@@ -20,6 +20,7 @@ class InBatch:
 
     uses_key_encoders = False
     needs_indices = False
+    one_encoder_only = False
 
     def __init__(self, temperature=0.1):
         self.temperature = temperature
@@ -58,6 +59,8 @@ class NTXent(InBatch):
         temperature: tau > 0.
     """
 
+    one_encoder_only = True
+
     def num_candidates(self, global_batch_size):
         """N, the positive included."""
         return 2 * global_batch_size - 1
@@ -84,6 +87,7 @@ class MomentumQueue(keras.layers.Layer):
 
     uses_key_encoders = True
     needs_indices = False
+    one_encoder_only = False
 
     def __init__(self, size=65536, momentum=0.999, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
@@ -157,6 +161,7 @@ class MemoryBank(keras.layers.Layer):
 
     uses_key_encoders = False
     needs_indices = True
+    one_encoder_only = False
 
     def __init__(self, size=16384, momentum=0.5, temperature=0.07, seed=0, **kwargs):
         super().__init__(**kwargs)

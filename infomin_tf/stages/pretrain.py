@@ -56,7 +56,7 @@ class Pretrain:
         self._negatives = negatives or InBatch()
         self._make_encoder = encoder
         self._optimizer, self._schedule = optimizer, schedule or Constant()
-        self._jigsaw_head = jigsaw_head
+        self.jigsaw_head = jigsaw_head
         self._learning = {
             "both_directions": both_directions,
             "weight_decay": weight_decay,
@@ -109,7 +109,7 @@ class Pretrain:
             self._negatives,
             scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch),
             self._key_encoders,
-            jigsaw_head=self._jigsaw_head,
+            jigsaw_head=self.jigsaw_head,
             num_images=run.unlabelled.size,
             make_views=_on_device(run.pair),
             **self._learning,
