@@ -11,10 +11,11 @@ each with probability 0.5; grey 0.2), float32 normalised by channel, a batch in 
 tf.data; the peers run one image at a time in a DataLoader with as many workers as cores. Where they differ:
 torchvision works on PIL images and antialiases as ours does; albumentations (OpenCV without threads of its own) does
 not; its RandAugment is put together from 14 of its transforms that come nearest. Ours decodes only the window that both
-crops need, with libjpeg's fast integer DCT; torchvision's decoder is PIL, albumentations' OpenCV.
+crops need; torchvision's decoder is PIL, albumentations' OpenCV.
 
 Contestants take turns; each turn starts a fresh iterator and warms it up. A ratio is one of medians over the rounds, its
-spread the quartiles of the ratios of single rounds. A peer that is not installed is skipped. Without --images the files
+spread the quartiles of the ratios of single rounds; where others use the cores too, images per processor second are
+steadier. A peer that is not installed is skipped. Without --images the files
 are made: smooth random colours and noise, in size as photographs are.
 """
 
@@ -179,11 +180,21 @@ def measure(case, options):
         for name in rotated(names, turn):
             usage = contestants[name].call("images_per_second", options.seconds)
             rates[name].append(usage["result"])
-    for name, process in contestants.items():
+    for process in contestants.values():
         process.close()
-        print(f"{case.name}: {name:15} {statistics.median(rates[name]):6.0f} images/s")
+    wall, processor = (
+        {name: [rate[kind] for rate in values] for name, values in rates.items()} for kind in (0, 1)
+    )
+    for name in names:
+        print(
+            f"{case.name}: {name:15} {statistics.median(wall[name]):6.0f} images/s, "
+            f"{statistics.median(processor[name]):6.0f} per processor second"
+        )
     for name in names[1:]:
-        print(f"{case.name}: ours / {name} {compare(rates, 'ours', name)}")
+        print(
+            f"{case.name}: ours / {name} {compare(wall, 'ours', name)}, "
+            f"of processor time {compare(processor, 'ours', name)}"
+        )
 
 
 def profile(case, options):

@@ -1,7 +1,9 @@
 """Contestants of augment.py beside infomin_tf: torchvision and albumentations in a DataLoader."""
 
+import contextlib
 import dataclasses
 import glob
+import multiprocessing
 import os
 import time
 
@@ -41,19 +43,33 @@ class Contestant:
         self.case = case
 
     def images_per_second(self, seconds):
-        """Images a second, each with two views, counted after the buffers are drained."""
+        """Images, each with two views: (per second of the clock, per processor second), once the buffers are drained."""
         batches = iter(self.batches())
         warm = time.perf_counter() + seconds / 2
         count = 0
         while count < BUFFERED_BATCHES or time.perf_counter() < warm:
             next(batches)
             count += 1
-        count, started = 0, time.perf_counter()
+        count, started, processor = 0, time.perf_counter(), processor_seconds()
         # Workers deliver in turn: only whole rounds of them are counted.
         while count % self.case.workers or time.perf_counter() < started + seconds:
             next(batches)
             count += 1
-        return count * self.case.batch / (time.perf_counter() - started)
+        images = count * self.case.batch
+        return (
+            images / (time.perf_counter() - started),
+            images / (processor_seconds() - processor),
+        )
+
+
+def processor_seconds():
+    """Processor time of this process and its living workers so far; of this process alone where there is no /proc."""
+    total = time.process_time()
+    for worker in multiprocessing.active_children():
+        with contextlib.suppress(OSError), open(f"/proc/{worker.pid}/stat") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+            total += (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 class Loader(Contestant):
