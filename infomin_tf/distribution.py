@@ -74,7 +74,7 @@ def all_gather(x):
     return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
 
-def shuffled(function, x, step):
+def shuffled(function, x, seed):
     """Applies a function to images that are shuffled over the replicas, and gives each replica its own results.
 
     So batch normalisation by replica cannot tell keys from queries (MoCo, arXiv:1911.05722, section 3.3).
@@ -82,13 +82,13 @@ def shuffled(function, x, step):
     Args:
         function: [b, ...] -> [b, ...].
         x: [b, ...], the same static shape on each replica.
-        step: int scalar, alike on all replicas; keys the order.
+        seed: int32 [2], alike on all replicas and new in each step; of the order.
     """
     replicas = num_replicas()
     if replicas == 1:
         return function(x)
     size, everything = x.shape[0], all_gather(x)
-    noise = tf.random.stateless_uniform([size * replicas], tf.stack([tf.cast(step, tf.int32), 7]))
+    noise = tf.random.stateless_uniform([size * replicas], seed)
     order = tf.argsort(noise)
     start = size * tf.distribute.get_replica_context().replica_id_in_sync_group
     mine = tf.gather(everything, tf.ensure_shape(order[start : start + size], [size]))

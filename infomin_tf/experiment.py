@@ -26,10 +26,24 @@ class Data:
 
     def load(self, data_dir):
         """Loads the sources; returns (unlabelled, train, test), None where there is no source."""
-        loaded = [source and source.load(data_dir) for source in self._sources]
-        if self._limit:
-            loaded = [images and images.thin(self._limit) for images in loaded]
+        loaded = []
+        for index, source in enumerate(self._sources):
+            twin = next((i for i in range(index) if _are_alike(source, self._sources[i])), None)
+            loaded.append(self._load(source, data_dir) if twin is None else loaded[twin])
         return loaded
+
+    def load_unlabelled(self, data_dir):
+        """The images to learn from alone."""
+        return self._load(self._sources[0], data_dir)
+
+    def _load(self, source, data_dir):
+        images = source and source.load(data_dir)
+        return images.thin(self._limit) if images and self._limit else images
+
+
+def _are_alike(source, other):
+    """Whether two sources are of one class with equal settings, so that one copy of the images serves both."""
+    return source is not None and type(source) is type(other) and vars(source) == vars(other)
 
 
 class Experiment:
@@ -53,7 +67,8 @@ class Experiment:
                 "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
                 "view learning without a generator; bind both or neither"
             )
-        _check_jigsaw(pair, pretraining)
+        _check_jigsaw(pair, pretraining, split.num_parts)
+        pretraining.check_parts(split.num_parts)
         views = {
             "Evaluate.test_view": getattr(evaluation, "test_view", None),
             "Pretrain.knn_view": pretraining.knn_view,
@@ -141,7 +156,7 @@ class Experiment:
         Raises:
             UserError: the picture cannot be written, or the views are all alike.
         """
-        images = self._data.load(data_dir)[0].sample(64)
+        images = self._data.load_unlabelled(data_dir).sample(64)
         picture.check_changes(self._pair.plain(), images)
         grid = picture.view_grid(self._pair.sampler, images, seed)
         try:
@@ -162,7 +177,8 @@ class Experiment:
         unlabelled, train, test = self._data.load(data_dir)
         keras.utils.set_random_seed(seed)
         self._split.build((None, self._pair.size, self._pair.size, 3))
-        self._split.adapt(unlabelled.sample(2000))
+        if self._split.mean is None:
+            self._split.adapt(unlabelled.sample(2000))
         run = Run(
             model_dir,
             strategy,
@@ -179,14 +195,16 @@ class Experiment:
         return run
 
 
-def _check_jigsaw(pair, pretraining):
-    """Raises UserError unless a JigSaw view has its head, and a head its view."""
+def _check_jigsaw(pair, pretraining, num_parts):
+    """Raises UserError unless a JigSaw view has its head, a head its view, and both one encoder."""
     jigsaw, head = pair.jigsaw, pretraining.jigsaw_head
     if (jigsaw is None) != (head is None):
         missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
         raise UserError(
             f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
         )
+    if jigsaw is not None and num_parts > 1:
+        raise UserError("a JigSaw view goes with views of whole images; bind splits.Whole")
     if jigsaw is not None and jigsaw.num_patches != head.num_patches:
         raise UserError(
             f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "

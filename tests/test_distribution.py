@@ -64,7 +64,9 @@ def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_repli
         rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
         x = 2.0 ** (4.0 * rank + tf.range(4, dtype=tf.float32))  # sums tell who was added
         together = distribution.shuffled(
-            lambda group: tf.stack([group, tf.fill([4], tf.reduce_mean(group))], axis=1), x, step=3
+            lambda group: tf.stack([group, tf.fill([4], tf.reduce_mean(group))], axis=1),
+            x,
+            seed=[3, 7],
         )
         return x, together
 

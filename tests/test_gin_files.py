@@ -156,6 +156,18 @@ def test_a_jigsaw_view_without_its_head_is_refused():
         build("small/pirl.gin", "small/cifar10.gin", bindings=["families.pirl_jigsaw.grid = 2"])
 
 
+@pytest.mark.parametrize(
+    ("recipe", "binding", "message"),
+    [
+        ("cmc", "pretrain.Pretrain.negatives = @negatives.NTXent()", "one shared encoder"),
+        ("simclr", "pretrain.Pretrain.shuffle_keys = True", "is for key encoders"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(recipe, binding, message):
+    with pytest.raises(UserError, match=message):
+        build(f"small/{recipe}.gin", "small/cifar10.gin", bindings=[binding])
+
+
 def test_dead_and_unknown_bindings_are_refused():
     with pytest.raises(UserError, match="ResNet18.width: nothing uses resnet.ResNet18"):
         build("stl10_unsup_views.gin", bindings=["resnet.ResNet18.width = 2.0"])

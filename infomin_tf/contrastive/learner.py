@@ -31,6 +31,7 @@ class ContrastiveLearner(keras.Model):
         jigsaw_head: `heads.JigsawHead`, for batches with a third view of patches; None for none.
         jigsaw_weight: beta.
         num_images: images of the set, for a MemoryBank.
+        seed: of a bank's samples and of the shuffling of keys.
         make_views: function (images, draws) -> views on the device; None when batches hold views.
     """
 
@@ -49,6 +50,7 @@ class ContrastiveLearner(keras.Model):
         jigsaw_head=None,
         jigsaw_weight=0.5,
         num_images=None,
+        seed=0,
         make_views=None,
         **kwargs,
     ):
@@ -62,7 +64,7 @@ class ContrastiveLearner(keras.Model):
         self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
         self.shuffle_keys = shuffle_keys
         self.jigsaw_head, self.jigsaw_weight = jigsaw_head, jigsaw_weight
-        self.num_images, self.make_views = num_images, make_views
+        self.num_images, self.seed, self.make_views = num_images, seed, make_views
 
     @property
     def optimizers(self):
@@ -82,7 +84,7 @@ class ContrastiveLearner(keras.Model):
         if self.jigsaw_head is not None:
             self.jigsaw_head.build((None, None, self.encoders[0].backbone.output_dimension))
         dimension = self.encoders[0].head.dimension
-        self.negatives.build_state(len(self.encoders), dimension, self.num_images)
+        self.negatives.build_state(len(self.encoders), dimension, self.num_images, self.seed)
         self.encoder_optimizer.build(self._encoder_variables())
         self.built = True
 
@@ -142,7 +144,8 @@ class ContrastiveLearner(keras.Model):
             return tf.stop_gradient(self.key_encoders[index](x, training=True))
 
         if self.shuffle_keys:
-            return distribution.shuffled(encode, view, self.encoder_optimizer.iterations)
+            step = tf.cast(self.encoder_optimizer.iterations, tf.int32)
+            return distribution.shuffled(encode, view, tf.stack([step, 2 * self.seed + index]))
         return encode(view)
 
     def _encode_patches(self, patches):

@@ -25,9 +25,9 @@ class InBatch:
     def __init__(self, temperature=0.1):
         self.temperature = temperature
 
-    def build_state(self, num_encoders, dimension, num_images):
+    def build_state(self, num_encoders, dimension, num_images, seed):
         """There is none."""
-        del num_encoders, dimension, num_images
+        del num_encoders, dimension, num_images, seed
 
     def num_candidates(self, global_batch_size):
         """N, the positive included."""
@@ -97,9 +97,9 @@ class MomentumQueue(keras.layers.Layer):
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
 
-    def build_state(self, num_encoders, dimension, num_images):
+    def build_state(self, num_encoders, dimension, num_images, seed):
         """Makes the queues: float32 [K, D] each, and their pointers."""
-        del num_images
+        del num_images, seed
         self.queues, self.pointers = [], []
         for index in range(num_encoders):
             self.queues.append(_random_unit_rows(self, self.size, dimension, f"queue_{index}"))
@@ -156,25 +156,23 @@ class MemoryBank(keras.layers.Layer):
         size: K, negatives sampled from the bank in each step; None for a softmax over the whole bank.
         momentum: share of the old entry in an update.
         temperature: tau > 0.
-        seed: of the samples.
     """
 
     uses_key_encoders = False
     needs_indices = True
     one_encoder_only = False
 
-    def __init__(self, size=16384, momentum=0.5, temperature=0.07, seed=0, **kwargs):
+    def __init__(self, size=16384, momentum=0.5, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
         if (size is not None and size < 1) or not 0.0 <= momentum < 1.0:
             raise ValueError(
                 f"MemoryBank takes size >= 1 or None and 0 <= momentum < 1, not {size} and {momentum}"
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
-        self.seed = seed
 
-    def build_state(self, num_encoders, dimension, num_images):
-        """Makes the banks: float32 [M, D] each, random unit vectors."""
-        self.num_images = num_images
+    def build_state(self, num_encoders, dimension, num_images, seed):
+        """Makes the banks: float32 [M, D] each, random unit vectors; the seed is that of the samples."""
+        self.num_images, self.seed = num_images, seed
         self.banks = [
             _random_unit_rows(self, num_images, dimension, f"bank_{index}")
             for index in range(num_encoders)
@@ -206,7 +204,7 @@ class MemoryBank(keras.layers.Layer):
         if self.size is None:
             own = tf.range(self.num_images) == indices[:, None]
             return losses.queue_info_nce(q, k, bank, self.temperature, own)
-        seed = tf.stack([tf.cast(step, tf.int32), self.seed * 31 + encoder_index])
+        seed = tf.stack([tf.cast(step, tf.int32), 2 * self.seed + encoder_index])
         sample = tf.random.stateless_uniform([self.size], seed, 0, self.num_images, tf.int32)
         own = sample == indices[:, None]
         return losses.queue_info_nce(q, k, tf.gather(bank, sample), self.temperature, own)

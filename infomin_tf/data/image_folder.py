@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import io
 import os
 
 import numpy as np
@@ -61,7 +62,7 @@ class ImageFolder:
         shape = (len(paths), self._side, self._side, 3)
         in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
         images = np.empty(shape, np.uint8) if in_memory else None
-        good, corrupt, plain = [], [], True
+        good, corrupt, plain = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda path: self._try(path, in_memory), paths)
             for index, (image, is_plain, problem) in enumerate(tried):
@@ -70,7 +71,7 @@ class ImageFolder:
                     continue
                 if in_memory:
                     images[len(good)] = image
-                plain = plain and is_plain
+                plain.append(is_plain)
                 good.append(index)
         self._check_share(paths, corrupt)
         kept = [labels[i] for i in good]
@@ -148,11 +149,21 @@ class ImageFolder:
             return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
 
         def encoded(record):
-            return tf.io.read_file(record["path"]), record["label"]
+            path = record["path"]
+            file = tf.cond(
+                record["plain"],
+                lambda: tf.io.read_file(path),
+                lambda: tf.numpy_function(lambda p: read_as_png(os.fsdecode(p)), [path], tf.string),
+            )
+            return tf.ensure_shape(file, []), record["label"]
+
+        columns = {
+            "path": [os.fsencode(path) for path in paths],
+            "label": np.array(labels, np.int32),
+            "plain": plain,
+        }
 
         def records():
-            names_of_files = [os.fsencode(path) for path in paths]
-            columns = {"path": names_of_files, "label": np.array(labels, np.int32)}
             return tf.data.Dataset.from_tensor_slices(columns)
 
         shape = (self._side, self._side, 3)
@@ -164,15 +175,15 @@ class ImageFolder:
             records,
             decode,
             len(paths),
-            encoded if plain else None,
+            encoded,
         )
 
 
 def is_plain_jpeg(path):
-    """Whether a file is an upright colour JPEG, which TensorFlow decodes to what Pillow does."""
+    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes to what Pillow does."""
     with Image.open(path) as image:
         upright = image.getexif().get(_ORIENTATION, 1) == 1
-        return image.format == "JPEG" and image.mode == "RGB" and upright
+        return image.format == "JPEG" and image.mode in ("RGB", "L") and upright
 
 
 def read_image(path, side):
@@ -192,16 +203,27 @@ def read_image(path, side):
     """
     with Image.open(path) as image:
         image.draft("RGB", (2 * side, 2 * side))
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            values = np.asarray(image, np.float64)
-            scale = 255.0 / _white(image.mode, values.max())
-            image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
-        elif "A" in image.getbands() or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-        image = image.convert("RGB")
-        return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
+        return np.asarray(ImageOps.fit(_as_rgb(image), (side, side), Image.Resampling.BILINEAR))
+
+
+def read_as_png(path):
+    """An image file of any kind as the bytes of an upright RGB PNG of the same size; errors as `read_image`."""
+    with Image.open(path) as image, io.BytesIO() as file:
+        _as_rgb(image).save(file, "PNG", compress_level=0)
+        return file.getvalue()
+
+
+def _as_rgb(image):
+    """An upright RGB copy of a Pillow image of any mode."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        scale = 255.0 / _white(image.mode, values.max())
+        image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
+    elif "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image.convert("RGB")
 
 
 def _white(mode, brightest):

@@ -65,7 +65,12 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
         raw = _streamed_images(images, batch_size, seed, first_step, shard, steps)
         samplers = getattr(transform, "samplers", ())
         cuts = samplers and all(hasattr(sampler.crop, "boxes") for sampler in samplers)
-        if images.encoded is not None and cuts and not on_device:
+        if images.encoded is not None and cuts:
+            if on_device:
+                raise UserError(
+                    f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
+                    "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
+                )
             return _finished_crops(raw, images, draws, transform, chunk, size)
         raw = raw.map(images.decode, tf.data.AUTOTUNE).batch(chunk, drop_remainder=True)
 

@@ -136,8 +136,10 @@ class StreamedImages:
         return rest, dataclasses.replace(self, size=held, records=lambda: records_where(True))
 
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
-        images = self.thin(count).records().map(self.decode, tf.data.AUTOTUNE).batch(count)
+        """uint8 [min(count, M), H, W, 3] spread evenly over the first `shuffle_buffer` images, always the same."""
+        stride = max(1, min(self.size, self.shuffle_buffer) // count)
+        records = self.records().shard(stride, 0).take(count)
+        images = records.map(self.decode, tf.data.AUTOTUNE).batch(count)
         return next(iter(images))[0].numpy()
 
 

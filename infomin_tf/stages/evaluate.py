@@ -83,6 +83,8 @@ class Evaluate:
 
     def _probe_cached(self, run, function, subject):
         """kNN and logistic regression on features of one centre crop of each image."""
+        if not (self._knn_neighbours or self._logistic_regression):
+            return
         started = time.monotonic()
         train = features.extract(function, run.train, self.test_view)
         test = features.extract(function, run.test, self.test_view)

@@ -72,6 +72,18 @@ class Pretrain:
             )
         self._loop = loop or training.TrainingLoop()
 
+    def check_parts(self, num_parts):
+        """Raises UserError when settings do not go with each other or with a split of that many parts."""
+        if self._negatives.one_encoder_only and num_parts > 1:
+            raise UserError(
+                f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "
+                f"{num_parts} parts; bind negatives.InBatch"
+            )
+        if self._learning["shuffle_keys"] and not self._negatives.uses_key_encoders:
+            raise UserError(
+                f"Pretrain.shuffle_keys is for key encoders, which {type(self._negatives).__name__} has not; leave it out"
+            )
+
     def make_encoders(self, num_parts):
         """Makes the encoders for a split of `num_parts` parts; called once, before `run` or `restore`."""
         copies = num_parts if self._negatives.uses_key_encoders else 0
@@ -103,6 +115,9 @@ class Pretrain:
             run.need_labels("online kNN (Pretrain.knn_every_epochs)")
         steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         total_steps = round(self._epochs * steps_per_epoch)
+        pair = run.pair
+        if _needs_one_view(self._negatives, self._learning, run.split):
+            pair = pair.of_one_view()
         learner = ContrastiveLearner(
             run.split,
             self._encoders,
@@ -111,7 +126,8 @@ class Pretrain:
             self._key_encoders,
             jigsaw_head=self.jigsaw_head,
             num_images=run.unlabelled.size,
-            make_views=_on_device(run.pair),
+            seed=run.seed,
+            make_views=_on_device(pair),
             **self._learning,
         )
         learner.build((run.pair.size, run.pair.size, 3))
@@ -120,7 +136,7 @@ class Pretrain:
             name=self.name,
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(
-                images, self._batch_size, run.seed, run.pair, first_step=step, shard=shard
+                images, self._batch_size, run.seed, pair, first_step=step, shard=shard
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,
@@ -153,7 +169,7 @@ class Pretrain:
         )
         protocol = (
             f"trained encoders, N {candidates}, temperature {temperature}, 20 batches, standard error {error:.3f}, "
-            f"{images.name}, crops as in training"
+            f"{images.name}, views as in training"
         )
         results.write(
             run.directory(self.name),
@@ -162,6 +178,11 @@ class Pretrain:
             wall_time_seconds=round(seconds, 1),
             **run.facts(),
         )
+
+
+def _needs_one_view(negatives, learning, split):
+    """Whether the keys come from a bank and only view 1 is encoded (InstDis, PIRL)."""
+    return negatives.needs_indices and not learning["both_directions"] and split.num_parts == 1
 
 
 def _on_device(pair):

@@ -56,16 +56,19 @@ def moco_v1(size=224, area=(0.2, 1.0), jitter=0.4):
     Args:
         size: of the view.
         area: (0.2, 1) with a queue, (0.08, 1) with a memory bank in the authors' code.
-        jitter: x.
+        jitter: x; hue stops at half a turn.
     """
-    operations = [Greyscale(), ColorJitter(jitter, jitter, jitter, jitter, probability=1.0)]
+    operations = [
+        Greyscale(),
+        ColorJitter(jitter, jitter, jitter, min(jitter, 0.5), probability=1.0),
+    ]
     return Family(RandomResizedCrop(size, area), operations)
 
 
 def moco_v2(size=224, area=(0.2, 1.0), jitter=0.4, blur_probability=0.5):
     """Family B, of MoCo v2: crop, jitter (x, x, x, x / 4), grey, blur; arguments as `infomin`."""
     operations = [
-        ColorJitter(jitter, jitter, jitter, jitter / 4),
+        ColorJitter(jitter, jitter, jitter, min(jitter / 4, 0.5)),
         Greyscale(),
         GaussianBlur(probability=blur_probability),
     ]
@@ -122,17 +125,17 @@ def pirl_jigsaw(size=255, area=(0.6, 1.0), grid=3, patch=64):
 
 
 def color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
-    """Ladder of Fig. 12 (b), step 1, CJ(x): crop and jitter of strength x."""
-    return Family(RandomResizedCrop(size, area), [ColorJitter.of_strength(jitter)])
+    """Ladder of Fig. 12 (b), step 1, CJ(x): crop, jitter of strength x and grey, as every step has it."""
+    return Family(RandomResizedCrop(size, area), [ColorJitter.of_strength(jitter), Greyscale()])
 
 
 def color_jitter_blur(size=224, area=(0.2, 1.0), jitter=1.0):
     """Ladder of Fig. 12 (b), step 2, CJ-Blur."""
-    operations = [ColorJitter.of_strength(jitter), GaussianBlur()]
+    operations = [ColorJitter.of_strength(jitter), GaussianBlur(), Greyscale()]
     return Family(RandomResizedCrop(size, area), operations)
 
 
 def rand_augment_color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
     """Ladder of Fig. 12 (b), RA-CJ: RandAugment beside jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
-    operations = [ColorJitter.of_strength(jitter), RandAugment()]
+    operations = [ColorJitter.of_strength(jitter), RandAugment(), Greyscale()]
     return Family(RandomResizedCrop(size, area), operations)

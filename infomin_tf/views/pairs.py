@@ -64,6 +64,13 @@ class IndependentPair:
     def __init__(self, sampler, jigsaw=None, on_device=False):
         self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
+        self._one_view = False
+
+    def of_one_view(self):
+        """The same pair with x1 in the place of x2, for learners that encode x1 alone."""
+        pair = IndependentPair(self.sampler, self.jigsaw, self.on_device)
+        pair._one_view = True
+        return pair
 
     def plain(self):
         """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
@@ -71,8 +78,8 @@ class IndependentPair:
 
     @property
     def samplers(self):
-        """The sampler of each view."""
-        views = (self.sampler, self.sampler)
+        """The sampler of each view that is made."""
+        views = (self.sampler,) if self._one_view else (self.sampler, self.sampler)
         return (*views, self.jigsaw) if self.jigsaw else views
 
     def draw(self, num_images, seed):
@@ -92,12 +99,16 @@ class IndependentPair:
             float32 [B, size, size, 3] in [0, 1]; patches [B, 9, patch, patch, 3].
         """
         pairs = zip(self.samplers, draws, strict=True)
-        return tuple(sampler.apply(images, parameters, dense) for sampler, parameters in pairs)
+        return self._views(s.apply(images, parameters, dense) for s, parameters in pairs)
 
     def finish(self, crops, draws, dense=False):
         """Views of crops (float32 in [0, 255]) that were cut already, one for each view."""
         views = zip(self.samplers, crops, draws, strict=True)
-        return tuple(sampler.finish(part, parameters, dense) for sampler, part, parameters in views)
+        return self._views(s.finish(part, parameters, dense) for s, part, parameters in views)
+
+    def _views(self, made):
+        first, *rest = made
+        return (first, first, *rest) if self._one_view else (first, *rest)
 
     def __call__(self, images, seed):
         """Random views of each image."""

@@ -78,7 +78,7 @@ def test_key_encoders_keep_statistics_of_their_own():
 @pytest.mark.parametrize("batch", [1, 3, 7, 10, 25])
 def test_queue_keeps_the_newest_keys(batch):
     queue = negatives.MomentumQueue(size=10, temperature=0.1)
-    queue.build_state(1, 2, None)
+    queue.build_state(1, 2, None, 0)
     reference = [tuple(row) for row in queue.queues[0].numpy()]
     np.testing.assert_allclose(np.linalg.norm(queue.queues[0], axis=1), 1.0, rtol=1e-5)
     for step in range(5):
@@ -130,7 +130,7 @@ def test_bank_contrasts_with_all_other_images_and_keeps_running_means():
 
 def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
     bank = negatives.MemoryBank(size=200, temperature=0.2)
-    bank.build_state(1, 4, 3)  # so few images that the sample holds each of them many times
+    bank.build_state(1, 4, 3, 0)  # so few images that the sample holds each of them many times
     q = tf.math.l2_normalize(tf.random.stateless_normal([2, 4], [1, 2]), axis=1)
     places = tf.constant([0, 2])
     k = bank.look_up(0, places)

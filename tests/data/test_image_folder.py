@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
@@ -144,6 +145,24 @@ def test_streamed_images_equal_those_in_memory(tmp_path):
         np.testing.assert_array_equal(y, [0, 0, 1])
         np.testing.assert_array_equal(y, again_y)
         np.testing.assert_array_equal(x, again_x)
+
+
+def test_streamed_files_of_any_kind_give_their_whole_image(tmp_path):
+    """JPEGs as they are, others as an upright RGB PNG: crops come from the whole photograph."""
+    pixels = np.zeros((30, 20, 3), np.uint8)
+    pixels[:, :5] = 200
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by 90 degrees clockwise
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(pixels).save(tmp_path / "b.jpg", quality=95, exif=turned)
+    Image.fromarray(pixels).convert("RGBA").save(tmp_path / "c.png")
+    images = ImageFolder(str(tmp_path), 8, memory_limit_gib=0.0).load()
+    assert images.encoded is not None
+    expected = [pixels, np.rot90(pixels, -1), pixels]
+    for (encoded, label), whole in zip(images.records().map(images.encoded), expected, strict=True):
+        decoded = tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+        assert decoded.shape == whole.shape and label == -1
+        assert np.abs(decoded.astype(int) - whole).max() <= 16  # ringing of JPEG
 
 
 def test_missing_and_empty_folders(tmp_path):

@@ -189,6 +189,12 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step(monkey
             assert np.abs(x[place] - y[0]).mean() < 2 / 255
 
 
+def test_streamed_files_are_not_cropped_on_the_device():
+    pair = pairs.IndependentPair(families.simclr(size=16), on_device=True)
+    with pytest.raises(UserError, match="on_device = False"):
+        pipeline.training_batches(jpegs()[1], 6, 3, pair)
+
+
 @pytest.mark.parametrize("shape", [(60, 90), (90, 61), (40, 40)])
 def test_fit_square_equals_pillow(shape):
     blocks = np.random.default_rng(0).integers(0, 256, (shape[0] // 10 + 1, shape[1] // 10 + 1, 3))

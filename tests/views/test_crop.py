@@ -10,6 +10,7 @@ from scipy import stats
 
 from infomin_tf.views import pairs
 from infomin_tf.views.augment import crop, jpeg
+from infomin_tf.views.augment.jigsaw import JigsawPatches
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.integers(0, 256, (8, 40, 56, 3), dtype=np.uint8)
@@ -79,23 +80,30 @@ def test_crops_flip_half_of_the_images():
     assert stats.binomtest(int(flips.sum()), 2000, 0.5).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(kind):
-    image = smooth_image(150, 200)
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("JPEG", "RGB", {"subsampling": 0}),
+        ("JPEG", "RGB", {"subsampling": 2, "progressive": True}),
+        ("JPEG", "L", {}),
+        ("JPEG", "CMYK", {}),
+        ("PNG", "RGB", {}),
+    ],
+)
+def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(kind, mode, options):
     with io.BytesIO() as file:
-        Image.fromarray(image).save(
-            file, kind, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {})
-        )
+        Image.fromarray(smooth_image(150, 200)).convert(mode).save(file, kind, **options)
         encoded = file.getvalue()
-    decoded = np.asarray(Image.open(io.BytesIO(encoded)))
-    pair = pairs.IndependentPair(pairs.CropAndFlip(32))
+    decoded = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    pair = pairs.IndependentPair(pairs.CropAndFlip(32), JigsawPatches(48, patch=12))
     draws = pair.draw(6, tf.constant([1, 5]))
     expected = pair.apply(decoded[None].repeat(6, 0), draws)
     for index in range(6):
-        one = tf.nest.map_structure(lambda x, index=index: x[index], draws)
-        ours = jpeg.decode_crops(encoded, pair.samplers, one)
-        for x, y in zip(ours, expected, strict=True):
-            assert np.abs(x - 255 * y[index]).max() < 1.5
+        one = tf.nest.map_structure(lambda x, index=index: x[index : index + 1], draws)
+        single = tf.nest.map_structure(lambda x: x[0], one)
+        crops = [crop[None] for crop in jpeg.decode_crops(encoded, pair.samplers, single)]
+        for x, y in zip(pair.finish(crops, one), expected, strict=True):
+            assert np.abs(x[0] - y[index]).max() < 1.5 / 255
 
 
 def test_flip_mirrors_half_of_the_images():

@@ -62,15 +62,14 @@ def test_a_part_of_a_batch_gets_the_views_it_has_in_the_batch():
 
 
 def test_the_ladder_of_figure_12_adds_one_operation_a_step():
-    names = [
-        [type(operation).__name__ for operation in make(size=24).operations]
-        for make in (families.color_jitter, families.color_jitter_blur, families.infomin)
-    ]
-    assert names == [
-        ["ColorJitter"],
-        ["ColorJitter", "GaussianBlur"],
-        ["ColorJitter", "GaussianBlur", "RandAugment", "Greyscale"],
-    ]
+    steps = [families.color_jitter, families.color_jitter_blur, families.infomin]
+    for other in ([], [families.rand_augment_color_jitter]):
+        path = steps[:1] + (other or steps[1:2]) + steps[2:]
+        names = [[type(o).__name__ for o in make(size=24).operations] for make in path]
+        assert names[0] == ["ColorJitter", "Greyscale"]
+        for weaker, stronger in zip(names, names[1:], strict=False):
+            added = [name for name in stronger if name not in weaker]
+            assert len(added) == 1 and [n for n in stronger if n not in added] == weaker
 
 
 def test_colorless_family_keeps_grey_images_grey():

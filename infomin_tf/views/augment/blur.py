@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.views.augment.common import apply_to, bernoulli, split_seed
+from infomin_tf.views.augment.common import apply_to, bernoulli, check_probability, split_seed
 
 
 def gaussian_blur(images, sigma, kernel_size):
@@ -62,7 +62,8 @@ class GaussianBlur:
     """
 
     def __init__(self, sigma=(0.1, 2.0), kernel_share=0.1, probability=0.5):
-        self.sigma, self.kernel_share, self.probability = sigma, kernel_share, probability
+        self.sigma, self.kernel_share = sigma, kernel_share
+        self.probability = check_probability(probability)
 
     def draw(self, num_images, seed):
         """sigma [B], 0 for no blur."""

@@ -31,6 +31,13 @@ def bernoulli(num_images, seed, probability):
     return tf.random.stateless_uniform([num_images], seed) < probability
 
 
+def check_probability(probability):
+    """Returns it, or raises ValueError when it is not in [0, 1]."""
+    if not 0.0 <= probability <= 1.0:
+        raise ValueError(f"a probability lies in [0, 1]; got {probability}")
+    return probability
+
+
 def per_image(values):
     """[B] -> [B, 1, 1, 1]."""
     return tf.reshape(values, [-1, 1, 1, 1])

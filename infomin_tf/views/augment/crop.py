@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from infomin_tf.views.augment.common import bernoulli, split_seed
+from infomin_tf.views.augment.common import bernoulli, check_probability, split_seed
 
 
 def crop_boxes(uniforms, height, width, area, ratio):
@@ -159,7 +159,7 @@ class RandomResizedCrop:
         if not 0.0 < area[0] <= area[1] <= 1.0:
             raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
         self.size, self.area, self.ratio = size, area, ratio
-        self.flip_probability = flip_probability
+        self.flip_probability = check_probability(flip_probability)
 
     def draw(self, num_images, seed):
         """tries, float32 [B, 10, 4], for `crop_boxes`; flip, bool [B]."""
@@ -191,8 +191,9 @@ class RandomShift:
     """
 
     def __init__(self, size=32, pixels=4, probability=0.8, flip_probability=0.5):
-        self.size, self.pixels, self.probability = size, pixels, probability
-        self.flip_probability = flip_probability
+        self.size, self.pixels = size, pixels
+        self.probability = check_probability(probability)
+        self.flip_probability = check_probability(flip_probability)
 
     def draw(self, num_images, seed):
         """offsets int32 [B, 2]; flip, bool [B]."""

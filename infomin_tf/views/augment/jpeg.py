@@ -14,37 +14,29 @@ def decode_crops(encoded, samplers, draws):
     Returns:
         A tuple of float32 [size, size, 3] in [0, 255].
     """
-    is_jpeg = tf.io.is_jpeg(encoded)
-
-    def jpeg_shape():
-        return tf.image.extract_jpeg_shape(encoded)[:2]
-
-    def whole():
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
-    shape = tf.cond(is_jpeg, jpeg_shape, lambda: tf.shape(whole())[:2])
-    boxes = tf.concat(
-        [
-            sampler.crop.boxes(_as_batch(part[0]), shape[0], shape[1])
-            for sampler, part in zip(samplers, draws, strict=True)
-        ],
-        axis=0,
-    )
     sizes = tf.constant([[float(sampler.crop.size)] for sampler in samplers])
-    corner, extent = _window(boxes, sizes, shape)
 
-    def window():
-        return tf.image.decode_and_crop_jpeg(
-            encoded, tf.concat([corner, extent], axis=0), channels=3, dct_method="INTEGER_ACCURATE"
+    def all_boxes(shape):
+        parts = zip(samplers, draws, strict=True)
+        boxes = [s.crop.boxes(_as_batch(part[0]), shape[0], shape[1]) for s, part in parts]
+        return tf.concat(boxes, axis=0)
+
+    def from_jpeg():
+        shape = tf.image.extract_jpeg_shape(encoded)[:2]
+        boxes = all_boxes(shape)
+        corner, extent = _window(boxes, sizes, shape)
+        window = tf.concat([corner, extent], axis=0)
+        image = tf.image.decode_and_crop_jpeg(
+            encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
         )
+        return image, boxes, tf.cast(corner, tf.float32)
 
-    image = tf.cond(
-        is_jpeg,
-        window,
-        lambda: tf.slice(whole(), [*tf.unstack(corner), 0], [*tf.unstack(extent), 3]),
-    )
+    def from_other():
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        return image, all_boxes(tf.shape(image)[:2]), tf.zeros([2])
+
+    image, boxes, offset = tf.cond(tf.io.is_jpeg(encoded), from_jpeg, from_other)
     image = tf.ensure_shape(image, [None, None, 3])[None]
-    offset = tf.cast(corner, tf.float32)
     return tuple(
         _cut(image, boxes[i, :2] - offset, boxes[i, 2:], sampler.crop.size, part[0]["flip"])
         for i, (sampler, part) in enumerate(zip(samplers, draws, strict=True))

@@ -4,7 +4,13 @@ import math
 
 import tensorflow as tf
 
-from infomin_tf.views.augment.common import apply_to, bernoulli, per_image, split_seed
+from infomin_tf.views.augment.common import (
+    apply_to,
+    bernoulli,
+    check_probability,
+    per_image,
+    split_seed,
+)
 
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow and torchvision have them
 
@@ -100,11 +106,8 @@ class ColorJitter:
                 f"ColorJitter takes strengths of at least 0 and a hue of at most 0.5, not {brightness}, {contrast}, "
                 f"{saturation}, {hue}"
             )
-        self.strengths, self.hue, self.probability = (
-            (brightness, contrast, saturation),
-            hue,
-            probability,
-        )
+        self.strengths, self.hue = (brightness, contrast, saturation), hue
+        self.probability = check_probability(probability)
 
     @classmethod
     def of_strength(cls, strength, probability=0.8):
@@ -150,7 +153,7 @@ class Greyscale:
     """Grey with a probability."""
 
     def __init__(self, probability=0.2):
-        self.probability = probability
+        self.probability = check_probability(probability)
 
     def draw(self, num_images, seed):
         """grey, bool [B]."""
@@ -170,7 +173,8 @@ class Solarize:
     """
 
     def __init__(self, threshold=128.0, probability=0.2):
-        self.threshold, self.probability = threshold, probability
+        self.threshold = threshold
+        self.probability = check_probability(probability)
 
     def draw(self, num_images, seed):
         """threshold [B]; 256 leaves an image."""

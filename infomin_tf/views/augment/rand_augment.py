@@ -9,7 +9,13 @@ import enum
 import tensorflow as tf
 
 from infomin_tf.views.augment import tables, warp
-from infomin_tf.views.augment.common import apply_to, bernoulli, per_image, split_seed
+from infomin_tf.views.augment.common import (
+    apply_to,
+    bernoulli,
+    check_probability,
+    per_image,
+    split_seed,
+)
 from infomin_tf.views.augment.photometric import adjust_saturation, mean_grey
 
 
@@ -75,7 +81,8 @@ class RandAugment:
                 f"RandAugment takes layers >= 1 and a magnitude in [0, 10], not {layers} and {magnitude}"
             )
         self.layers, self.magnitude, self.magnitude_std = layers, magnitude, magnitude_std
-        self.probability, self.operations, self.fill = probability, operations, fill
+        self.probability = check_probability(probability)
+        self.operations, self.fill = operations, fill
 
     def draw(self, num_images, seed):
         """operation int32 [B, layers] (IDENTITY where none is applied), level [B, layers], sign [B, layers]."""

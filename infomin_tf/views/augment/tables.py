@@ -7,8 +7,6 @@ import math
 
 import tensorflow as tf
 
-from infomin_tf.views.augment.common import apply_to
-
 
 def look_up(images, tables):
     """Replaces each grey level by its entry.
@@ -90,11 +88,6 @@ def histograms(images):
     places = tf.reshape(_places(images), [-1])
     counts = tf.math.unsorted_segment_sum(tf.ones_like(places, tf.float32), places, 768 * batch)
     return tf.reshape(counts, [batch, 3, 256])
-
-
-def replace(tables, chosen, function, *arguments, dense):
-    """tables [B, 3, 256] with function(*arguments) in the chosen rows."""
-    return apply_to(lambda _, *a: function(*a), tables, chosen, *arguments, dense=dense)
 
 
 def _places(images):
