@@ -15,6 +15,7 @@ os.environ |= {
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
+    "NO_ALBUMENTATIONS_UPDATE": "1",  # it would ask the network for its newest version
 }
 # Where others use the cores too, OpenMP threads that spin while they wait make PyTorch several times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
