@@ -184,3 +184,35 @@ def test_the_example_fine_tunes_the_export(finished):
     assert done.returncode == 0, done.stderr[-2000:]
     frozen, tuned = (float(line.split(": ")[1].split()[0]) for line in done.stdout.splitlines())
     assert tuned > frozen > 20.0  # chance is 12.5
+
+
+@pytest.mark.real_data
+def test_one_step_of_the_papers_resnet_50(real_data_dir, tmp_path):
+    """gin/paper/table6_resnet50_200.gin as it is but for the data and the batch: every binding is live, crops are cut
+    from the files.
+    """
+    parameters = [
+        'tfds_source.Tfds.name = "imagenette96"',
+        'test/tfds_source.Tfds.split = "test"',
+        "tfds_source.Tfds.memory_limit_gib = 0.0",
+        "experiment.Data.limit = 8",
+        "pretrain.Pretrain.batch_size = 4",
+        "training.TrainingLoop.steps_limit = 1",
+    ]
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "bin" / "train"),
+            "--gin_file=gin/paper/table6_resnet50_200.gin",
+            *(f"--gin_param={parameter}" for parameter in parameters),
+            f"--data_dir={real_data_dir}",
+            f"--model_dir={tmp_path}",
+            "--until=pretrain",
+        ],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (65536, 128) in [v.shape for v in checkpoint(tmp_path, "pretrain").values()]
+    assert json.loads((tmp_path / "pretrain" / "results.json").read_text())["steps"] == 1

@@ -69,12 +69,13 @@ def queue_info_nce(queries, keys, negatives, temperature, excluded=None):
         (loss float32 [B] in nats, correct bool [B]). The number of candidates is N = K + 1.
     """
     q, k = tf.cast(queries, tf.float32), tf.cast(keys, tf.float32)
-    positive = tf.reduce_sum(q * k, axis=-1, keepdims=True) / temperature  # [B, 1]
-    others = similarity_logits(q, negatives, temperature)
+    positive = tf.reduce_sum(q * k, axis=-1) / temperature  # [B]
+    others = similarity_logits(q, negatives, temperature)  # [B, K]
     if excluded is not None:
         others = tf.where(excluded, -1e9, others)
-    logits = tf.concat([positive, others], axis=1)
-    return _cross_entropy(logits, tf.zeros([tf.shape(logits)[0]], tf.int32))
+    # -log(e^p / (e^p + sum e^n)) = softplus(logsumexp(n) - p), without a copy of [B, K + 1] logits
+    loss = tf.nn.softplus(tf.reduce_logsumexp(others, axis=1) - positive)
+    return loss, positive >= tf.reduce_max(others, axis=1)
 
 
 def info_nce_bound(loss, num_candidates):
