@@ -204,6 +204,8 @@ def _run(command, values, files):
         from infomin_tf.experiment import Experiment
 
     tf.config.experimental.enable_op_determinism()
+    # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
     seed = values.seed

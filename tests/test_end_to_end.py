@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -111,39 +110,20 @@ def test_all_stages_leave_their_files_and_a_table(finished):
     assert facts["data"]["unlabelled"] == "shapes:unlabelled, 160 images"
 
 
-def test_kill_9_after_view_learning_changes_no_bit(finished, tmp_path):
-    """Killed in pretrain, evaluate and export, on the views that the unbroken run learned."""
+def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
     unbroken, _ = finished
-    for path in ("config.gin", "learn_views"):
-        source = unbroken / path
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / path)
+    kill_when("learn_views/checkpoints/ckpt-4.index", tmp_path)
     kill_when("pretrain/checkpoints/ckpt-6.index", tmp_path)
     kill_when("evaluate/linear_probe_untrained/checkpoints/ckpt-4.index", tmp_path)
     kill_when("export", tmp_path)
     done = run("train", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert numbers(tmp_path) == numbers(unbroken)
-    for stage in ("pretrain", "evaluate/linear_probe_pre-trained"):
+    for stage in ("learn_views", "pretrain", "evaluate/linear_probe_pre-trained"):
         expected, resumed = checkpoint(unbroken, stage), checkpoint(tmp_path, stage)
         assert expected.keys() == resumed.keys() and expected
         for name, value in expected.items():
             np.testing.assert_array_equal(resumed[name], value, err_msg=f"{stage} {name}")
-
-
-def test_kill_9_in_view_learning_changes_no_more_than_rounding(finished, tmp_path):
-    """Processes differ in the last bits of view learning now and then; within one they do not (test_training.py)."""
-    unbroken, _ = finished
-    kill_when("learn_views/checkpoints/ckpt-4.index", tmp_path)
-    done = run("train", tmp_path, "--until=learn_views")
-    assert done.returncode == 0, done.stderr[-3000:]
-    expected, resumed = checkpoint(unbroken, "learn_views"), checkpoint(tmp_path, "learn_views")
-    assert expected.keys() == resumed.keys() and expected
-    floats = [name for name, value in expected.items() if value.dtype == np.float32]
-    differences = np.concatenate([np.ravel(resumed[n] - expected[n]) for n in floats])
-    # Adam makes whole steps of a gradient near 0 whatever its sign, so single weights may differ by a step (2e-4, 1e-3).
-    assert np.median(np.abs(differences)) < 1e-6 and np.abs(differences).max() < 5e-3
-    for name in expected.keys() - set(floats):
-        np.testing.assert_array_equal(resumed[name], expected[name], err_msg=name)
 
 
 def test_finished_stages_are_skipped_and_evaluation_and_export_can_be_repeated(finished):
