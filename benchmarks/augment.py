@@ -89,19 +89,22 @@ class Profile:
             times["crop"] = self._time(family.crop.apply, calls, seconds)
             crops = family.crop.apply(images, draws[0][0])
         for index, part in enumerate(family.operations, 1):
-            calls = [(crops, d[index]) for d in draws]
-            times[type(part).__name__] = self._time(part.apply, calls, seconds)
+            calls = [(crops, (None, d[index])) for d in draws]
+            alone = type(family)(family.crop, [part]).finish
+            times[type(part).__name__] = self._time(alone, calls, seconds)
             if hasattr(part, "operations"):
-                self._split(part, crops, draws[0][index], times, seconds)
+                self._split(part, alone, crops, draws[0][index], times, seconds)
+        calls = [(crops, d) for d in draws]
+        times["all after the crop"] = self._time(family.finish, calls, seconds)
         return times
 
-    def _split(self, part, crops, draws, times, seconds):
+    def _split(self, part, alone, crops, draws, times, seconds):
         """Adds each operation of RandAugment, on every image and in every layer."""
         import tensorflow as tf
 
         for operation in part.operations:
             fixed = draws | {"operation": tf.fill(draws["operation"].shape, int(operation))}
-            cost = self._time(part.apply, [(crops, fixed)], seconds) / part.layers
+            cost = self._time(alone, [(crops, (None, fixed))], seconds) / part.layers
             times[f"  {operation.name.lower()}"] = cost
 
     def _decode(self, draws, times, seconds):

@@ -5,7 +5,7 @@ their strength knobs; sizes are in pixels, areas are shares of the image (c of s
 """
 
 from infomin_tf.views.augment.blur import GaussianBlur
-from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.common import one_by_one, split_seed
 from infomin_tf.views.augment.crop import RandomResizedCrop
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
@@ -22,6 +22,7 @@ class Family:
 
     def __init__(self, crop, operations=()):
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
+        self._finish_one_by_one = one_by_one(self._finish)
 
     def draw(self, num_images, seed):
         """The parameters of every operation: a tuple of dicts of tensors [B, ...], the crop's first."""
@@ -35,14 +36,18 @@ class Family:
         Args:
             images: uint8 [B, H, W, 3].
             draws: as of `draw`.
-            dense: static shapes throughout, for accelerators.
+            dense: every operation on the whole batch, for accelerators; otherwise image by image, for processors.
         """
-        return self.finish(self.crop.apply(images, draws[0], dense), draws, dense)
+        return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
     def finish(self, crops, draws, dense=False):
         """Views of crops, float32 [B, size, size, 3] in [0, 255]: the operations after the crop."""
-        for operation, parameters in zip(self.operations, draws[1:], strict=True):
-            crops = operation.apply(crops, parameters, dense)
+        finish = self._finish if dense or not self.operations else self._finish_one_by_one
+        return finish(crops, draws[1:])
+
+    def _finish(self, crops, draws):
+        for operation, parameters in zip(self.operations, draws, strict=True):
+            crops = operation.apply(crops, parameters)
         return crops * (1.0 / 255.0)
 
     def __call__(self, images, seed):

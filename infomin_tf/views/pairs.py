@@ -93,7 +93,7 @@ class IndependentPair:
         Args:
             images: uint8 [B, H, W, 3].
             draws: as of `draw`.
-            dense: static shapes throughout, for accelerators.
+            dense: see `Family.apply`.
 
         Returns:
             float32 [B, size, size, 3] in [0, 1]; patches [B, 9, patch, patch, 3].

@@ -55,13 +55,15 @@ WITH_LEVELS = {
 }
 
 
-@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 2])
 @pytest.mark.parametrize("name", WITH_LEVELS)
-def test_rand_augment_operations_are_pillows(name, dense):
+def test_rand_augment_operations_are_pillows(name, batch_size):
+    """A batch of one takes branches, a larger one computes and selects."""
     operation, level, sign = WITH_LEVELS[name]
-    images = floats(PILLOW)
-    arguments = (tf.fill([2], value) for value in (int(operation), level, sign))
-    ours = rand_augment.apply_operation(images, *arguments, FILL, dense)
+    arguments = [tf.fill([batch_size], value) for value in (int(operation), level, sign)]
+    batches = np.split(floats(PILLOW), 2 // batch_size)
+    ours = [rand_augment.apply_operation(batch, *arguments, FILL) for batch in batches]
+    ours = tf.concat(ours, axis=0)
     assert difference(ours, PILLOW[name]) <= 1.5  # Pillow cuts to whole levels, up to three times
 
 
@@ -126,15 +128,19 @@ def test_jitter_applies_the_four_adjustments_in_the_drawn_order():
             values = [*draws["factors"][index], draws["hue"][index]]
             for place in draws["order"][index].numpy():
                 image = functions[place](image, values[place][None])
-            for dense in (False, True):
-                ours = jitter.apply(images, draws, dense)[index]
-                np.testing.assert_allclose(ours, image[0], atol=0.05)
+            alone = {name: value[index : index + 1] for name, value in draws.items()}
+            ours = jitter.apply(images[index : index + 1], alone)
+            np.testing.assert_allclose(ours, image, atol=0.05)
+            np.testing.assert_allclose(jitter.apply(images, draws)[index], image[0], atol=0.05)
+    some = jitter.apply(images, draws | {"chosen": tf.constant([False, True])})
+    np.testing.assert_array_equal(some[0], images[0])
+    assert np.abs(some[1] - images[1]).max() > 1.0
 
 
 def test_jitter_draws_as_torchvision_does():
     draws = photometric.ColorJitter(0.8, 0.4, 1.5, 0.2).draw(20000, [1, 2])
-    factors, hue, order = (draws[name].numpy() for name in ("factors", "hue", "order"))
-    changed = np.any(factors != 1.0, axis=1)
+    names = ("factors", "hue", "order", "chosen")
+    factors, hue, order, changed = (draws[name].numpy() for name in names)
     assert stats.binomtest(int(changed.sum()), 20000, 0.8).pvalue > 1e-3
     ranges = [(0.2, 1.8), (0.6, 1.4), (0.0, 2.5)]
     for column, (low, high) in enumerate(ranges):

@@ -1,6 +1,5 @@
-"""Gaussian blur with a sigma of its own for each image, as two products with banded matrices."""
+"""Gaussian blur with a sigma of its own for each image, as two sums of shifted lines."""
 
-import numpy as np
 import tensorflow as tf
 
 from infomin_tf.views.augment.common import apply_to, bernoulli, check_probability, split_seed
@@ -17,39 +16,32 @@ def gaussian_blur(images, sigma, kernel_size):
         kernel_size: odd number of taps; kernel_size // 2 smaller than H and W.
     """
     _, height, width, channels = images.shape
-    batch = tf.shape(images)[0]
-    rows = tf.reshape(images, [batch, height, width * channels])
-    rows = tf.matmul(blur_matrix(sigma, height, kernel_size), rows)
-    columns = tf.transpose(tf.reshape(rows, [batch, height, width, channels]), [0, 2, 1, 3])
-    columns = tf.reshape(columns, [batch, width, height * channels])
-    columns = tf.matmul(blur_matrix(sigma, width, kernel_size), columns)
-    blurred = tf.reshape(columns, [batch, width, height, channels])
-    return tf.transpose(blurred, [0, 2, 1, 3])
-
-
-def blur_matrix(sigma, extent, kernel_size):
-    """The matrix [B, extent, extent] that blurs a line of `extent` pixels, reflection included."""
     radius = kernel_size // 2
-    if kernel_size % 2 == 0 or radius >= extent:
+    if kernel_size % 2 == 0 or radius >= min(height, width):
         raise ValueError(
-            f"a blur of {extent} px takes an odd kernel of less than {2 * extent} px, not {kernel_size}"
+            f"a blur of {height}x{width} px takes an odd kernel of less than {2 * min(height, width)} px, not {kernel_size}"
         )
-    distance = tf.range(radius + 1, dtype=tf.float32)
-    taps = tf.exp(-0.5 * tf.square(distance / sigma[:, None]))  # [B, radius + 1]
+    taps = tf.exp(-0.5 * tf.square(tf.range(radius + 1.0) / sigma[:, None]))  # [B, radius + 1]
     taps /= 2.0 * tf.reduce_sum(taps, axis=1, keepdims=True) - taps[:, :1]
-    bands = tf.constant(_bands(extent, radius).reshape(radius + 1, -1))
-    return tf.reshape(tf.matmul(taps, bands), [-1, extent, extent])
+    border = [radius, radius]
+    rows = tf.pad(images, [[0, 0], border, [0, 0], [0, 0]], "REFLECT")
+    rows = tf.reshape(rows, [-1, height + 2 * radius, width * channels])
+    rows = _weighted_shifts([rows[:, k : k + height] for k in range(2 * radius + 1)], taps)
+    rows = tf.reshape(rows, [-1, height, width, channels])
+    rows = tf.pad(rows, [[0, 0], [0, 0], border, [0, 0]], "REFLECT")
+    rows = tf.reshape(rows, [-1, height, (width + 2 * radius) * channels])
+    starts = range(0, (2 * radius + 1) * channels, channels)
+    rows = _weighted_shifts([rows[:, :, k : k + width * channels] for k in starts], taps)
+    return tf.reshape(rows, [-1, height, width, channels])
 
 
-def _bands(extent, radius):
-    """float32 [radius + 1, extent, extent]: how often output i takes input j at each distance."""
-    bands = np.zeros((radius + 1, extent, extent), np.float32)
-    row = np.arange(extent)
-    for shift in range(-radius, radius + 1):
-        column = np.abs(row + shift)
-        column = np.where(column >= extent, 2 * (extent - 1) - column, column)
-        np.add.at(bands, (abs(shift), row, column), 1.0)
-    return bands
+def _weighted_shifts(shifted, taps):
+    """The sum of lines [B, ...] that are shifted by -r, ..., r pixels, weighted by taps [B, r + 1] of |shift|."""
+    radius = len(shifted) // 2
+    total = taps[:, :1, None] * shifted[radius]
+    for k in range(1, radius + 1):
+        total += taps[:, k : k + 1, None] * (shifted[radius - k] + shifted[radius + k])
+    return total
 
 
 class GaussianBlur:
@@ -71,7 +63,7 @@ class GaussianBlur:
         sigma = tf.random.stateless_uniform([num_images], seeds[0], *self.sigma)
         return {"sigma": tf.where(bernoulli(num_images, seeds[1], self.probability), sigma, 0.0)}
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Images, some of them blurred."""
         sigma = draws["sigma"]
         kernel_size = max(3, 2 * int(self.kernel_share * images.shape[1] / 2) + 1)
@@ -79,4 +71,4 @@ class GaussianBlur:
         def blur(subset, subset_sigma):
             return gaussian_blur(subset, tf.maximum(subset_sigma, 1e-3), kernel_size)
 
-        return apply_to(blur, images, sigma > 0.0, sigma, dense=dense)
+        return apply_to(blur, images, sigma > 0.0, sigma)

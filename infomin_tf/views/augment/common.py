@@ -8,22 +8,37 @@ def split_seed(seed, parts):
     return tf.random.stateless_uniform([parts, 2], seed, minval=None, maxval=None, dtype=tf.int32)
 
 
-def apply_to(function, images, chosen, *parameters, dense=False):
+def apply_to(function, images, chosen, *parameters):
     """Applies a function to the chosen images of a batch and leaves the others.
 
+    A batch of one takes a branch; a larger one is computed whole and selected from, so that shapes are static.
+
     Args:
-        function: (images [b, ...], *parameters [b, ...]) -> images [b, ...], each image by itself.
+        function: (images [B, ...], *parameters [B, ...]) -> images [B, ...], each image by itself.
         images: [B, ...].
         chosen: bool [B].
         parameters: tensors [B, ...].
-        dense: compute on all and select (static shapes); otherwise on the chosen ones alone.
     """
-    if dense:
-        mask = tf.reshape(chosen, [-1] + [1] * (len(images.shape) - 1))
-        return tf.where(mask, function(images, *parameters), images)
-    indices = tf.cast(tf.where(chosen)[:, 0], tf.int32)
-    subset = [tf.gather(p, indices) for p in (images, *parameters)]
-    return tf.tensor_scatter_nd_update(images, indices[:, None], function(*subset))
+    if images.shape[0] == 1:
+        return tf.cond(chosen[0], lambda: function(images, *parameters), lambda: images)
+    mask = tf.reshape(chosen, [-1] + [1] * (len(images.shape) - 1))
+    return tf.where(mask, function(images, *parameters), images)
+
+
+def one_by_one(function):
+    """A compiled loop over the images of a batch, each as a batch of one: there an operation costs only those that drew it.
+
+    Args:
+        function: (images [1, ...], draws [1, ...]) -> float32 [1, ...].
+    """
+
+    def of_one(parts):
+        return function(*tf.nest.map_structure(lambda x: x[None], parts))[0]
+
+    def of_all(images, draws):
+        return tf.map_fn(of_one, (images, draws), fn_output_signature=tf.float32)
+
+    return tf.function(of_all, autograph=False, jit_compile=True)
 
 
 def bernoulli(num_images, seed, probability):

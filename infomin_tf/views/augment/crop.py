@@ -173,9 +173,8 @@ class RandomResizedCrop:
         """float32 [B, 4]: top, left, height, width in pixels."""
         return crop_boxes(draws["tries"], height, width, self.area, self.ratio)
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Crops [B, size, size, C], float32, of images [B, H, W, C]."""
-        del dense
         boxes = self.boxes(draws, *images.shape[1:3])
         return crop_and_resize(images, boxes, self.size, draws["flip"])
 
@@ -206,9 +205,8 @@ class RandomShift:
             "flip": bernoulli(num_images, seeds[2], self.flip_probability),
         }
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Shifted images [B, size, size, C], float32."""
-        del dense
         moved = shift(images, draws["offsets"])
         height, width = images.shape[1:3]
         whole = tf.tile([[0.0, 0.0, float(height), float(width)]], [tf.shape(images)[0], 1])

@@ -44,7 +44,7 @@ class JigsawPatches:
 
     def apply(self, images, draws, dense=False):
         """Patches, float32 [B, grid * grid, patch, patch, 3] in [0, 1], of images uint8 [B, H, W, 3]."""
-        return self.finish(self.crop.apply(images, draws[0], dense), draws, dense)
+        return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
     def finish(self, crops, draws, dense=False):
         """Patches of crops, float32 [B, size, size, 3] in [0, 255]."""

@@ -83,12 +83,10 @@ def solarize(images, threshold):
 
 def mean_grey(images):
     """The mean of each image's grey version, [B]."""
-    pixels = math.prod(images.shape[1:3])
-    weights = tf.tile(tf.constant(GREY_WEIGHTS, images.dtype) / pixels, [pixels])
-    flat = tf.reshape(images, [-1, 3 * pixels])
-    return tf.linalg.matvec(
-        flat, weights
-    )  # one product: several times faster than a mean over two axes
+    height, width = images.shape[1:3]
+    rows = tf.reshape(images, [-1, height, 3 * width])
+    weights = tf.tile(tf.constant(GREY_WEIGHTS, images.dtype) / (height * width), [width])
+    return tf.linalg.matvec(tf.reduce_sum(rows, axis=1), weights)  # rows are summed as vectors
 
 
 class ColorJitter:
@@ -116,7 +114,7 @@ class ColorJitter:
         return cls(0.8 * x, 0.8 * x, 0.8 * x, min(0.2 * x, 0.5), probability)
 
     def draw(self, num_images, seed):
-        """factors [B, 3], hue [B], order [B, 4]: which of brightness, contrast, saturation, hue comes first, second..."""
+        """factors [B, 3], hue [B], chosen [B]; order [B, 4]: which of brightness, contrast, saturation, hue comes first..."""
         seeds = split_seed(seed, 4)
         low = tf.constant([max(0.0, 1.0 - s) for s in self.strengths])
         high = tf.constant([1.0 + s for s in self.strengths])
@@ -124,26 +122,29 @@ class ColorJitter:
         hue = tf.random.stateless_uniform([num_images], seeds[1], -self.hue, self.hue)
         chosen = bernoulli(num_images, seeds[2], self.probability)
         return {
-            "factors": tf.where(chosen[:, None], low + (high - low) * uniform, 1.0),
-            "hue": tf.where(chosen, hue, 0.0),
+            "factors": low + (high - low) * uniform,
+            "hue": hue,
             "order": tf.argsort(tf.random.stateless_uniform([num_images, 4], seeds[3])),
+            "chosen": chosen,
         }
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Jittered images [B, H, W, 3]."""
-        order, hue = draws["order"], draws["hue"]
+        names = ("factors", "hue", "order")
+        return apply_to(self._jitter, images, draws["chosen"], *(draws[name] for name in names))
+
+    def _jitter(self, images, factors, hue, order):
         hue_place = tf.argmax(order == 3, axis=1, output_type=tf.int32)
         for place in range(4):
-            turned = (hue_place == place) & (hue != 0.0)
-            images = apply_to(adjust_hue, images, turned, hue, dense=dense)
+            images = apply_to(adjust_hue, images, hue_place == place, hue)
             if place < 3:  # the place-th of the three affine operations
-                images = self._adjust(images, draws["factors"], _affine_at(order, hue_place, place))
+                images = self._adjust(images, factors, _affine_at(order, hue_place, place))
         return images
 
     def _adjust(self, images, factors, kind):
         """One of brightness (0), contrast (1) and saturation (2) on each image, as one colour matrix and one offset."""
         factor = tf.gather(factors, kind, batch_dims=1)
-        offset = tf.where(kind == 1, (1.0 - factor) * mean_grey(images), 0.0)
+        offset = apply_to(_contrast_offset, tf.zeros_like(factor), kind == 1, images, factor)
         scaled = factor[:, None, None] * tf.eye(3)
         matrix = tf.where((kind == 2)[:, None, None], _saturation_matrix(factor), scaled)
         return _clip(_mix(images, matrix) + per_image(offset))
@@ -159,9 +160,9 @@ class Greyscale:
         """grey, bool [B]."""
         return {"grey": bernoulli(num_images, seed, self.probability)}
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Images, some of them grey."""
-        return apply_to(greyscale, images, draws["grey"], dense=dense)
+        return apply_to(greyscale, images, draws["grey"])
 
 
 class Solarize:
@@ -181,9 +182,8 @@ class Solarize:
         chosen = bernoulli(num_images, seed, self.probability)
         return {"threshold": tf.where(chosen, float(self.threshold), 256.0)}
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Images, some of them solarized."""
-        del dense
         return solarize(images, draws["threshold"])
 
 
@@ -191,6 +191,10 @@ def _affine_at(order, hue_place, place):
     """[B]: which affine operation is the place-th when hue is left out."""
     position = place + tf.cast(hue_place <= place, tf.int32)
     return tf.gather(order, position, batch_dims=1)
+
+
+def _contrast_offset(_, images, factor):
+    return (1.0 - factor) * mean_grey(images)
 
 
 def _saturation_matrix(factor):

@@ -98,15 +98,15 @@ class RandAugment:
         }
         return {name: tf.reshape(v, [num_images, self.layers]) for name, v in draws.items()}
 
-    def apply(self, images, draws, dense=False):
+    def apply(self, images, draws):
         """Images [B, H, W, 3] in [0, 255] after all layers."""
         for layer in range(self.layers):
             operation, level, sign = (draws[n][:, layer] for n in ("operation", "level", "sign"))
-            images = apply_operation(images, operation, level, sign, self.fill, dense)
+            images = apply_operation(images, operation, level, sign, self.fill)
         return images
 
 
-def apply_operation(images, operation, level, sign, fill, dense=False):
+def apply_operation(images, operation, level, sign, fill):
     """One operation on each image.
 
     Args:
@@ -115,28 +115,23 @@ def apply_operation(images, operation, level, sign, fill, dense=False):
         level: [B], in [0, 10].
         sign: [B], 1 or -1, of the warps.
         fill: three grey levels.
-        dense: see `apply_to`.
     """
     factor = 0.1 + 1.8 * level / 10.0
 
     def by_table(subset, *parameters):
-        return tables.look_up(subset, make_tables(subset, *parameters, dense=dense))
+        return tables.look_up(subset, make_tables(subset, *parameters))
 
     def by_warp(subset, *parameters):
         matrices = warp_matrices(*subset.shape[1:3], *parameters)
-        return warp.affine_warp(subset, matrices, fill, dense)
+        return warp.affine_warp(subset, matrices, fill)
 
-    images = apply_to(
-        by_table, images, _among(operation, _OF_TABLES), operation, level, dense=dense
-    )
-    images = apply_to(adjust_saturation, images, operation == Operation.COLOR, factor, dense=dense)
-    images = apply_to(
-        adjust_sharpness, images, operation == Operation.SHARPNESS, factor, dense=dense
-    )
-    return apply_to(by_warp, images, _among(operation, _WARPS), operation, level, sign, dense=dense)
+    images = apply_to(by_table, images, _among(operation, _OF_TABLES), operation, level)
+    images = apply_to(adjust_saturation, images, operation == Operation.COLOR, factor)
+    images = apply_to(adjust_sharpness, images, operation == Operation.SHARPNESS, factor)
+    return apply_to(by_warp, images, _among(operation, _WARPS), operation, level, sign)
 
 
-def make_tables(images, operation, level, dense=False):
+def make_tables(images, operation, level):
     """Tables [B, 3, 256] of the operations that are tables; the identity for others."""
     factor = 0.1 + 1.8 * level / 10.0
     result = tables.identity(tf.shape(images)[0])
@@ -163,11 +158,9 @@ def make_tables(images, operation, level, dense=False):
         return tables.equalize(tables.histograms(subset))
 
     where = {kind: operation == kind for kind in (Operation.AUTOCONTRAST, Operation.EQUALIZE)}
-    result = apply_to(
-        contrast, result, operation == Operation.CONTRAST, images, factor, dense=dense
-    )
-    result = apply_to(autocontrast, result, where[Operation.AUTOCONTRAST], images, dense=dense)
-    return apply_to(equalize, result, where[Operation.EQUALIZE], images, dense=dense)
+    result = apply_to(contrast, result, operation == Operation.CONTRAST, images, factor)
+    result = apply_to(autocontrast, result, where[Operation.AUTOCONTRAST], images)
+    return apply_to(equalize, result, where[Operation.EQUALIZE], images)
 
 
 def warp_matrices(height, width, operation, level, sign):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def affine_warp(images, matrices, fill, dense=False):
+def affine_warp(images, matrices, fill):
     """Output pixel (x, y) is the input at (a x + b y + c, d x + e y + f), in pixel centres at half-integers.
 
     As Pillow, samples outside the image take the fill colour, and those within half a pixel of the border its pixels.
@@ -16,7 +16,6 @@ def affine_warp(images, matrices, fill, dense=False):
         images: float32 [B, H, W, C].
         matrices: float32 [B, 6]: a, b, c, d, e, f.
         fill: C numbers.
-        dense: sample by gathers, which XLA compiles; otherwise by TensorFlow's kernel, which is faster on a CPU.
     """
     batch = tf.shape(images)[0]
     height, width = images.shape[1:3]
@@ -27,31 +26,10 @@ def affine_warp(images, matrices, fill, dense=False):
     x_in, y_in = place[:, 0], place[:, 1]
     inside = (x_in >= 0.0) & (x_in < width) & (y_in >= 0.0) & (y_in < height)
     inside = tf.reshape(inside, [batch, height, width, 1])
-    sample = _sample_by_gathers if dense else _sample_by_kernel
-    sampled = sample(images, matrices, x_in, y_in)
-    return tf.where(inside, sampled, tf.constant(fill, images.dtype))
+    return tf.where(inside, _sample(images, x_in, y_in), tf.constant(fill, images.dtype))
 
 
-def _sample_by_kernel(images, matrices, x_in, y_in):
-    del x_in, y_in
-    a, b, c, d, e, f = tf.unstack(matrices, axis=1)
-    zero = tf.zeros_like(a)
-    c, f = (
-        c + 0.5 * (a + b) - 0.5,
-        f + 0.5 * (d + e) - 0.5,
-    )  # the kernel counts pixels from their centres
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([a, b, c, d, e, f, zero, zero], axis=1),
-        output_shape=images.shape[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    )
-
-
-def _sample_by_gathers(images, matrices, x_in, y_in):
-    del matrices
+def _sample(images, x_in, y_in):
     batch = tf.shape(images)[0]
     _, height, width, channels = images.shape
     x_low, y_low = tf.floor(x_in - 0.5), tf.floor(y_in - 0.5)
