@@ -117,10 +117,10 @@ class Profile:
             return jpeg.decode_crops(encoded, (self._family,) * 2, pair)
 
         files = [tf.io.read_file(path) for path in self._paths[:64]]
-        ones = [tf.nest.map_structure(lambda x: x[0], d) for d in draws]
+        ones = [tf.nest.map_structure(lambda x: x[:1], d) for d in draws]
         calls = [(f, ones[i], ones[i - 1]) for i, f in enumerate(files)]
         times["decode and crop"] = self._time(decode, calls, seconds) * self._chunk / 2
-        return tf.stack([decode(*call)[0] for call in calls[: self._chunk]])
+        return tf.concat([decode(*call)[0] for call in calls[: self._chunk]], axis=0)
 
     def _time(self, function, calls, seconds):
         import tensorflow as tf

@@ -71,7 +71,12 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
                     f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
                     "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
                 )
-            return _finished_crops(raw, images, draws, transform, chunk, size)
+            draws = draws.unbatch().batch(1, drop_remainder=True)
+            return (
+                _views_of_files(raw, images, draws, transform)
+                .batch(size, True)
+                .prefetch(tf.data.AUTOTUNE)
+            )
         raw = raw.map(images.decode, tf.data.AUTOTUNE).batch(chunk, drop_remainder=True)
 
     def views(batch, chunk_draws):
@@ -124,20 +129,15 @@ def _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk):
     return tf.data.Dataset.range(tf.int64.max - 1).map(read, tf.data.AUTOTUNE)
 
 
-def _finished_crops(records, images, draws, pair, chunk, size):
-    """Batches of views whose crops were cut while their JPEGs were decoded."""
+def _views_of_files(records, images, draws, pair):
+    """Views of each image, whose crops were cut while its file was decoded."""
 
-    def crops(record, image_draws):
+    def views(record, image_draws):
         encoded, label = images.encoded(record)
-        return jpeg.decode_crops(encoded, pair.samplers, image_draws), label, image_draws
+        crops = jpeg.decode_crops(encoded, pair.samplers, image_draws)
+        return tf.nest.map_structure(lambda x: x[0], pair.finish(crops, image_draws)), label
 
-    cut = tf.data.Dataset.zip((records, draws.unbatch())).map(crops, tf.data.AUTOTUNE)
-    cut = cut.batch(chunk, drop_remainder=True)
-
-    def finish(chunk_crops, labels, chunk_draws):
-        return pair.finish(chunk_crops, chunk_draws), labels
-
-    return _join(cut.map(finish, tf.data.AUTOTUNE), size // chunk).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip((records, draws)).map(views, tf.data.AUTOTUNE)
 
 
 def evaluation_batches(images, batch_size, transform=None):

@@ -100,8 +100,7 @@ def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(kind, mode, o
     expected = pair.apply(decoded[None].repeat(6, 0), draws)
     for index in range(6):
         one = tf.nest.map_structure(lambda x, index=index: x[index : index + 1], draws)
-        single = tf.nest.map_structure(lambda x: x[0], one)
-        crops = [crop[None] for crop in jpeg.decode_crops(encoded, pair.samplers, single)]
+        crops = jpeg.decode_crops(encoded, pair.samplers, one)
         for x, y in zip(pair.finish(crops, one), expected, strict=True):
             assert np.abs(x[0] - y[index]).max() < 1.5 / 255
 

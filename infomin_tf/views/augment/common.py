@@ -9,20 +9,36 @@ def split_seed(seed, parts):
 
 
 def apply_to(function, images, chosen, *parameters):
-    """Applies a function to the chosen images of a batch and leaves the others.
+    """Applies a function to the chosen images, bool [B], and leaves the others; see `apply_one_of`."""
+    functions = (lambda unchanged, *_: unchanged, function)
+    return apply_one_of(functions, images, tf.cast(chosen, tf.int32), *parameters)
 
-    A batch of one takes a branch; a larger one is computed whole and selected from, so that shapes are static.
+
+def apply_one_of(functions, images, which, *parameters):
+    """Applies to each image of a batch the function that its number names.
+
+    A batch of one takes a branch; a larger one is computed whole by each function and selected from.
 
     Args:
-        function: (images [B, ...], *parameters [B, ...]) -> images [B, ...], each image by itself.
+        functions: (images [B, ...], *parameters [B, ...]) -> images [B, ...], each image by itself.
         images: [B, ...].
-        chosen: bool [B].
+        which: int32 [B], places in `functions`.
         parameters: tensors [B, ...].
     """
     if images.shape[0] == 1:
-        return tf.cond(chosen[0], lambda: function(images, *parameters), lambda: images)
-    mask = tf.reshape(chosen, [-1] + [1] * (len(images.shape) - 1))
-    return tf.where(mask, function(images, *parameters), images)
+        first, *others = functions
+        if not others:
+            return first(images, *parameters)
+        return tf.cond(
+            which[0] == 0,
+            lambda: first(images, *parameters),
+            lambda: apply_one_of(others, images, which - 1, *parameters),
+        )
+    result = images
+    for place, function in enumerate(functions):
+        mask = tf.reshape(which == place, [-1] + [1] * (len(images.shape) - 1))
+        result = tf.where(mask, function(images, *parameters), result)
+    return result
 
 
 def one_by_one(function):
@@ -36,6 +52,8 @@ def one_by_one(function):
         return function(*tf.nest.map_structure(lambda x: x[None], parts))[0]
 
     def of_all(images, draws):
+        if images.shape[0] == 1:
+            return function(images, draws)
         return tf.map_fn(of_one, (images, draws), fn_output_signature=tf.float32)
 
     return tf.function(of_all, autograph=False, jit_compile=True)

@@ -1,6 +1,13 @@
 """Crops cut while a JPEG is decoded: only the window that holds all crops of an image is decoded."""
 
+import functools
+import math
+
 import tensorflow as tf
+
+_CANVAS = (
+    512  # pixels a side; windows that fit are resized by compiled code, which needs static shapes
+)
 
 
 def decode_crops(encoded, samplers, draws):
@@ -9,16 +16,34 @@ def decode_crops(encoded, samplers, draws):
     Args:
         encoded: scalar string, an image file; JPEGs are decoded in part, others whole.
         samplers: `Family` or `JigsawPatches`, whose `crop` is a `RandomResizedCrop`.
-        draws: of one image, for each sampler; the crop's first.
+        draws: of a batch of one, for each sampler; the crop's first.
 
     Returns:
-        A tuple of float32 [size, size, 3] in [0, 255].
+        A tuple of float32 [1, size, size, 3] in [0, 255].
     """
+    image, boxes = _decode_window(encoded, samplers, draws)
+
+    def cut(function, source):
+        parts = zip(samplers, draws, tf.unstack(boxes, len(samplers)), strict=True)
+        return tuple(function(source, b, part[0]["flip"], s.crop.size) for s, part, b in parts)
+
+    return tf.cond(
+        tf.reduce_max(tf.shape(image)) <= _CANVAS,
+        lambda: cut(functools.partial(_cut_compiled, tf.shape(image)), _on_canvas(image)),
+        lambda: cut(_cut, image[None]),
+    )
+
+
+def _decode_window(encoded, samplers, draws):
+    """(uint8 [h, w, 3], the crops' boxes in it, float32 [samplers, 4]: top, left, height, width)."""
     sizes = tf.constant([[float(sampler.crop.size)] for sampler in samplers])
 
+    @functools.partial(
+        tf.function, autograph=False, jit_compile=True
+    )  # many operations on a few numbers: one kernel
     def all_boxes(shape):
         parts = zip(samplers, draws, strict=True)
-        boxes = [s.crop.boxes(_as_batch(part[0]), shape[0], shape[1]) for s, part in parts]
+        boxes = [s.crop.boxes(part[0], shape[0], shape[1]) for s, part in parts]
         return tf.concat(boxes, axis=0)
 
     def from_jpeg():
@@ -29,22 +54,14 @@ def decode_crops(encoded, samplers, draws):
         image = tf.image.decode_and_crop_jpeg(
             encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
         )
-        return image, boxes, tf.cast(corner, tf.float32)
+        return image, boxes - tf.cast(tf.pad(corner, [[0, 2]]), tf.float32)
 
     def from_other():
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        return image, all_boxes(tf.shape(image)[:2]), tf.zeros([2])
+        return image, all_boxes(tf.shape(image)[:2])
 
-    image, boxes, offset = tf.cond(tf.io.is_jpeg(encoded), from_jpeg, from_other)
-    image = tf.ensure_shape(image, [None, None, 3])[None]
-    return tuple(
-        _cut(image, boxes[i, :2] - offset, boxes[i, 2:], sampler.crop.size, part[0]["flip"])
-        for i, (sampler, part) in enumerate(zip(samplers, draws, strict=True))
-    )
-
-
-def _as_batch(draws):
-    return {name: value[None] for name, value in draws.items()}
+    image, boxes = tf.cond(tf.io.is_jpeg(encoded), from_jpeg, from_other)
+    return tf.ensure_shape(image, [None, None, 3]), boxes
 
 
 def _window(boxes, sizes, shape):
@@ -57,15 +74,75 @@ def _window(boxes, sizes, shape):
     return corner, end - corner
 
 
-def _cut(image, start, extent, size, flip):
-    scale = size / extent
+def _cut(image, box, flip, size):
+    scale = size / box[2:]
     crop = tf.raw_ops.ScaleAndTranslate(
         images=image,
         size=[size, size],
         scale=scale,
-        translation=-start * scale,
+        translation=-box[:2] * scale,
         kernel_type="triangle",
         antialias=True,
     )
-    crop = tf.where(flip, tf.reverse(crop, [2]), crop)
-    return tf.ensure_shape(crop[0], [size, size, 3])
+    crop = tf.cond(flip[0], lambda: tf.reverse(crop, [2]), lambda: crop)
+    return tf.ensure_shape(crop, [1, size, size, 3])
+
+
+def _on_canvas(image):
+    """The rows of an image, uint8 [_CANVAS, _CANVAS * 3], with zeros to the right and below."""
+    height, width, _ = tf.unstack(tf.shape(image))
+    room = [[0, _CANVAS - height], [0, (_CANVAS - width) * 3]]
+    return tf.ensure_shape(tf.pad(tf.reshape(image, [height, -1]), room), [_CANVAS, _CANVAS * 3])
+
+
+def _cut_compiled(shape, canvas, box, flip, size):
+    """As `_cut`, of an image of a shape (height, width, 3) on a canvas."""
+    reverse = tf.concat([[False], flip], axis=0)
+    places, weights = _taps(box[:2], box[2:], shape[:2], reverse, size)
+    rows = _weighted_lines(canvas, places[:, 0], weights[:, 0], 0)
+    rows = tf.reshape(rows, [size, _CANVAS, 3])
+    return _weighted_lines(rows, places[:, 1], weights[:, 1], 1)[None]
+
+
+_compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
+
+
+@_compiled
+def _taps(start, length, extent, reverse, size):
+    """Which pixels of an axis make each of `size` pixels of [start, start + length], as `crop.resize_matrix` has it.
+
+    Args:
+        start, length: float32 [2] in pixels, of two axes.
+        extent: int32 [2], pixels of each axis.
+        reverse: bool [2], whether the result runs backwards.
+        size: number.
+
+    Returns:
+        places int32 [taps, 2, size]; weights float32 [taps, 2, size], of sum 1.
+    """
+    start, scale, last = (
+        start[:, None],
+        length[:, None] / size,
+        tf.cast(extent, tf.float32)[:, None] - 1.0,
+    )
+    steps = tf.range(size, dtype=tf.float32) + 0.5
+    steps = tf.where(reverse[:, None], size - steps, steps)
+    support = tf.maximum(scale, 1.0)
+    centre = tf.clip_by_value(start + steps * scale - 0.5, 0.0, last)
+    taps = tf.range(2.0 * math.ceil(_CANVAS / size))  # no more pixels lie within the support
+    places = tf.floor(centre - support) + 1.0 + taps[:, None, None]
+    weights = tf.nn.relu(1.0 - tf.abs(places - centre) / support)
+    weights = tf.where((places >= 0.0) & (places <= last), weights, 0.0)
+    places = tf.cast(tf.clip_by_value(places, 0.0, last), tf.int32)
+    return places, weights / tf.reduce_sum(weights, axis=0)
+
+
+@_compiled
+def _weighted_lines(images, places, weights, axis):
+    """The sum over taps of weights [taps, size] times the lines at places [taps, size] of an axis, float32."""
+    shape = [-1] + [1] * (len(images.shape) - 1 - axis)
+    total = 0.0
+    for place, weight in zip(tf.unstack(places), tf.unstack(weights), strict=True):
+        lines = tf.cast(tf.gather(images, place, axis=axis), tf.float32)
+        total += tf.reshape(weight, shape) * lines
+    return total

@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from infomin_tf.views.augment.common import (
+    apply_one_of,
     apply_to,
     bernoulli,
     check_probability,
@@ -134,16 +135,17 @@ class ColorJitter:
         return apply_to(self._jitter, images, draws["chosen"], *(draws[name] for name in names))
 
     def _jitter(self, images, factors, hue, order):
-        hue_place = tf.argmax(order == 3, axis=1, output_type=tf.int32)
-        for place in range(4):
-            images = apply_to(adjust_hue, images, hue_place == place, hue)
-            if place < 3:  # the place-th of the three affine operations
-                images = self._adjust(images, factors, _affine_at(order, hue_place, place))
+        def turn(subset, _, __, shift):
+            return adjust_hue(subset, shift)
+
+        for kind in tf.unstack(order, axis=1):
+            turned = tf.cast(kind == 3, tf.int32)
+            images = apply_one_of((self._adjust, turn), images, turned, factors, kind, hue)
         return images
 
-    def _adjust(self, images, factors, kind):
+    def _adjust(self, images, factors, kind, _):
         """One of brightness (0), contrast (1) and saturation (2) on each image, as one colour matrix and one offset."""
-        factor = tf.gather(factors, kind, batch_dims=1)
+        factor = tf.gather(factors, tf.minimum(kind, 2), batch_dims=1)
         offset = apply_to(_contrast_offset, tf.zeros_like(factor), kind == 1, images, factor)
         scaled = factor[:, None, None] * tf.eye(3)
         matrix = tf.where((kind == 2)[:, None, None], _saturation_matrix(factor), scaled)
@@ -185,12 +187,6 @@ class Solarize:
     def apply(self, images, draws):
         """Images, some of them solarized."""
         return solarize(images, draws["threshold"])
-
-
-def _affine_at(order, hue_place, place):
-    """[B]: which affine operation is the place-th when hue is left out."""
-    position = place + tf.cast(hue_place <= place, tf.int32)
-    return tf.gather(order, position, batch_dims=1)
 
 
 def _contrast_offset(_, images, factor):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from infomin_tf.views.augment import tables, warp
 from infomin_tf.views.augment.common import (
+    apply_one_of,
     apply_to,
     bernoulli,
     check_probability,
@@ -51,8 +52,6 @@ OPERATIONS_LEAVING_COLOR = (
     Operation.TRANSLATE_X,
     Operation.TRANSLATE_Y,
 )
-_OF_TABLES = range(Operation.AUTOCONTRAST, Operation.BRIGHTNESS + 1)
-_WARPS = range(Operation.ROTATE, Operation.TRANSLATE_Y + 1)
 
 
 class RandAugment:
@@ -116,24 +115,33 @@ def apply_operation(images, operation, level, sign, fill):
         sign: [B], 1 or -1, of the warps.
         fill: three grey levels.
     """
-    factor = 0.1 + 1.8 * level / 10.0
 
-    def by_table(subset, *parameters):
-        return tables.look_up(subset, make_tables(subset, *parameters))
+    def by_table(subset, kind, strength, _):
+        return tables.look_up(subset, make_tables(subset, kind, strength))
+
+    def by_saturation(subset, _, strength, __):
+        return adjust_saturation(subset, _enhancement(strength))
+
+    def by_sharpness(subset, _, strength, __):
+        return adjust_sharpness(subset, _enhancement(strength))
 
     def by_warp(subset, *parameters):
         matrices = warp_matrices(*subset.shape[1:3], *parameters)
         return warp.affine_warp(subset, matrices, fill)
 
-    images = apply_to(by_table, images, _among(operation, _OF_TABLES), operation, level)
-    images = apply_to(adjust_saturation, images, operation == Operation.COLOR, factor)
-    images = apply_to(adjust_sharpness, images, operation == Operation.SHARPNESS, factor)
-    return apply_to(by_warp, images, _among(operation, _WARPS), operation, level, sign)
+    def unchanged(subset, *_):
+        return subset
+
+    functions = (unchanged, by_table, by_saturation, by_sharpness, by_warp)
+    ends = (Operation.BRIGHTNESS, Operation.COLOR, Operation.SHARPNESS, Operation.TRANSLATE_Y)
+    place = 1 + tf.reduce_sum(tf.cast(operation[:, None] > tf.constant(ends), tf.int32), axis=1)
+    which = place % len(functions)  # of IDENTITY, the last operation, 0
+    return apply_one_of(functions, images, which, operation, level, sign)
 
 
 def make_tables(images, operation, level):
     """Tables [B, 3, 256] of the operations that are tables; the identity for others."""
-    factor = 0.1 + 1.8 * level / 10.0
+    factor = _enhancement(level)
     result = tables.identity(tf.shape(images)[0])
     levels = result
     shared = {
@@ -193,5 +201,6 @@ def adjust_sharpness(images, factor):
     return tf.clip_by_value(images + per_image(factor - 1.0) * difference, 0.0, 255.0)
 
 
-def _among(operation, kinds):
-    return (operation >= kinds[0]) & (operation <= kinds[-1])
+def _enhancement(level):
+    """The factor of Pillow's ImageEnhance, in [0.1, 1.9]."""
+    return 0.1 + 1.8 * level / 10.0
