@@ -77,19 +77,16 @@ def all_gather(x):
 def shuffled(function, x, seed):
     """Applies a function to images that are shuffled over the replicas, and gives each replica its own results.
 
-    So batch normalisation by replica cannot tell keys from queries (MoCo, arXiv:1911.05722, section 3.3).
+    So batch normalisation by replica, or by parts of a replica's batch, cannot tell which keys belong to which queries
+    (MoCo, arXiv:1911.05722, section 3.3).
 
     Args:
         function: [b, ...] -> [b, ...].
         x: [b, ...], the same static shape on each replica.
         seed: int32 [2], alike on all replicas and new in each step; of the order.
     """
-    replicas = num_replicas()
-    if replicas == 1:
-        return function(x)
     size, everything = x.shape[0], all_gather(x)
-    noise = tf.random.stateless_uniform([size * replicas], seed)
-    order = tf.argsort(noise)
+    order = tf.argsort(tf.random.stateless_uniform([size * num_replicas()], seed))
     start = size * tf.distribute.get_replica_context().replica_id_in_sync_group
     mine = tf.gather(everything, tf.ensure_shape(order[start : start + size], [size]))
     results = all_gather(function(mine))

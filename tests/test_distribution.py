@@ -81,6 +81,19 @@ def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_repli
     assert sorted(means) != [15 / 4, 240 / 4]  # not the groups of the replicas themselves
 
 
+def test_shuffled_mixes_the_parts_of_a_single_replicas_batch():
+    def with_mean_of_half(group):
+        means = tf.reduce_mean(tf.reshape(group, [2, 4]), axis=1)
+        return tf.stack([group, tf.repeat(means, 4)], axis=1)
+
+    x = 2.0 ** tf.range(8.0)
+    together = distribution.shuffled(with_mean_of_half, x, seed=[3, 7]).numpy()
+    np.testing.assert_array_equal(together[:, 0], x)
+    for mean in np.unique(together[:, 1]):
+        assert together[together[:, 1] == mean, 0].mean() == mean
+    assert not np.array_equal(together[:, 1], with_mean_of_half(x)[:, 1])
+
+
 def test_batches_are_divided_among_replicas_in_order(two_replicas):
     def batches(shard):
         del shard

@@ -50,6 +50,7 @@ class InBatch:
 
     def update(self, q, k, encoder_index, indices):
         """There is no state."""
+        del q, k, encoder_index, indices
 
 
 class NTXent(InBatch):

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
+
 
 def convolution(filters, kernel_size, strides=1, padding="same", groups=1, dtype=None):
     """A convolution without bias, He-normal (fan out), for use before batch normalisation."""
@@ -22,18 +24,20 @@ def convolution(filters, kernel_size, strides=1, padding="same", groups=1, dtype
     )
 
 
-def batch_normalization(gamma_initializer="ones", synchronized=True, dtype=None):
+def batch_normalization(gamma_initializer="ones", synchronized=True, splits=1, dtype=None):
     """Batch normalisation with momentum and epsilon of PyTorch.
 
     Args:
         gamma_initializer: of the scale.
         synchronized: statistics over all replicas; False: each replica's own, of which the first replica's are saved.
+        splits: see `BatchNormalization`.
         dtype: policy of the layer; statistics are float32 under the mixed ones.
     """
     return BatchNormalization(
         momentum=0.9,
         epsilon=1e-5,
         synchronized=synchronized,
+        splits=splits,
         gamma_initializer=gamma_initializer,
         dtype=dtype,
     )
@@ -46,30 +50,61 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The same numbers, moving statistics included, from a graph of fewer operations. The fused operation gives the
     unbiased variance, N / (N - 1) times the one that Keras averages (and that several replicas agree on); it is
     converted back.
+
+    Args:
+        splits: equal parts of a replica's batch of images, each normalised by its own statistics, as so many replicas
+            would; for shuffled keys on few devices (MoCo, arXiv:1911.05722, section 3.3). The moving statistics take
+            the parts' mean.
+        arguments: of Keras's layer.
     """
+
+    def __init__(self, *, splits=1, **arguments):
+        super().__init__(**arguments)
+        if splits < 1 or (splits > 1 and self.synchronized):
+            raise ValueError(
+                f"splits take synchronized = False and a number of at least 1, not {self.synchronized} and {splits}"
+            )
+        self.splits = splits
+
+    def get_config(self):
+        """The arguments."""
+        return super().get_config() | {"splits": self.splits}
 
     def call(self, inputs, training=None, mask=None):
         """Normalised [..., C] of inputs [..., C]; float32 inside when inputs have half precision."""
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync if context and self.synchronized else 1
-        if replicas > 1 or len(inputs.shape) != 4 or self.compute_dtype == "float64":
+        unfused = replicas > 1 or len(inputs.shape) != 4 or self.compute_dtype == "float64"
+        if self.splits == 1 and unfused:
             return super().call(inputs, training=training, mask=mask)
         batch_statistics = bool(training and self.trainable)
-        moving = [self.moving_mean, self.moving_variance]
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        if not batch_statistics:
+            return self._normalize(inputs, self.moving_mean, self.moving_variance, False)[0]
+        if inputs.shape[0] is not None and inputs.shape[0] % self.splits:
+            raise UserError(
+                f"batch normalisation cannot split {inputs.shape[0]} images of a replica into {self.splits} equal parts; "
+                "change the batch size or the ResNet's normalization_splits"
+            )
+        parts = [self._normalize(x, [], [], True) for x in tf.split(inputs, self.splits)]
+        outputs, means, variances = zip(*parts, strict=True)
+        count = tf.cast(tf.size(inputs) // (self.splits * inputs.shape[-1]), tf.float32)
+        found = tf.add_n(means), tf.add_n(variances) * (1 - 1 / count)
+        for average, total in zip((self.moving_mean, self.moving_variance), found, strict=True):
+            share = (1 - self.momentum) / self.splits
+            average.assign(average * self.momentum + total * share)
+        return tf.concat(outputs, axis=0) if self.splits > 1 else outputs[0]
+
+    def _normalize(self, inputs, mean, variance, training):
+        """(outputs, mean, unbiased variance)."""
+        return tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma,
             offset=self.beta,
-            mean=[] if batch_statistics else moving[0],
-            variance=[] if batch_statistics else moving[1],
+            mean=mean,
+            variance=variance,
             epsilon=self.epsilon,
-            is_training=batch_statistics,
-        )
-        if batch_statistics:
-            count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-            for average, value in zip(moving, (mean, variance * (1 - 1 / count)), strict=True):
-                average.assign(average * self.momentum + value * (1 - self.momentum))
-        return outputs
+            is_training=training,
+        )[:3]
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

@@ -20,6 +20,7 @@ class ResNet(keras.layers.Layer):
             (arXiv:1706.02677, section 5.1).
         synchronized: batch statistics over all replicas; False: each replica's own, of which the first replica's are
             saved.
+        normalization_splits: parts of a replica's batch that are normalised apart, see `layers.BatchNormalization`.
     """
 
     blocks_per_stage = ()
@@ -32,15 +33,18 @@ class ResNet(keras.layers.Layer):
         max_pool=True,
         zero_init_last=False,
         synchronized=True,
+        normalization_splits=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.normalization_splits = normalization_splits
         self.width, self.small_images, self.max_pool = width, small_images, max_pool
         self.zero_init_last, self.synchronized = zero_init_last, synchronized
 
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, C)."""
-        shared = {"synchronized": self.synchronized, "dtype": self.dtype_policy}
+        statistics = {"synchronized": self.synchronized, "splits": self.normalization_splits}
+        shared = statistics | {"dtype": self.dtype_policy}
         filters = max(1, round(64 * self.width))
         stem = (3, 1) if self.small_images else (7, 2)
         self.stem = ConvolutionAndNormalization(filters, *stem, relu=True, **shared)
@@ -86,6 +90,7 @@ class ResNet(keras.layers.Layer):
 
     def get_config(self):
         own = ("width", "small_images", "max_pool", "zero_init_last", "synchronized")
+        own += ("normalization_splits",)
         return super().get_config() | {name: getattr(self, name) for name in own}
 
 
@@ -101,6 +106,7 @@ class ConvolutionAndNormalization(keras.layers.Layer):
         groups=1,
         gamma_initializer="ones",
         synchronized=True,
+        splits=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -109,7 +115,9 @@ class ConvolutionAndNormalization(keras.layers.Layer):
         padding = "valid" if strides > 1 else "same"
         dtype = self.dtype_policy
         self.convolution = layers.convolution(filters, kernel_size, strides, padding, groups, dtype)
-        self.normalization = layers.batch_normalization(gamma_initializer, synchronized, dtype)
+        self.normalization = layers.batch_normalization(
+            gamma_initializer, synchronized, splits, dtype
+        )
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -128,16 +136,21 @@ class ResidualBlock(keras.layers.Layer):
         filters: of the stage.
         strides: of the block.
         zero_init_last: the scale of the last normalisation of the residual starts at 0.
-        synchronized: batch statistics over all replicas.
+        synchronized, splits: of batch normalisation.
     """
 
     expansion = 1
 
-    def __init__(self, filters, strides, zero_init_last=False, synchronized=True, **kwargs):
+    def __init__(
+        self, filters, strides, zero_init_last=False, synchronized=True, splits=1, **kwargs
+    ):
         super().__init__(**kwargs)
         self.strides, self.output_channels = strides, self.expansion * filters
         self.part = functools.partial(
-            ConvolutionAndNormalization, synchronized=synchronized, dtype=self.dtype_policy
+            ConvolutionAndNormalization,
+            synchronized=synchronized,
+            splits=splits,
+            dtype=self.dtype_policy,
         )
         last = {"gamma_initializer": "zeros" if zero_init_last else "ones"}
         self.residual = self._make_residual(filters, last)

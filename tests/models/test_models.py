@@ -176,6 +176,22 @@ def test_frozen_normalisation_keeps_its_statistics():
     np.testing.assert_array_equal(layer.moving_mean.numpy(), 0)
 
 
+def test_splits_are_normalised_as_batches_of_their_own():
+    x = RNG.normal(size=(6, 3, 3, 2)).astype(np.float32) * np.arange(1.0, 7.0)[:, None, None, None]
+    x = tf.constant(x, tf.float32)
+    layer = layers.batch_normalization(synchronized=False, splits=3)
+    whole = [layers.batch_normalization(synchronized=False) for _ in range(3)]
+    expected = [one(part, training=True) for one, part in zip(whole, tf.split(x, 3), strict=True)]
+    np.testing.assert_allclose(layer(x, training=True), np.concatenate(expected), atol=1e-6)
+    for name in ("moving_mean", "moving_variance"):
+        mean = np.mean([getattr(one, name).numpy() for one in whole], axis=0)
+        np.testing.assert_allclose(getattr(layer, name).numpy(), mean, rtol=1e-6)
+    with pytest.raises(UserError, match="5 images of a replica into 3 equal parts"):
+        layer(x[:5], training=True)
+    with pytest.raises(ValueError, match="synchronized = False"):
+        layers.batch_normalization(splits=3)
+
+
 @pytest.mark.parametrize("synchronized", [True, False])
 def test_statistics_are_of_all_replicas_or_of_each(synchronized, two_replicas):
     """The halves differ in contrast; moving statistics that differ are the first replica's."""
