@@ -48,46 +48,54 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
         raise UserError(f"batch size {batch_size} cannot be divided among {count} hosts")
     steps = steps_per_epoch(images, batch_size)
     size = batch_size // count
+    order = (batch_size, seed, first_step, shard, steps)
+    if _cuts_files(images, transform):
+        draws = _draws(transform, size, 1, seed, first_step, index)
+        views = _views_of_files(_streamed_images(images, *order), images, draws, transform)
+        return views.batch(size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
     on_device = getattr(transform, "on_device", False)
     chunk = size if on_device else _chunk_size(size, getattr(transform, "size", 64))
-
-    def divide(step):
-        draws = transform.draw(size, _step_seed(seed, step, index))
-        return tf.nest.map_structure(
-            lambda x: tf.reshape(x, [size // chunk, chunk, *x.shape[1:]]), draws
-        )
-
-    numbers = tf.data.Dataset.range(first_step, tf.int64.max - 1)
-    draws = numbers.map(divide, tf.data.AUTOTUNE).unbatch()
+    draws = _draws(transform, size, chunk, seed, first_step, index)
     if isinstance(images, ArrayImages):
-        raw = _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk)
+        raw = _array_chunks(images, *order, chunk)
     else:
-        raw = _streamed_images(images, batch_size, seed, first_step, shard, steps)
-        samplers = getattr(transform, "samplers", ())
-        cuts = samplers and all(hasattr(sampler.crop, "boxes") for sampler in samplers)
-        if images.encoded is not None and cuts:
-            if on_device:
-                raise UserError(
-                    f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
-                    "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
-                )
-            draws = draws.unbatch().batch(1, drop_remainder=True)
-            return (
-                _views_of_files(raw, images, draws, transform)
-                .batch(size, True)
-                .prefetch(tf.data.AUTOTUNE)
-            )
-        raw = raw.map(images.decode, tf.data.AUTOTUNE).batch(chunk, drop_remainder=True)
+        decoded = _streamed_images(images, *order).map(images.decode, tf.data.AUTOTUNE)
+        raw = decoded.batch(chunk, drop_remainder=True)
 
-    def views(batch, chunk_draws):
+    def views_of_chunk(batch, chunk_draws):
         chunk_images, labels = batch
         if on_device:
             return (chunk_images, chunk_draws), labels
         return transform.apply(chunk_images, chunk_draws), labels
 
-    return _join(
-        tf.data.Dataset.zip((raw, draws)).map(views, tf.data.AUTOTUNE), size // chunk
-    ).prefetch(tf.data.AUTOTUNE)
+    views = tf.data.Dataset.zip((raw, draws)).map(views_of_chunk, tf.data.AUTOTUNE)
+    return _join(views, size // chunk).prefetch(tf.data.AUTOTUNE)
+
+
+def _draws(transform, size, chunk, seed, first_step, shard_index):
+    """The drawn parameters of chunk after chunk, `size // chunk` of them a step."""
+
+    def of_step(step):
+        draws = transform.draw(size, _step_seed(seed, step, shard_index))
+        shape = [size // chunk, chunk]
+        return tf.nest.map_structure(lambda x: tf.reshape(x, [*shape, *x.shape[1:]]), draws)
+
+    steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
+    return steps.map(of_step, tf.data.AUTOTUNE).unbatch()
+
+
+def _cuts_files(images, transform):
+    """Whether crops are cut while files are decoded: of sets of image files that are streamed, for boxes."""
+    samplers = getattr(transform, "samplers", ())
+    boxes = samplers and all(hasattr(sampler.crop, "boxes") for sampler in samplers)
+    if isinstance(images, ArrayImages) or images.encoded is None or not boxes:
+        return False
+    if getattr(transform, "on_device", False):
+        raise UserError(
+            f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
+            "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
+        )
+    return True
 
 
 def _chunk_size(size, side):
