@@ -90,7 +90,12 @@ def test_crops_flip_half_of_the_images():
         ("PNG", "RGB", {}),
     ],
 )
-def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(kind, mode, options):
+@pytest.mark.parametrize("canvas", [512, 100])
+def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(
+    kind, mode, options, canvas, monkeypatch
+):
+    """Windows that fit the canvas are resized by compiled code, larger ones by TensorFlow's kernel."""
+    monkeypatch.setattr(jpeg, "_CANVAS", canvas)
     with io.BytesIO() as file:
         Image.fromarray(smooth_image(150, 200)).convert(mode).save(file, kind, **options)
         encoded = file.getvalue()
