@@ -100,18 +100,6 @@ def resize_matrix(start, length, extent, size, reverse=None):
     return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
 
 
-def random_flip(images, seed, probability=0.5):
-    """Mirrors each image left to right with the given probability.
-
-    Args:
-        images: [B, H, W, C].
-        seed: int32 [2].
-        probability: in [0, 1].
-    """
-    flip = bernoulli(tf.shape(images)[0], seed, probability)[:, None, None, None]
-    return tf.where(flip, tf.reverse(images, axis=[2]), images)
-
-
 def shift(images, offsets):
     """Moves each image by whole pixels with reflection.
 
