@@ -54,7 +54,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Args:
         splits: equal parts of a replica's batch of images, each normalised by its own statistics, as so many replicas
             would; for shuffled keys on few devices (MoCo, arXiv:1911.05722, section 3.3). The moving statistics take
-            the parts' mean.
+            the parts' mean. More than 1 goes with synchronized = False and maps [b, H, W, C] in single or half
+            precision, b divisible by it; batches whose size the graph does not know (a SavedModel's) are not split.
         arguments: of Keras's layer.
     """
 
@@ -75,24 +76,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync if context and self.synchronized else 1
         unfused = replicas > 1 or len(inputs.shape) != 4 or self.compute_dtype == "float64"
-        if self.splits == 1 and unfused:
-            return super().call(inputs, training=training, mask=mask)
         batch_statistics = bool(training and self.trainable)
+        splits = self.splits if batch_statistics and inputs.shape[0] is not None else 1
+        if unfused and splits == 1:
+            return super().call(inputs, training=training, mask=mask)
         if not batch_statistics:
             return self._normalize(inputs, self.moving_mean, self.moving_variance, False)[0]
-        if inputs.shape[0] is not None and inputs.shape[0] % self.splits:
+        if splits > 1 and inputs.shape[0] % splits:
             raise UserError(
                 f"batch normalisation cannot split {inputs.shape[0]} images of a replica into {self.splits} equal parts; "
                 "change the batch size or the ResNet's normalization_splits"
             )
-        parts = [self._normalize(x, [], [], True) for x in tf.split(inputs, self.splits)]
+        parts = [self._normalize(x, [], [], True) for x in tf.split(inputs, splits)]
         outputs, means, variances = zip(*parts, strict=True)
-        count = tf.cast(tf.size(inputs) // (self.splits * inputs.shape[-1]), tf.float32)
+        count = tf.cast(tf.size(inputs) // (splits * inputs.shape[-1]), tf.float32)
         found = tf.add_n(means), tf.add_n(variances) * (1 - 1 / count)
         for average, total in zip((self.moving_mean, self.moving_variance), found, strict=True):
-            share = (1 - self.momentum) / self.splits
+            share = (1 - self.momentum) / splits
             average.assign(average * self.momentum + total * share)
-        return tf.concat(outputs, axis=0) if self.splits > 1 else outputs[0]
+        return tf.concat(outputs, axis=0) if splits > 1 else outputs[0]
 
     def _normalize(self, inputs, mean, variance, training):
         """(outputs, mean, unbiased variance)."""

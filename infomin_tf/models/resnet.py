@@ -6,6 +6,7 @@ import itertools
 import keras
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
 from infomin_tf.models import layers
 
 
@@ -20,7 +21,8 @@ class ResNet(keras.layers.Layer):
             (arXiv:1706.02677, section 5.1).
         synchronized: batch statistics over all replicas; False: each replica's own, of which the first replica's are
             saved.
-        normalization_splits: parts of a replica's batch that are normalised apart, see `layers.BatchNormalization`.
+        normalization_splits: parts of a replica's batch that are normalised apart, see `layers.BatchNormalization`;
+            more than 1 goes with synchronized = False and a batch that it divides.
     """
 
     blocks_per_stage = ()
@@ -37,6 +39,11 @@ class ResNet(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if normalization_splits > 1 and synchronized:
+            raise UserError(
+                f"{type(self).__name__}.normalization_splits = {normalization_splits} normalises parts of a replica's batch, "
+                f"which synchronized statistics are not; bind {type(self).__name__}.synchronized = False as well"
+            )
         self.normalization_splits = normalization_splits
         self.width, self.small_images, self.max_pool = width, small_images, max_pool
         self.zero_init_last, self.synchronized = zero_init_last, synchronized
@@ -89,8 +96,14 @@ class ResNet(keras.layers.Layer):
         return tf.reduce_mean(self.stage_outputs(images, training)[-1], axis=(1, 2))
 
     def get_config(self):
-        own = ("width", "small_images", "max_pool", "zero_init_last", "synchronized")
-        own += ("normalization_splits",)
+        own = (
+            "width",
+            "small_images",
+            "max_pool",
+            "zero_init_last",
+            "synchronized",
+            "normalization_splits",
+        )
         return super().get_config() | {name: getattr(self, name) for name in own}
 
 

@@ -4,6 +4,8 @@ A family is a crop, then photometric operations in order. The functions below bu
 their strength knobs; sizes are in pixels, areas are shares of the image (c of section 3.4 is the low end).
 """
 
+import tensorflow as tf
+
 from infomin_tf.views.augment.blur import GaussianBlur
 from infomin_tf.views.augment.common import one_by_one, split_seed
 from infomin_tf.views.augment.crop import RandomResizedCrop
@@ -17,7 +19,8 @@ class Family:
 
     Args:
         crop: `RandomResizedCrop` or `RandomShift`.
-        operations: of `infomin_tf.views.augment`, applied in order.
+        operations: of `infomin_tf.views.augment`, applied in order. `apply` must be what XLA compiles, and gets batches of
+            one on the host, whole batches on a device.
     """
 
     def __init__(self, crop, operations=()):
@@ -36,14 +39,17 @@ class Family:
         Args:
             images: uint8 [B, H, W, 3].
             draws: as of `draw`.
-            dense: every operation on the whole batch, for accelerators; otherwise image by image, for processors.
+            dense: the whole batch at once, for accelerators (every operation is computed and selected from, unless the
+                batch is one image); otherwise image by image, compiled, on the processor.
         """
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
     def finish(self, crops, draws, dense=False):
         """Views of crops, float32 [B, size, size, 3] in [0, 255]: the operations after the crop."""
-        finish = self._finish if dense or not self.operations else self._finish_one_by_one
-        return finish(crops, draws[1:])
+        if dense or not self.operations:
+            return self._finish(crops, draws[1:])
+        with tf.device("CPU:0"):
+            return self._finish_one_by_one(crops, draws[1:])
 
     def _finish(self, crops, draws):
         for operation, parameters in zip(self.operations, draws, strict=True):

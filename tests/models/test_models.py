@@ -188,8 +188,14 @@ def test_splits_are_normalised_as_batches_of_their_own():
         np.testing.assert_allclose(getattr(layer, name).numpy(), mean, rtol=1e-6)
     with pytest.raises(UserError, match="5 images of a replica into 3 equal parts"):
         layer(x[:5], training=True)
+    unknown = tf.function(lambda x: layer(x, training=True))
+    five = unknown.get_concrete_function(tf.TensorSpec([None, 3, 3, 2]))(x[:5])
+    expected = layers.batch_normalization(synchronized=False)(x[:5], training=True)
+    np.testing.assert_allclose(five, expected, atol=1e-6)
     with pytest.raises(ValueError, match="synchronized = False"):
         layers.batch_normalization(splits=3)
+    with pytest.raises(UserError, match="bind ResNet18.synchronized = False"):
+        resnet.ResNet18(normalization_splits=8)
 
 
 @pytest.mark.parametrize("synchronized", [True, False])
@@ -223,9 +229,15 @@ def test_statistics_are_of_all_replicas_or_of_each(synchronized, two_replicas):
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_the_policy_of_a_backbone_is_that_of_its_parts(dtype):
-    backbone = built(resnet.ResNeXt50(0.03125, synchronized=False, dtype=dtype), 32)
+    arguments = {"synchronized": False, "normalization_splits": 2, "dtype": dtype}
+    backbone = built(resnet.ResNeXt50(0.03125, **arguments), 32)
     backbone = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(backbone))
-    assert not backbone.blocks[-1].residual[-1].normalization.synchronized
+    for part in (
+        backbone.stem,
+        backbone.blocks[-1].shortcut or backbone.stem,
+        backbone.blocks[-1].residual[-1],
+    ):
+        assert not part.normalization.synchronized and part.normalization.splits == 2
     assert {v.dtype for v in backbone.variables} == {"float32"}
     maps = backbone.stage_outputs(RNG.random((2, 32, 32, 3), np.float32), training=True)
     assert {m.dtype.name for m in maps} == {dtype.removeprefix("mixed_")}

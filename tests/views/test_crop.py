@@ -110,10 +110,26 @@ def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(
             assert np.abs(x[0] - y[index]).max() < 1.5 / 255
 
 
+@pytest.mark.parametrize("size", [32, 200])
+@pytest.mark.parametrize("extent", [(512, 512), (1, 1), (1, 512), (300, 40)])
+def test_crops_on_the_canvas_of_files_equal_matrix_products(extent, size):
+    """Whole images, so the largest scale that a size meets, and a small box, so enlargement."""
+    image = np.random.default_rng(3).integers(0, 256, (*extent, 3), np.uint8)
+    for box in ([0, 0, *extent], [extent[0] / 3, extent[1] / 4, extent[0] / 2, extent[1] / 3]):
+        box = tf.constant(box, tf.float32)
+        for flip in ([False], [True]):
+            expected = crop.crop_and_resize(image[None], box[None], size, tf.constant(flip))
+            ours = jpeg._cut_on_canvas(
+                tf.shape(image), jpeg._on_canvas(image), box, tf.constant(flip), size
+            )
+            np.testing.assert_allclose(ours, expected, atol=0.05)
+
+
 def test_flipped_crops_are_mirrored():
     boxes_ = np.float32([[3, 5, 20, 30], [0, 0, 40, 56], [10, 2, 25, 25]])
     straight = crop.crop_and_resize(IMAGES[:3], boxes_, 16).numpy()
-    flipped = crop.crop_and_resize(IMAGES[:3], boxes_, 16, [True, False, True]).numpy()
+    flip = tf.constant([True, False, True])
+    flipped = crop.crop_and_resize(IMAGES[:3], boxes_, 16, flip).numpy()
     np.testing.assert_allclose(flipped[[0, 2]], straight[[0, 2], :, ::-1], atol=1e-3)
     np.testing.assert_array_equal(flipped[1], straight[1])
 

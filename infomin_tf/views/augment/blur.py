@@ -24,23 +24,22 @@ def gaussian_blur(images, sigma, kernel_size):
     taps = tf.exp(-0.5 * tf.square(tf.range(radius + 1.0) / sigma[:, None]))  # [B, radius + 1]
     taps /= 2.0 * tf.reduce_sum(taps, axis=1, keepdims=True) - taps[:, :1]
     border = [radius, radius]
-    rows = tf.pad(images, [[0, 0], border, [0, 0], [0, 0]], "REFLECT")
-    rows = tf.reshape(rows, [-1, height + 2 * radius, width * channels])
-    rows = _weighted_shifts([rows[:, k : k + height] for k in range(2 * radius + 1)], taps)
+    padded = tf.pad(images, [[0, 0], border, [0, 0], [0, 0]], "REFLECT")
+    lines = tf.reshape(padded, [-1, height + 2 * radius, width * channels])
+    rows = _weighted_sum(lambda k: lines[:, k : k + height], taps)
     rows = tf.reshape(rows, [-1, height, width, channels])
-    rows = tf.pad(rows, [[0, 0], [0, 0], border, [0, 0]], "REFLECT")
-    rows = tf.reshape(rows, [-1, height, (width + 2 * radius) * channels])
-    starts = range(0, (2 * radius + 1) * channels, channels)
-    rows = _weighted_shifts([rows[:, :, k : k + width * channels] for k in starts], taps)
-    return tf.reshape(rows, [-1, height, width, channels])
+    padded = tf.pad(rows, [[0, 0], [0, 0], border, [0, 0]], "REFLECT")
+    flat = tf.reshape(padded, [-1, height, (width + 2 * radius) * channels])
+    columns = _weighted_sum(lambda k: flat[:, :, k * channels : (k + width) * channels], taps)
+    return tf.reshape(columns, [-1, height, width, channels])
 
 
-def _weighted_shifts(shifted, taps):
-    """The sum of lines [B, ...] that are shifted by -r, ..., r pixels, weighted by taps [B, r + 1] of |shift|."""
-    radius = len(shifted) // 2
-    total = taps[:, :1, None] * shifted[radius]
+def _weighted_sum(shifted, taps):
+    """The sum of what `shifted` gives of 0, ..., 2r, weighted by taps [B, r + 1] of the distance from r."""
+    radius = taps.shape[1] - 1
+    total = taps[:, :1, None] * shifted(radius)
     for k in range(1, radius + 1):
-        total += taps[:, k : k + 1, None] * (shifted[radius - k] + shifted[radius + k])
+        total += taps[:, k : k + 1, None] * (shifted(radius - k) + shifted(radius + k))
     return total
 
 

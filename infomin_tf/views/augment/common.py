@@ -17,12 +17,13 @@ def apply_to(function, images, chosen, *parameters):
 def apply_one_of(functions, images, which, *parameters):
     """Applies to each image of a batch the function that its number names.
 
-    A batch of one takes a branch; a larger one is computed whole by each function and selected from.
+    A batch of one takes a branch; a larger one, or one of unknown size, is computed whole by each function and selected
+    from.
 
     Args:
         functions: (images [B, ...], *parameters [B, ...]) -> images [B, ...], each image by itself.
         images: [B, ...].
-        which: int32 [B], places in `functions`.
+        which: int32 [B], places in `functions`, in range.
         parameters: tensors [B, ...].
     """
     if images.shape[0] == 1:

@@ -43,7 +43,10 @@ class JigsawPatches:
         return self.crop.draw(num_images, seeds[0]), {"offsets": offsets, "order": order}
 
     def apply(self, images, draws, dense=False):
-        """Patches, float32 [B, grid * grid, patch, patch, 3] in [0, 1], of images uint8 [B, H, W, 3]."""
+        """Patches, float32 [B, grid * grid, patch, patch, 3] in [0, 1], of images uint8 [B, H, W, 3].
+
+        `dense`, as of `Family`, makes no difference here.
+        """
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
     def finish(self, crops, draws, dense=False):

@@ -5,9 +5,10 @@ import math
 
 import tensorflow as tf
 
-_CANVAS = (
-    512  # pixels a side; windows that fit are resized by compiled code, which needs static shapes
-)
+# Pixels a side. Windows that fit are resized by compiled code, which needs static shapes.
+_CANVAS = 512
+
+_compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
 
 
 def decode_crops(encoded, samplers, draws):
@@ -29,8 +30,8 @@ def decode_crops(encoded, samplers, draws):
 
     return tf.cond(
         tf.reduce_max(tf.shape(image)) <= _CANVAS,
-        lambda: cut(functools.partial(_cut_compiled, tf.shape(image)), _on_canvas(image)),
-        lambda: cut(_cut, image[None]),
+        lambda: cut(functools.partial(_cut_on_canvas, tf.shape(image)), _on_canvas(image)),
+        lambda: cut(_cut_by_kernel, image[None]),
     )
 
 
@@ -38,9 +39,7 @@ def _decode_window(encoded, samplers, draws):
     """(uint8 [h, w, 3], the crops' boxes in it, float32 [samplers, 4]: top, left, height, width)."""
     sizes = tf.constant([[float(sampler.crop.size)] for sampler in samplers])
 
-    @functools.partial(
-        tf.function, autograph=False, jit_compile=True
-    )  # many operations on a few numbers: one kernel
+    @_compiled
     def all_boxes(shape):
         parts = zip(samplers, draws, strict=True)
         boxes = [s.crop.boxes(part[0], shape[0], shape[1]) for s, part in parts]
@@ -74,7 +73,7 @@ def _window(boxes, sizes, shape):
     return corner, end - corner
 
 
-def _cut(image, box, flip, size):
+def _cut_by_kernel(image, box, flip, size):
     scale = size / box[2:]
     crop = tf.raw_ops.ScaleAndTranslate(
         images=image,
@@ -95,16 +94,13 @@ def _on_canvas(image):
     return tf.ensure_shape(tf.pad(tf.reshape(image, [height, -1]), room), [_CANVAS, _CANVAS * 3])
 
 
-def _cut_compiled(shape, canvas, box, flip, size):
-    """As `_cut`, of an image of a shape (height, width, 3) on a canvas."""
+def _cut_on_canvas(shape, canvas, box, flip, size):
+    """As `_cut_by_kernel`, of an image of a shape (height, width, 3) on a canvas."""
     reverse = tf.concat([[False], flip], axis=0)
     places, weights = _taps(box[:2], box[2:], shape[:2], reverse, size)
     rows = _weighted_lines(canvas, places[:, 0], weights[:, 0], 0)
     rows = tf.reshape(rows, [size, _CANVAS, 3])
     return _weighted_lines(rows, places[:, 1], weights[:, 1], 1)[None]
-
-
-_compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
 
 
 @_compiled

@@ -136,7 +136,7 @@ class ColorJitter:
 
     def _jitter(self, images, factors, hue, order):
         def turn(subset, _, __, shift):
-            return adjust_hue(subset, shift)
+            return adjust_hue(subset, shift) if self.hue else subset
 
         for kind in tf.unstack(order, axis=1):
             turned = tf.cast(kind == 3, tf.int32)

@@ -132,10 +132,9 @@ def apply_operation(images, operation, level, sign, fill):
     def unchanged(subset, *_):
         return subset
 
-    functions = (unchanged, by_table, by_saturation, by_sharpness, by_warp)
+    functions = (by_table, by_saturation, by_sharpness, by_warp, unchanged)
     ends = (Operation.BRIGHTNESS, Operation.COLOR, Operation.SHARPNESS, Operation.TRANSLATE_Y)
-    place = 1 + tf.reduce_sum(tf.cast(operation[:, None] > tf.constant(ends), tf.int32), axis=1)
-    which = place % len(functions)  # of IDENTITY, the last operation, 0
+    which = tf.reduce_sum(tf.cast(operation[:, None] > tf.constant(ends), tf.int32), axis=1)
     return apply_one_of(functions, images, which, operation, level, sign)
 
 
