@@ -6,7 +6,6 @@ from absl import logging
 
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed
-from infomin_tf.views.families import Family
 
 _SEED = (0, 20)
 
@@ -59,8 +58,7 @@ def check_changes(pair, images):
     draws = sampler.draw(len(images), tf.constant(_SEED))
     crops = sampler.crop.apply(images, draws[0])
     for operation, parameters in zip(sampler.operations, draws[1:], strict=True):
-        alone = Family(sampler.crop, [operation])
-        changed = 255.0 * alone.finish(crops, (None, parameters))
+        changed = operation.apply(crops, parameters)
         if float(tf.reduce_max(tf.abs(changed - crops))) < 0.5:
             logging.warning(
                 "%s changes none of %d images: its strength or probability is too low, or the images lack what it "
