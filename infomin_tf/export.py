@@ -61,6 +61,7 @@ class ImageEncoder(keras.Model):
 
     @classmethod
     def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
         extractor = keras.saving.deserialize_keras_object(config.pop("extractor"))
         return cls(extractor, **config)
 

@@ -44,66 +44,92 @@ class Tfds:
                 varying sizes without image_size; images that are not 8-bit colour or grey.
         """
         builder = self._open(data_dir)
-        try:
-            size = builder.info.splits[self._split].num_examples
-        except (KeyError, ValueError, AssertionError) as error:
-            raise UserError(
-                f"Tfds.split={self._split!r} is no split of {self._name}; it has "
-                f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
-            ) from error
-        features = builder.info.features
-        if "image" not in features:
-            raise UserError(
-                f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set"
-            )
-        self._check_kind(features["image"])
+        size = self._count(builder)
+        self._check_features(builder.info.features)
         side = self._image_size or self._side_of_first(builder)
-        labelled = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
-        names = tuple(features["label"].names) if labelled else ()
-
-        @tf.autograph.experimental.do_not_convert
-        def records():
-            config = tfds.ReadConfig(interleave_cycle_length=1)
-            decoders = {"image": tfds.decode.SkipDecoding()}
-            return builder.as_dataset(
-                self._split, shuffle_files=False, read_config=config, decoders=decoders
-            )
-
-        def decode(record):
-            image = features["image"].decode_example(record["image"])
-            if image.shape[-1] == 1:
-                image = tf.repeat(image, 3, axis=-1)
-            image = (
-                fit_square(image, side)
-                if self._image_size
-                else tf.ensure_shape(image, (side, side, 3))
-            )
-            return image, tf.cast(record["label"] if labelled else -1, tf.int32)
-
-        name = f"{self._name}:{self._split}"
         if size * side * side * 3 > self._memory_limit:
-            if not self._image_size and None in features["image"].shape[:2]:
-                raise UserError(
-                    f"the images of {name} may vary in size, and are too many to look at all of them before they are used; "
-                    f"bind Tfds.image_size (the first is {side}x{side})"
-                )
+            return self._stream(builder, size, side)
+        return self._hold(builder, size, side)
 
-            def encoded(record):
-                return record["image"], tf.cast(record["label"] if labelled else -1, tf.int32)
-
-            return StreamedImages(
-                name, size, (side, side, 3), names, records, decode, encoded=encoded
+    def _stream(self, builder, size, side):
+        """`StreamedImages`, decoded each time anew."""
+        name = self._full_name
+        if not self._image_size and None in builder.info.features["image"].shape[:2]:
+            raise UserError(
+                f"the images of {name} may vary in size, and are too many to look at all of them before they are used; "
+                f"bind Tfds.image_size (the first is {side}x{side})"
             )
+        return StreamedImages(
+            name,
+            size,
+            (side, side, 3),
+            _label_names(builder),
+            self._reader(builder),
+            self._decoder(builder, side),
+            encoded=lambda record: (record["image"], _label(builder, record)),
+        )
+
+    def _hold(self, builder, size, side):
+        """`ArrayImages`, decoded once."""
+        name = self._full_name
+        records, decode = self._reader(builder)(), self._decoder(builder, side)
         try:
-            images, labels = load_decoded(records(), decode, size)
+            images, labels = load_decoded(records, decode, size)
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
                 f"the images of {name} have varying sizes, not all {side}x{side}, or are damaged; bind Tfds.image_size "
                 f"({error.message.splitlines()[0]})"
             ) from error
-        return ArrayImages(name, images, labels, names)
+        return ArrayImages(name, images, labels, _label_names(builder))
 
-    def _check_kind(self, feature):
+    @property
+    def _full_name(self):
+        return f"{self._name}:{self._split}"
+
+    def _reader(self, builder):
+        """A function that gives the records in their order on disk, images still encoded."""
+
+        @tf.autograph.experimental.do_not_convert
+        def records():
+            return builder.as_dataset(
+                self._split,
+                shuffle_files=False,
+                read_config=tfds.ReadConfig(interleave_cycle_length=1),
+                decoders={"image": tfds.decode.SkipDecoding()},
+            )
+
+        return records
+
+    def _decoder(self, builder, side):
+        """A function record -> (image uint8 [side, side, 3], label)."""
+        feature = builder.info.features["image"]
+
+        def decode(record):
+            image = feature.decode_example(record["image"])
+            if image.shape[-1] == 1:
+                image = tf.repeat(image, 3, axis=-1)
+            if self._image_size:
+                image = fit_square(image, side)
+            return tf.ensure_shape(image, (side, side, 3)), _label(builder, record)
+
+        return decode
+
+    def _count(self, builder):
+        """Images of the split."""
+        try:
+            return builder.info.splits[self._split].num_examples
+        except (KeyError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"Tfds.split={self._split!r} is no split of {self._name}; it has "
+                f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
+            ) from error
+
+    def _check_features(self, features):
+        if "image" not in features:
+            raise UserError(
+                f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set"
+            )
+        feature = features["image"]
         channels, kind = feature.shape[-1], tf.as_dtype(feature.np_dtype).name
         if kind != "uint8" or channels not in (None, 1, 3):
             raise UserError(
@@ -160,6 +186,18 @@ class Tfds:
             f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
             f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
         )
+
+
+def _label_names(builder):
+    """Names of the classes; none when there are no `ClassLabel` labels."""
+    features = builder.info.features
+    feature = features["label"] if "label" in features else None
+    return tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else ()
+
+
+def _label(builder, record):
+    """int32 label of a record; -1 when there is none."""
+    return tf.cast(record["label"] if _label_names(builder) else -1, tf.int32)
 
 
 def _check_connection(missing):

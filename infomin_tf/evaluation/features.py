@@ -46,6 +46,7 @@ class FeatureExtractor(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
         deserialize = keras.saving.deserialize_keras_object
         split, backbones = deserialize(config.pop("split")), config.pop("backbones")
         return cls(split, [deserialize(backbone) for backbone in backbones], **config)

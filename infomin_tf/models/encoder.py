@@ -34,6 +34,7 @@ class Encoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
         parts = ("backbone", "head")
         built = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
         return cls(**config | built)

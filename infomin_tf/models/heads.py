@@ -96,6 +96,7 @@ class JigsawHead(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
         patch_head = keras.saving.deserialize_keras_object(config["patch_head"])
         return cls(**config | {"patch_head": patch_head})
 

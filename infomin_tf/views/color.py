@@ -47,9 +47,11 @@ class _Linear(ColorSpace):
     offset = (0.0, 0.0, 0.0)
 
     def from_rgb(self, rgb):
+        """Channels [..., 3] of RGB [..., 3] in [0, 1]: matrix @ rgb + offset."""
         return _transform(rgb, self.matrix) + tf.constant(self.offset, rgb.dtype)
 
     def to_rgb(self, channels):
+        """RGB [..., 3] of channels [..., 3]; not clipped to [0, 1]."""
         centred = channels - tf.constant(self.offset, channels.dtype)
         return _transform(centred, np.linalg.inv(np.array(self.matrix)))
 
@@ -62,9 +64,11 @@ class RGB(_Linear):
     ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
 
     def from_rgb(self, rgb):
+        """The same."""
         return rgb
 
     def to_rgb(self, channels):
+        """The same."""
         return channels
 
 
@@ -132,6 +136,7 @@ class Lab(ColorSpace):
     _white = (0.95047, 1.0, 1.08883)
 
     def from_rgb(self, rgb):
+        """L, a, b [..., 3] of sRGB [..., 3] in [0, 1]."""
         linear = _piecewise(
             rgb, 0.04045, lambda x: ((x + 0.055) / 1.055) ** 2.4, lambda x: x / 12.92
         )
@@ -141,6 +146,7 @@ class Lab(ColorSpace):
         return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
     def to_rgb(self, channels):
+        """sRGB [..., 3] of L, a, b [..., 3], clipped to [0, 1]."""
         lightness, a, b = tf.unstack(channels, axis=-1)
         y = (lightness + 16.0) / 116.0
         f = tf.stack([y + a / 500.0, y, y - b / 200.0], axis=-1)
@@ -162,6 +168,7 @@ class HSV(ColorSpace):
     ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
 
     def from_rgb(self, rgb):
+        """Hue, saturation, value [..., 3] of RGB [..., 3], each in [0, 1]."""
         red, green, blue = tf.unstack(rgb, axis=-1)
         value = tf.reduce_max(rgb, axis=-1)
         chroma = value - tf.reduce_min(rgb, axis=-1)
@@ -178,6 +185,7 @@ class HSV(ColorSpace):
         return tf.stack([hue, chroma / safe_value, value], axis=-1)
 
     def to_rgb(self, channels):
+        """RGB [..., 3] of hue, saturation, value [..., 3]."""
         hue, saturation, value = tf.unstack(channels, axis=-1)
 
         def channel(n):

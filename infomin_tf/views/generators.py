@@ -78,7 +78,7 @@ class PixelFlow(keras.layers.Layer):
 
 
 class _Block(keras.layers.Layer):
-    """One block on pixels [3, P]; `forward` gives the result and log|det J| [P], `inverse` undoes it."""
+    """One block on the planes of P pixels."""
 
     def __init__(self, index, lone_channel, same_channel_always, **kwargs):
         super().__init__(name=f"block_{index}", **kwargs)
@@ -86,6 +86,14 @@ class _Block(keras.layers.Layer):
         self.lone = lone_channel
         self.others = [channel for channel in range(3) if channel != lone_channel]
         self.update_others = same_channel_always and index % 2 == 1
+
+    def forward(self, pixels):
+        """(Y [3, P], log|det J| of each pixel [P]) of pixels X [3, P]."""
+        raise NotImplementedError
+
+    def inverse(self, pixels):
+        """X [3, P] of Y [3, P]."""
+        raise NotImplementedError
 
     def divide(self, pixels):
         """(X1 [1, P], X2 [2, P])."""

@@ -58,6 +58,7 @@ class _StandardizedSplit(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
         parts = {
             name: keras.saving.deserialize_keras_object(config[name])
             for name in ("color_space", "generator")
