@@ -74,6 +74,15 @@ def all_gather(x):
     return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
 
+def read_without_copy(variable):
+    """Lets the next reads of a variable share its memory; after a write by rows TensorFlow copies it on every read.
+
+    It is copied once, by the next write by rows, when a read is still in use then. XLA needs none of this, and has not
+    the operation.
+    """
+    tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
+
+
 def shuffled(function, x, seed):
     """Applies a function to images that are shuffled over the replicas, and gives each replica its own results.
 

@@ -24,7 +24,8 @@ class Task:
 
     Args:
         name: of the stage, for the progress bar and messages.
-        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars`, a tuple `optimizers`, and `tables`, the
+            variables that a step reads whole and then writes by rows.
         make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
         global_batch_size: images a step.
         steps_per_epoch: steps.
@@ -161,9 +162,22 @@ class _StopSignals:
         raise SystemExit(128 + self.signal)
 
 
+def replica_step(learner, jit_compile=False):
+    """The learner's `train_step` as it runs on a replica, for a graph: under XLA, or reading its tables without a copy."""
+    if jit_compile:
+        return tf.function(learner.train_step, jit_compile=True)
+
+    def step(batch):
+        for table in learner.tables:
+            distribution.read_without_copy(table.value)
+        return learner.train_step(batch)
+
+    return step
+
+
 def _compile_steps(learner, strategy, jit_compile):
     """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas."""
-    step = tf.function(learner.train_step, jit_compile=True) if jit_compile else learner.train_step
+    step = replica_step(learner, jit_compile)
 
     @tf.function
     def one_step(batch):

@@ -202,3 +202,26 @@ def test_steps_limit_ends_the_stage_early(tmp_path):
     task = contrastive_task(tmp_path)
     fit(task, steps_limit=2)
     assert Checkpoint(task.learner, task.directory).restore() == 2
+
+
+def test_the_queue_is_neither_copied_by_reading_nor_by_writing(tmp_path):
+    """In every step the loss reads the memory in which the queue lies, and the queue stays there."""
+    task = contrastive_task(tmp_path, total_steps=6)
+    queue, contrast, read = (
+        task.learner.negatives.queues[0].value,
+        task.learner.negatives.contrast,
+        [],
+    )
+
+    def note(array):
+        read.append(array.ctypes.data)
+        return np.float32(0)
+
+    def noting_contrast(q, k, encoder_index, indices, step):
+        if encoder_index == 0:
+            tf.numpy_function(note, [queue.read_value()], tf.float32)
+        return contrast(q, k, encoder_index, indices, step)
+
+    task.learner.negatives.contrast = noting_contrast
+    training.TrainingLoop(steps_per_call=3).fit(task, STRATEGY)
+    assert len(read) == 6 and len(set(read)) == 1

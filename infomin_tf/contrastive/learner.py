@@ -72,6 +72,11 @@ class ContrastiveLearner(keras.Model):
         """All optimizers, whose state belongs into a checkpoint."""
         return (self.encoder_optimizer,)
 
+    @property
+    def tables(self):
+        """The variables that a step reads whole and writes by rows: queues, or banks."""
+        return self.negatives.tables
+
     def build(self, view_shape):
         """Makes all weights for views of shape (H, W, 3); key encoders become equal to the encoders."""
         part_shapes = self.split.part_shapes(view_shape)
@@ -117,8 +122,9 @@ class ContrastiveLearner(keras.Model):
             else:
                 total = loss
             replica_loss = total / distribution.num_replicas()
-        self._apply_gradients(tape, replica_loss)
-        self._update_keys(q1, q2, k1, k2, indices)
+        gradients = self._apply_gradients(tape, replica_loss)
+        with tf.control_dependencies(gradients):  # nothing reads the old keys any more
+            self._update_keys(q1, q2, k1, k2, indices)
         return self._scalars(total, loss, correct, q1, k2)
 
     def embed(self, x1, x2):
@@ -176,6 +182,7 @@ class ContrastiveLearner(keras.Model):
                 for g, v in zip(gradients, variables, strict=True)
             ]
         self.encoder_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return gradients
 
     def _update_keys(self, q1, q2, k1, k2, indices):
         """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own); the
@@ -185,7 +192,7 @@ class ContrastiveLearner(keras.Model):
             m = self.negatives.momentum
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
-                theta_k.assign(m * theta_k.value + (1.0 - m) * theta_q.value)
+                theta_k.value.assign_sub((1.0 - m) * (theta_k.value - theta_q.value))
         last = len(self.encoders) - 1
         if self.negatives.needs_indices:
             self.negatives.update(q1, k1, 0, indices)

@@ -1,6 +1,6 @@
 """Where negatives come from: the other keys of the batch, a queue filled by momentum encoders, or a memory bank.
 
-The learner asks each of these for the same things: `uses_key_encoders`, `needs_indices`, `build_state`,
+The learner asks each of these for the same things: `uses_key_encoders`, `needs_indices`, `build_state`, `tables`,
 `num_candidates`, `contrast` and `update`; a bank gives the keys, too (`look_up`).
 """
 
@@ -21,6 +21,7 @@ class InBatch:
     uses_key_encoders = False
     needs_indices = False
     one_encoder_only = False
+    tables = ()
 
     def __init__(self, temperature=0.1):
         self.temperature = temperature
@@ -116,6 +117,11 @@ class MomentumQueue(keras.layers.Layer):
             )
         self.built = True
 
+    @property
+    def tables(self):
+        """The queues."""
+        return self.queues
+
     def num_candidates(self, global_batch_size):
         """N = K + 1, the positive included."""
         del global_batch_size
@@ -179,6 +185,11 @@ class MemoryBank(keras.layers.Layer):
             for index in range(num_encoders)
         ]
         self.built = True
+
+    @property
+    def tables(self):
+        """The banks."""
+        return self.banks
 
     def num_candidates(self, global_batch_size):
         """N, the positive included."""

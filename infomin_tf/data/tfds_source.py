@@ -191,8 +191,8 @@ class Tfds:
 def _label_names(builder):
     """Names of the classes; none when there are no `ClassLabel` labels."""
     features = builder.info.features
-    feature = features["label"] if "label" in features else None
-    return tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else ()
+    labelled = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
+    return tuple(features["label"].names) if labelled else ()
 
 
 def _label(builder, record):
