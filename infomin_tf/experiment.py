@@ -52,7 +52,7 @@ class Experiment:
     Args:
         data: `Data`.
         pair: sampling of view pairs, such as `pairs.IndependentPair`.
-        split: `splits.ChannelSplit` or `splits.Whole`.
+        split: `splits.Whole`, `ChannelSplit` or `FrequencySplit`.
         pretraining: `Pretrain`.
         evaluation: `Evaluate`; None when there are no labels.
         view_learning: `LearnViews`; None to train on raw views.
@@ -66,6 +66,11 @@ class Experiment:
             raise UserError(
                 "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
                 "view learning without a generator; bind both or neither"
+            )
+        if pair.views_are_one and split.num_parts == 1:
+            raise UserError(
+                "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
+                "pairs.IndependentPair, or a split of two parts"
             )
         _check_jigsaw(pair, pretraining, split.num_parts)
         pretraining.check_parts(split.num_parts)
@@ -158,7 +163,7 @@ class Experiment:
         """
         images = self._data.load_unlabelled(data_dir).sample(64)
         picture.check_changes(self._pair.plain(), images)
-        grid = picture.view_grid(self._pair.sampler, images, seed)
+        grid = picture.view_grid(self._pair.plain(), images, seed)
         try:
             keras.utils.save_img(path, grid, scale=False)
         except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ def introduce(run, writer):
     with writer.as_default():
         lines = "\n".join("    " + line for line in run.configuration.splitlines())
         tf.summary.text("configuration", lines, step=0)
-        grid = picture.view_grid(run.pair.sampler, images, run.seed)
+        grid = picture.view_grid(run.pair.plain(), images, run.seed)
         tf.summary.image("views/image_and_8_views", grid[None], step=0)
         show_channels(run, 0)
 

@@ -1,7 +1,9 @@
 """Sampling, the half of a view that is random: what turns a batch of images into the views of a step."""
 
+from infomin_tf.errors import UserError
 from infomin_tf.views.augment import crop
 from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.families import Family
 
 
@@ -61,25 +63,24 @@ class IndependentPair:
             of the host in the input pipeline. The draws are the same, and so are the views up to rounding.
     """
 
+    views_are_one = False
+
     def __init__(self, sampler, jigsaw=None, on_device=False):
         self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
-        self._one_view = False
 
     def of_one_view(self):
         """The same pair with x1 in the place of x2, for learners that encode x1 alone."""
-        pair = IndependentPair(self.sampler, self.jigsaw, self.on_device)
-        pair._one_view = True
-        return pair
+        return SharedPair(self.sampler, self.jigsaw, self.on_device)
 
     def plain(self):
         """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
-        return IndependentPair(self.sampler)
+        return type(self)(self.sampler)
 
     @property
     def samplers(self):
         """The sampler of each view that is made."""
-        views = (self.sampler,) if self._one_view else (self.sampler, self.sampler)
+        views = (self.sampler, self.sampler)
         return (*views, self.jigsaw) if self.jigsaw else views
 
     def draw(self, num_images, seed):
@@ -107,12 +108,74 @@ class IndependentPair:
         return self._views(s.finish(part, parameters, dense) for s, part, parameters in views)
 
     def _views(self, made):
-        first, *rest = made
-        return (first, first, *rest) if self._one_view else (first, *rest)
+        return tuple(made)
 
     def __call__(self, images, seed):
         """Random views of each image."""
         return self.apply(images, self.draw(len(images), seed))
+
+
+class SharedPair(IndependentPair):
+    """x1 = x2 = t(X): both parts of a split are of one and the same view (CMC, arXiv:1906.05849, section 3; B.2, B.3).
+
+    Args:
+        sampler, jigsaw, on_device: see `IndependentPair`.
+    """
+
+    views_are_one = True
+
+    @property
+    def samplers(self):
+        """The sampler of the view."""
+        return (self.sampler, self.jigsaw) if self.jigsaw else (self.sampler,)
+
+    def _views(self, made):
+        first, *rest = made
+        return (first, first, *rest)
+
+
+class PatchPair(IndependentPair):
+    """Two patches of an image, at (x, y) and at (x + d, y + d), the place uniform (section 3.3, B.1).
+
+    The larger d, the less they share.
+
+    Args:
+        size: p, side of the patches in pixels.
+        distance: d, in pixels, exactly; of any size for which the images have room.
+        min_std: leaves out patches of little contrast, see `RandomPatch`.
+        operations: as of a `Family`, drawn for each patch by itself.
+        on_device: see `IndependentPair`.
+    """
+
+    def __init__(self, size=64, distance=128, min_std=0.0, operations=(), on_device=False):
+        self._settings = (size, distance, min_std, operations)
+        first, second = (
+            Family(RandomPatch(size, distance, is_partner, min_std), operations)
+            for is_partner in (False, True)
+        )
+        super().__init__(first, on_device=on_device)
+        self._partner = second
+
+    def of_one_view(self):
+        """Not possible: the patches differ by their place."""
+        raise UserError(
+            "PatchPair makes two patches, but this learner encodes one view alone; bind Pretrain.both_directions = True, "
+            "or negatives other than a memory bank"
+        )
+
+    def plain(self):
+        """The same pair, made on the host."""
+        return PatchPair(*self._settings)
+
+    @property
+    def samplers(self):
+        """The sampler of each patch."""
+        return (self.sampler, self._partner)
+
+    def draw(self, num_images, seed):
+        """The drawn parameters of each patch; their place is one."""
+        first, second = super().draw(num_images, seed)
+        return first, (first[0], *second[1:])
 
 
 class SingleView:

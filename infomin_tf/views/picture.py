@@ -10,11 +10,11 @@ from infomin_tf.views.augment.common import split_seed
 _SEED = (0, 20)
 
 
-def view_grid(sampler, images, seed=0, num_images=8, num_views=8, gap=2):
-    """A picture of a row an image: the image, then its views.
+def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
+    """A picture of a row an image: the image, then its views, pair after pair.
 
     Args:
-        sampler: a `Family`.
+        pair: of `pairs`.
         images: uint8 [M, H, W, 3]; evenly spread ones are shown.
         seed: of the views.
         num_images: rows, at most M.
@@ -26,11 +26,12 @@ def view_grid(sampler, images, seed=0, num_images=8, num_views=8, gap=2):
     """
     chosen = np.linspace(0, len(images) - 1, min(num_images, len(images))).astype(int)
     images = np.asarray(images)[chosen]
-    size = sampler.size
+    size = pair.size
     columns = [tf.image.resize(images, [size, size], antialias=True)]
     for view_seed in split_seed([seed, 1], num_views):
-        columns.append(sampler(images, view_seed) * 255.0)
-    cells = tf.stack(columns, axis=1)  # [images, 1 + views, size, size, 3]
+        x1, x2 = pair(images, view_seed)
+        columns += [x1 * 255.0] if pair.views_are_one else [x1 * 255.0, x2 * 255.0]
+    cells = tf.stack(columns[: 1 + num_views], axis=1)  # [images, 1 + views, size, size, 3]
     cells = tf.pad(cells, [[0, 0], [0, 0], [0, gap], [0, gap], [0, 0]], constant_values=255.0)
     rows, count, height, width, _ = cells.shape
     grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, count * width, 3])
@@ -41,7 +42,7 @@ def check_changes(pair, images):
     """Makes sure that a pair's views differ from each other, and each of its operations changes an image.
 
     Args:
-        pair: `pairs.IndependentPair`.
+        pair: of `pairs`; when its views are one, the parts of a split differ, and only operations are looked at.
         images: uint8 [M, H, W, 3]; some dozens.
 
     Raises:
@@ -49,7 +50,7 @@ def check_changes(pair, images):
     """
     images = np.resize(images, (64, *images.shape[1:]))
     x1, x2 = pair(images, tf.constant(_SEED))
-    if float(tf.reduce_max(tf.abs(x1 - x2))) < 1.0 / 255.0:
+    if not pair.views_are_one and float(tf.reduce_max(tf.abs(x1 - x2))) < 1.0 / 255.0:
         raise UserError(
             "the two views of an image are alike, so there is nothing to learn; choose a family that changes images, such "
             "as families.infomin, or a crop area below 1"

@@ -4,11 +4,14 @@ A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it run
 is exported with the encoders.
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.views.color import channel_statistics
+from infomin_tf.views.augment.blur import gaussian_blur
+from infomin_tf.views.color import RGB, channel_statistics
 
 
 class _StandardizedSplit(keras.layers.Layer):
@@ -89,11 +92,12 @@ class Whole(_StandardizedSplit):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ChannelSplit(_StandardizedSplit):
-    """{X_1, X_2:3}: the first channel and the two others of a colour space, natural or learned (section 4.2).
+    """{X_1, X_2:3}: some channels and the others of a colour space, natural or learned (sections 3.3, 4.2).
 
     colour space -> standardise -> g, if a generator is given -> split.
 
     Args:
+        first_channels: the channels of part 1, one or two of 0, 1 and 2; part 2 has the others.
         color_space: an object of `infomin_tf.views.color`.
         generator: g, an invertible layer of `infomin_tf.views.generators`; None for the raw channels.
         mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
@@ -101,8 +105,18 @@ class ChannelSplit(_StandardizedSplit):
 
     num_parts = 2
 
-    def __init__(self, color_space, generator=None, mean=None, std=None, **kwargs):
+    def __init__(
+        self, color_space, generator=None, mean=None, std=None, first_channels=(0,), **kwargs
+    ):
         super().__init__(color_space, mean, std, **kwargs)
+        self.first_channels = tuple(first_channels)
+        self.other_channels = tuple({0, 1, 2} - set(first_channels))
+        if len(self.first_channels) + len(self.other_channels) != 3 or not (
+            self.first_channels and self.other_channels
+        ):
+            raise ValueError(
+                f"first_channels takes one or two of 0, 1 and 2, such as (0,) or (0, 2), not {first_channels}"
+            )
         self.generator = generator
         if generator is not None and generator.lone_channels is None:
             generator.lone_channels = color_space.lone_channels
@@ -113,9 +127,9 @@ class ChannelSplit(_StandardizedSplit):
             self.generator.build(input_shape)
 
     def part_shapes(self, view_shape):
-        """[(H, W, 1), (H, W, 2)] for views (H, W, 3)."""
+        """[(H, W, 1), (H, W, 2)] for views (H, W, 3) and one channel in part 1."""
         height, width, _ = view_shape
-        return [(height, width, 1), (height, width, 2)]
+        return [(height, width, len(part)) for part in (self.first_channels, self.other_channels)]
 
     def call(self, images):
         return self.divide(self.transform(images))
@@ -127,10 +141,60 @@ class ChannelSplit(_StandardizedSplit):
 
     def divide(self, channels):
         """{X_1, X_2:3} of channels [B, H, W, 3]."""
-        return channels[..., :1], channels[..., 1:]
+        planes = tf.unstack(channels, axis=-1)
+        return tuple(
+            tf.stack([planes[place] for place in part], axis=-1)
+            for part in (self.first_channels, self.other_channels)
+        )
+
+    def join(self, first, others):
+        """The inverse of `divide`."""
+        planes = tf.unstack(tf.concat([first, others], axis=-1), axis=-1)
+        places = np.argsort(self.first_channels + self.other_channels)
+        return tf.stack([planes[place] for place in places], axis=-1)
 
     def get_config(self):
         generator = None
         if self.generator is not None:
             generator = keras.saving.serialize_keras_object(self.generator)
-        return super().get_config() | {"generator": generator}
+        own = {"generator": generator, "first_channels": self.first_channels}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class FrequencySplit(_StandardizedSplit):
+    """{Blur(X, sigma), X - Blur(X, sigma)}: low and high frequencies of the standardised image (B.3, Fig. 9).
+
+    Args:
+        sigma: of the Gaussian blur, in pixels of the view.
+        color_space: an object of `infomin_tf.views.color`; None for RGB.
+        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+    """
+
+    num_parts = 2
+    generator = None
+
+    def __init__(self, sigma=1.0, color_space=None, mean=None, std=None, **kwargs):
+        super().__init__(color_space or RGB(), mean, std, **kwargs)
+        if not sigma > 0:
+            raise ValueError(f"FrequencySplit.sigma must be above 0, not {sigma}")
+        self.sigma = sigma
+
+    def part_shapes(self, view_shape):
+        """[(H, W, 3), (H, W, 3)] for views (H, W, 3)."""
+        return [tuple(view_shape)] * 2
+
+    def call(self, images):
+        """(low, high), each float32 [B, H, W, 3]."""
+        x = self.standardize(images)
+        largest = min(x.shape[1:3]) - 1
+        radius = min(max(1, math.ceil(4 * self.sigma)), largest)
+        low = gaussian_blur(x, tf.fill([tf.shape(x)[0]], float(self.sigma)), 2 * radius + 1)
+        return low, x - low
+
+    def join(self, low, high):
+        """The standardised image, the inverse of the split."""
+        return low + high
+
+    def get_config(self):
+        return super().get_config() | {"sigma": self.sigma}

@@ -130,7 +130,9 @@ def test_pairs_with_a_jigsaw_view_have_three():
 
 
 def test_picture_has_a_row_an_image_and_a_column_a_view():
-    grid = picture.view_grid(families.infomin(24), IMAGES, num_images=3, num_views=4)
+    grid = picture.view_grid(
+        pairs.IndependentPair(families.infomin(24)), IMAGES, num_images=3, num_views=4
+    )
     assert grid.shape == (3 * 26, 5 * 26, 3) and grid.dtype == np.uint8
     assert not np.array_equal(grid[:24, 26:50], grid[:24, 52:76])
 

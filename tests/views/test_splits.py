@@ -1,0 +1,83 @@
+"""Splits: every partition of channels, low and high frequencies; each recombines."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import ndimage
+
+from infomin_tf.views import color, splits
+
+IMAGES = np.random.default_rng(0).random((3, 20, 24, 3)).astype(np.float32)
+PARTITIONS = [p for n in (1, 2) for p in itertools.permutations(range(3), n)]
+
+
+@pytest.mark.parametrize("first", PARTITIONS)
+@pytest.mark.parametrize(
+    "space", [color.RGB, color.YDbDr, color.YUV, color.YIQ, color.YCbCr, color.Lab, color.HSV]
+)
+def test_any_channels_of_any_space_are_split_and_joined(space, first):
+    split = splits.ChannelSplit(space(), first_channels=first)
+    split.build((None, 20, 24, 3))
+    parts = split(IMAGES)
+    channels = space().from_rgb(tf.constant(IMAGES)).numpy()
+    np.testing.assert_array_equal(parts[0], channels[..., list(first)])
+    others = [channel for channel in range(3) if channel not in first]
+    np.testing.assert_array_equal(parts[1], channels[..., others])
+    assert [tuple(part.shape[1:]) for part in parts] == split.part_shapes((20, 24, 3))
+    np.testing.assert_array_equal(split.join(*parts), channels)
+
+
+@pytest.mark.parametrize("bad", [(), (0, 1, 2), (3,), (1, 1)])
+def test_a_partition_leaves_nothing_empty_and_takes_nothing_twice(bad):
+    with pytest.raises(ValueError, match="first_channels takes one or two of 0, 1 and 2"):
+        splits.ChannelSplit(color.RGB(), first_channels=bad)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.7, 1.0, 2.5])
+def test_low_frequencies_are_scipys_blur_and_both_recombine(sigma):
+    split = splits.FrequencySplit(sigma)
+    split.build((None, 20, 24, 3))
+    low, high = split(IMAGES)
+    # SciPy's "mirror" reflects without repeating the edge.
+    expected = ndimage.gaussian_filter(
+        IMAGES.astype(np.float64),
+        (0, sigma, sigma, 0),
+        mode="mirror",
+        radius=max(1, int(np.ceil(4 * sigma))),
+    )
+    np.testing.assert_allclose(low, expected, atol=2e-6)
+    np.testing.assert_allclose(split.join(low, high), IMAGES, atol=1e-6)
+
+
+def test_a_frequency_split_standardises_first_and_has_its_settings_saved():
+    split = splits.FrequencySplit(0.7, color.YDbDr(), mean=(0.5, 0.0, 0.0), std=(0.2, 0.3, 0.4))
+    split.build((None, 20, 24, 3))
+    parts = split(IMAGES)
+    np.testing.assert_allclose(split.join(*parts), split.standardize(IMAGES), atol=2e-6)
+    config = keras.saving.serialize_keras_object(split)
+    copy = keras.saving.deserialize_keras_object(config)
+    np.testing.assert_array_equal(copy(IMAGES)[1], parts[1])
+    with pytest.raises(ValueError, match="must be above 0"):
+        splits.FrequencySplit(0.0)
+
+
+def test_a_split_of_channels_has_its_partition_saved():
+    split = splits.ChannelSplit(color.HSV(), first_channels=(2, 0))
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(split))
+    assert copy.first_channels == (2, 0)
+
+
+def test_a_frequency_split_compiles_and_has_gradients():
+    split = splits.FrequencySplit(1.0)
+    split.build((None, 20, 24, 3))
+    np.testing.assert_allclose(
+        tf.function(split, jit_compile=True)(IMAGES)[0], split(IMAGES)[0], atol=1e-5
+    )
+    x = tf.constant(IMAGES)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(tf.square(split(x)[1]))
+    assert np.abs(tape.gradient(value, x)).max() > 0
