@@ -74,6 +74,17 @@ def all_gather(x):
     return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
 
+def move_towards(variable, goal, share):
+    """variable <- variable - share (variable - goal), in place, on each replica by itself.
+
+    One operation that writes, where arithmetic and `assign` pass over the memory once more.
+    """
+    delta = variable - goal
+    tf.raw_ops.ResourceApplyGradientDescent(
+        var=variable.handle, alpha=tf.cast(share, delta.dtype), delta=delta
+    )
+
+
 def read_without_copy(variable):
     """Lets the next reads of a variable share its memory; after a write by rows TensorFlow copies it on every read.
 

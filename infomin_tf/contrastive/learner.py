@@ -192,7 +192,7 @@ class ContrastiveLearner(keras.Model):
             m = self.negatives.momentum
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
-                theta_k.value.assign_sub((1.0 - m) * (theta_k.value - theta_q.value))
+                distribution.move_towards(theta_k.value, theta_q.value, 1.0 - m)
         last = len(self.encoders) - 1
         if self.negatives.needs_indices:
             self.negatives.update(q1, k1, 0, indices)
