@@ -18,14 +18,17 @@ class Data:
         unlabelled: source of the images to learn from; its labels are not used.
         train: source of labelled images, for classifiers of view learning and for probes; None when there are none.
         test: source of held-out labelled images; None when there are none.
+        held_out: source of the images on which mutual information is estimated; None for the test images or, where there
+            are none, the unlabelled ones.
         limit: only so many images of each, to try a configuration out; None for all.
     """
 
-    def __init__(self, unlabelled, train=None, test=None, limit=None):
-        self._sources, self._limit = (unlabelled, train, test), limit
+    def __init__(self, unlabelled, train=None, test=None, held_out=None, limit=None):
+        held_out = held_out or test or unlabelled
+        self._sources, self._limit = (unlabelled, train, test, held_out), limit
 
     def load(self, data_dir):
-        """Loads the sources; returns (unlabelled, train, test), None where there is no source."""
+        """Loads the sources; returns (unlabelled, train, test, held out), None where there is no source."""
         loaded = []
         for index, source in enumerate(self._sources):
             twin = next((i for i in range(index) if _are_alike(source, self._sources[i])), None)
@@ -179,7 +182,7 @@ class Experiment:
 
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
-        unlabelled, train, test = self._data.load(data_dir)
+        unlabelled, train, test, held_out = self._data.load(data_dir)
         keras.utils.set_random_seed(seed)
         self._split.build((None, self._pair.size, self._pair.size, 3))
         if self._split.mean is None:
@@ -191,6 +194,7 @@ class Experiment:
             unlabelled,
             train,
             test,
+            held_out,
             self._pair,
             self._split,
             configuration,

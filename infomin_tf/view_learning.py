@@ -38,7 +38,7 @@ class ViewLearner(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if getattr(split, "generator", None) is None:
+        if split.generator is None:
             raise UserError(
                 "view learning needs a split with a generator; bind ChannelSplit.generator"
             )
@@ -89,10 +89,11 @@ class ViewLearner(keras.Model):
         f1, f2 = self.critics
         v1, v2 = self.split(x1)[0], self.split(x2)[1]
         with tf.GradientTape() as tape:
-            i_nce = self._mutual_information(f1(v1, training=True), f2(v2, training=True))
-            replica_loss = -i_nce / distribution.num_replicas()
+            scores = self._scores(f1(v1, training=True), f2(v2, training=True))
+            loss = -self.bound.objective(scores)
+            replica_loss = loss / distribution.num_replicas()
         self._apply(tape, replica_loss, self._critic_variables(), self.critic_optimizer)
-        return {"critic_loss": -i_nce, "i_nce": i_nce}
+        return {"critic_loss": loss, "i_nce": self.bound.estimate(scores)}
 
     def _update_generator(self, x1, x2, labelled):
         """g, c1, c2 descend equation 3 against the updated critics."""
@@ -102,8 +103,8 @@ class ViewLearner(keras.Model):
             if self.unsupervised_weight:
                 f1, f2 = self.critics
                 v1, v2 = self.split(x1)[0], self.split(x2)[1]
-                i_nce = self._mutual_information(f1(v1, training=True), f2(v2, training=True))
-                loss += self.unsupervised_weight * i_nce
+                scores = self._scores(f1(v1, training=True), f2(v2, training=True))
+                loss += self.unsupervised_weight * self.bound.estimate(scores)
             if labelled:
                 cross_entropy, metrics = self._classification(*labelled[0])
                 loss += self.supervised_weight * cross_entropy
@@ -124,19 +125,19 @@ class ViewLearner(keras.Model):
             metrics[f"classifier_{index}_accuracy"] = tf.reduce_mean(tf.cast(correct, tf.float32))
         return total, metrics
 
-    def evaluate_pairs(self, x1, x2):
-        """I_NCE in nats of held-out view pairs [B, H, W, 3], with N = B candidates and f1, f2 in inference mode."""
+    def embed(self, x1, x2):
+        """Embeddings of f1 and f2 of view pairs [B, H, W, 3] in inference mode, [B, D] each."""
         f1, f2 = self.critics
         v1, v2 = self.split(x1)[0], self.split(x2)[1]
-        return self.bound(f1(v1, training=False), f2(v2, training=False))
+        return f1(v1, training=False), f2(v2, training=False)
 
     def classify(self, images):
         """Logits of c1 and c2 for images [B, H, W, 3], in inference mode."""
         parts = self.split(images)
         return [c(v, training=False) for c, v in zip(self.classifiers, parts, strict=True)]
 
-    def _mutual_information(self, z1, z2):
-        return self.bound(distribution.all_gather(z1), distribution.all_gather(z2))
+    def _scores(self, z1, z2):
+        return self.bound.scores(distribution.all_gather(z1), distribution.all_gather(z2))
 
     def _apply(self, tape, loss, variables, optimizer):
         gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")

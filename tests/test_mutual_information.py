@@ -3,11 +3,12 @@
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from infomin_tf.data import shapes
-from infomin_tf.evaluation.mutual_information import estimate_i_nce
+from infomin_tf.evaluation import mutual_information
 from infomin_tf.views import pairs
 from tests import small
 
@@ -37,12 +38,25 @@ def test_estimate_averages_over_draws_with_its_error():
     images, pair = small.images(40), pairs.IndependentPair(pairs.CropAndFlip(12))
     seen = []
 
-    def mean_level(x1, x2):
+    def embed(x1, x2):
         seen.append(x1.shape)
-        return tf.reduce_mean(x1) + 0 * tf.reduce_mean(x2)
+        return x1, x2
 
-    mean, error, candidates = estimate_i_nce(
-        mean_level, images, pair, 0, num_candidates=64, draws=6
-    )
-    assert candidates == 40 and seen[0] == (40, 12, 12, 3)
-    assert mean == pytest.approx(0.5, abs=0.02) and 0 < error < 0.01
+    measures = {
+        "level": lambda z1, z2: tf.reduce_mean(z1) + 0 * tf.reduce_mean(z2),
+        "difference": lambda z1, z2: tf.reduce_mean(z1 - z2),
+    }
+    found = mutual_information.estimate(embed, measures, images, pair, 0, 64, draws=6)
+    assert seen == [(40, 12, 12, 3)]
+    assert found["level"].num_candidates == 40 and found["level"].draws == 6
+    assert found["level"].mean == pytest.approx(0.5, abs=0.02)
+    assert abs(found["difference"].mean) < 4 * found["difference"].standard_error < 0.05
+
+
+def test_the_standard_error_is_that_of_the_draws():
+    images, pair = small.images(40), pairs.IndependentPair(pairs.CropAndFlip(12))
+    values = iter([1.0, 2.0, 6.0])
+    measures = {"x": lambda *_: tf.numpy_function(lambda: np.float32(next(values)), [], tf.float32)}
+    found = mutual_information.estimate(lambda *x: x, measures, images, pair, 0, 8, draws=3)["x"]
+    assert found.mean == pytest.approx(3.0)
+    assert found.standard_error == pytest.approx(np.std([1, 2, 6], ddof=1) / np.sqrt(3))

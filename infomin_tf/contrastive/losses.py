@@ -88,24 +88,6 @@ def info_nce_bound(loss, num_candidates):
     return math.log(num_candidates) - loss
 
 
-def donsker_varadhan_bound(scores):
-    """E_joint[h] - log E_marginals[exp h], a lower bound on mutual information in nats.
-
-    Source: Donsker and Varadhan 1983, as used for neural critics in MINE, arXiv:1801.04062, equation 5.
-
-    Args:
-        scores: h(v1_i, v2_j), float32 [B, B], B >= 2; the diagonal is the joint, the rest the product of marginals.
-
-    Returns:
-        Scalar.
-    """
-    batch = tf.shape(scores)[0]
-    diagonal = tf.linalg.diag_part(scores)
-    off_diagonal = tf.where(tf.eye(batch, dtype=tf.bool), -math.inf, scores)
-    pairs = tf.cast(batch * (batch - 1), tf.float32)
-    return tf.reduce_mean(diagonal) - (tf.reduce_logsumexp(off_diagonal) - tf.math.log(pairs))
-
-
 def alignment(z1, z2):
     """Mean squared distance of positive pairs, E |z1 - z2|^2, in [0, 4] for unit vectors.
 

@@ -1,4 +1,6 @@
-"""I_NCE on held-out images."""
+"""Mutual information, alignment and uniformity of trained encoders on held-out images."""
+
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
@@ -6,24 +8,56 @@ import tensorflow as tf
 from infomin_tf.data import pipeline
 
 
-def estimate_i_nce(estimate, images, pair, seed, num_candidates=128, draws=20):
-    """Mean of a bound on I(v1; v2) over several batches of view pairs.
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean over batches.
 
     Args:
-        estimate: function (x1, x2) -> scalar in nats, for views [N, H, W, 3] whose rows are positive pairs; trained
-            encoders in inference mode.
-        images: loaded images that the encoders have not been trained on.
-        pair: function (images, seed) -> (x1, x2).
-        seed: of the batches and the views.
-        num_candidates: N, the positive included; at most the number of images. I_NCE cannot exceed log(N).
+        mean: in the unit of the measure; nats for a bound.
+        standard_error: of the mean, over batches; nan for a single one.
+        num_candidates: N, pairs in a batch, the positive included. I_NCE cannot exceed log(N).
         draws: batches.
+    """
+
+    mean: float
+    standard_error: float
+    num_candidates: int
+    draws: int
+
+    @property
+    def protocol(self):
+        """How it came about, in words."""
+        return f"N {self.num_candidates}, {self.draws} batches, standard error {self.standard_error:.3f}"
+
+
+def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
+    """Measures embeddings of view pairs, a fixed number of candidates at a time.
+
+    Args:
+        embed: function (x1, x2) -> (z1, z2), [N, D] each, of views [N, H, W, 3] whose rows are positive pairs: any
+            trained pair of encoders in inference mode.
+        measures: dict name -> function (z1, z2) -> scalar, such as an object of `contrastive.bounds`.
+        images: loaded images that the encoders have not been trained on.
+        pair: function (images, seed) -> (x1, x2), of `views.pairs`.
+        seed: of the batches and the views.
+        num_candidates: N; all images when there are fewer.
+        draws: batches, at least 1.
 
     Returns:
-        (mean, standard error of the mean, N), in nats.
+        dict name -> `Estimate`.
     """
     num_candidates = min(num_candidates, images.size)
-    compiled = tf.function(estimate)
+
+    @tf.function
+    def measure(x1, x2):
+        z1, z2 = embed(x1, x2)
+        return {name: function(z1, z2) for name, function in measures.items()}
+
     batches = pipeline.training_batches(images, num_candidates, seed, pair).take(draws)
-    values = [float(compiled(x1, x2)) for (x1, x2), _ in batches]
-    error = np.std(values, ddof=1) / np.sqrt(draws) if draws > 1 else np.nan
-    return float(np.mean(values)), float(error), num_candidates
+    rows = [measure(x1, x2) for (x1, x2), _ in batches]
+    result = {}
+    for name in measures:
+        values = [float(row[name]) for row in rows]
+        error = np.std(values, ddof=1) / np.sqrt(draws) if draws > 1 else np.nan
+        result[name] = Estimate(float(np.mean(values)), float(error), num_candidates, draws)
+    return result

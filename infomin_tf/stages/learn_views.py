@@ -120,27 +120,31 @@ class LearnViews:
         return tf.data.Dataset.zip(tuple(streams))
 
     def _monitor(self, run, learner, step, writer):
-        figures = self._measure(run, learner, draws=5)
+        i_nce, figures = self._measure(run, learner, draws=5)
         with writer.as_default():
-            for name, value in figures.items():
+            for name, value in ({"i_nce": i_nce.mean} | figures).items():
                 tf.summary.scalar(f"held_out/{name}", value, step=step)
             show_channels(run, step)
         writer.flush()
 
     def _measure(self, run, learner, draws):
-        """Figures of the generator and the critics on images outside the training set."""
-        images = run.test or run.unlabelled
-        i_nce, error, candidates = mutual_information.estimate_i_nce(
-            learner.evaluate_pairs, images, run.pair.plain(), run.seed + 2, self._batch_size, draws
-        )
-        figures = {"i_nce": i_nce, "i_nce_standard_error": error, "i_nce_candidates": candidates}
-        views, _ = next(
-            iter(pipeline.training_batches(images, candidates, run.seed, run.pair.plain()))
-        )
-        figures |= {name: float(v) for name, v in generator_figures(run.split, views[0]).items()}
+        """The critics' `Estimate`, and figures of the generator, on images outside the training set."""
+        images, pair = run.held_out, run.pair.plain()
+        i_nce = mutual_information.estimate(
+            learner.embed,
+            {"i_nce": self._bound},
+            images,
+            pair,
+            run.seed + 2,
+            self._batch_size,
+            draws,
+        )["i_nce"]
+        batches = pipeline.training_batches(images, i_nce.num_candidates, run.seed, pair)
+        (views, _), _ = next(iter(batches))
+        figures = {name: float(v) for name, v in generator_figures(run.split, views).items()}
         if learner.classifiers:
             figures |= self._classifier_accuracy(run, learner)
-        return figures
+        return i_nce, figures
 
     def _classifier_accuracy(self, run, learner):
         """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
@@ -152,17 +156,14 @@ class LearnViews:
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
 
     def _write_results(self, run, learner, steps, seconds):
-        figures = self._measure(run, learner, draws=20)
-        where = f"{(run.test or run.unlabelled).name}, crops as in training"
-        candidates = figures.pop("i_nce_candidates")
-        error = figures.pop("i_nce_standard_error")
+        i_nce, figures = self._measure(run, learner, draws=20)
+        where = f"{run.held_out.name}, crops as in training"
         numbers = [
             Number(
                 "mutual information of learned views",
-                figures.pop("i_nce"),
+                i_nce.mean,
                 "nats",
-                f"{type(self._bound).__name__} bound, critics of view learning, N {candidates}, 20 batches, standard "
-                f"error {error:.3f}, {where}",
+                f"{type(self._bound).__name__} bound, critics of view learning, {i_nce.protocol}, {where}",
             )
         ]
         units = {

@@ -24,7 +24,7 @@ def introduce(run, writer):
 
 def show_channels(run, step, num_images=8):
     """Writes a picture to TensorBoard: a row an image, the image and each channel of its views, stretched to [0, 1]."""
-    images, _ = next(iter(pipeline.evaluation_batches(run.test or run.unlabelled, num_images)))
+    images, _ = next(iter(pipeline.evaluation_batches(run.held_out, num_images)))
     images = tf.cast(images, tf.float32) / 255.0
     channels = tf.concat(run.split(images), axis=-1)
     low = tf.reduce_min(channels, axis=(1, 2), keepdims=True)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from infomin_tf import results, training
 from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.contrastive.negatives import InBatch
@@ -161,19 +162,28 @@ class Pretrain:
         writer.flush()
 
     def _write_results(self, run, learner, steps, seconds):
-        images = run.test or run.unlabelled
         temperature = self._negatives.temperature
-        bound = InfoNCE(temperature)
-        i_nce, error, candidates = mutual_information.estimate_i_nce(
-            lambda x1, x2: bound(*learner.embed(x1, x2)), images, run.pair.plain(), run.seed + 2
+        measures = {
+            "I_NCE": InfoNCE(temperature),
+            "alignment": losses.alignment,
+            "uniformity": lambda z1, _: losses.uniformity(z1),
+        }
+        units = {"I_NCE": "nats"}
+        estimates = mutual_information.estimate(
+            learner.embed, measures, run.held_out, run.pair.plain(), run.seed + 2
         )
-        protocol = (
-            f"trained encoders, N {candidates}, temperature {temperature}, 20 batches, standard error {error:.3f}, "
-            f"{images.name}, views as in training"
-        )
+        where = f"temperature {temperature}, {run.held_out.name}, views as in training"
         results.write(
             run.directory(self.name),
-            [Number("I_NCE", i_nce, "nats", protocol)],
+            [
+                Number(
+                    name,
+                    found.mean,
+                    units.get(name, ""),
+                    f"trained encoders, {found.protocol}, {where}",
+                )
+                for name, found in estimates.items()
+            ],
             steps=steps,
             wall_time_seconds=round(seconds, 1),
             **run.facts(),

@@ -21,6 +21,7 @@ class Run:
         seed: of initial weights, batches and views.
         unlabelled: loaded images to learn from.
         train, test: loaded labelled images, or None.
+        held_out: loaded images on which mutual information is estimated.
         pair: function (images uint8, seed) -> (x1, x2), the sampling of view pairs.
         split: layer image -> parts.
         configuration: the operative gin configuration, for TensorBoard.
@@ -32,6 +33,7 @@ class Run:
     unlabelled: Any
     train: Any
     test: Any
+    held_out: Any
     pair: Any
     split: Any
     configuration: str
@@ -42,7 +44,12 @@ class Run:
 
     def facts(self):
         """What results.json says of the data and the seed."""
-        sets = {"unlabelled": self.unlabelled, "train": self.train, "test": self.test}
+        sets = {
+            "unlabelled": self.unlabelled,
+            "train": self.train,
+            "test": self.test,
+            "held out": self.held_out,
+        }
         data = {
             role: f"{images.name}, {images.size} images" for role, images in sets.items() if images
         }
