@@ -24,8 +24,8 @@ class Task:
 
     Args:
         name: of the stage, for the progress bar and messages.
-        learner: a built keras.Model with `train_step(batch) -> dict of scalars`, a tuple `optimizers`, and `tables`, the
-            variables that a step reads whole and then writes by rows.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`; `tables`, if it
+            has any, are variables that a step reads whole and then writes by rows.
         make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
         global_batch_size: images a step.
         steps_per_epoch: steps.
@@ -168,7 +168,7 @@ def replica_step(learner, jit_compile=False):
         return tf.function(learner.train_step, jit_compile=True)
 
     def step(batch):
-        for table in learner.tables:
+        for table in getattr(learner, "tables", ()):
             distribution.read_without_copy(table.value)
         return learner.train_step(batch)
 

@@ -55,8 +55,6 @@ class ViewLearner(keras.Model):
         self.critic_optimizer, self.generator_optimizer = critic_optimizer, generator_optimizer
         self.unsupervised_weight, self.supervised_weight = unsupervised_weight, supervised_weight
 
-    tables = ()
-
     @property
     def optimizers(self):
         """All optimizers, whose state belongs into a checkpoint."""
