@@ -88,9 +88,11 @@ def move_towards(variable, goal, share):
 def read_without_copy(variable):
     """Lets the next reads of a variable share its memory; after a write by rows TensorFlow copies it on every read.
 
-    It is copied once, by the next write by rows, when a read is still in use then. XLA needs none of this, and has not
-    the operation.
+    It is copied once, by the next write by rows, when a read is still in use then. XLA (and so a TPU) needs none of this,
+    and has not the operation.
     """
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy):
+        return
     tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
 
 

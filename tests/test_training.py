@@ -36,12 +36,12 @@ def contrastive_task(directory, total_steps=13, **arguments):
     )
 
 
-def bank_task(directory, total_steps=13):
+def bank_task(directory, total_steps=13, size=10):
     """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
     keras.utils.set_random_seed(3)
     pair = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
     learner = small.contrastive_learner(
-        bank=10, whole=True, both_directions=False, jigsaw=True, num_images=40
+        bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
     )
     return training.Task(
         name="test",
@@ -204,24 +204,28 @@ def test_steps_limit_ends_the_stage_early(tmp_path):
     assert Checkpoint(task.learner, task.directory).restore() == 2
 
 
-def test_the_queue_is_neither_copied_by_reading_nor_by_writing(tmp_path):
-    """In every step the loss reads the memory in which the queue lies, and the queue stays there."""
-    task = contrastive_task(tmp_path, total_steps=6)
-    queue, contrast, read = (
-        task.learner.negatives.queues[0].value,
-        task.learner.negatives.contrast,
-        [],
-    )
+@pytest.mark.parametrize("kind", ["queue", "bank"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_table_is_neither_copied_by_reading_nor_by_writing(
+    kind, replicas, tmp_path, two_replicas
+):
+    """In a step all reads share the memory in which the queue or the whole bank lies, and it stays there."""
+    strategy = two_replicas if replicas == 2 else STRATEGY
+    with strategy.scope():
+        task = contrastive_task(tmp_path, 6) if kind == "queue" else bank_task(tmp_path, 6, size=0)
+    negatives, read = task.learner.negatives, []
+    table, contrast = task.learner.tables[0].value, negatives.contrast
 
-    def note(array):
-        read.append(array.ctypes.data)
+    def note(first, second):
+        read.append((first.ctypes.data, second.ctypes.data))
         return np.float32(0)
 
     def noting_contrast(q, k, encoder_index, indices, step):
         if encoder_index == 0:
-            tf.numpy_function(note, [queue.read_value()], tf.float32)
+            tf.numpy_function(note, [table.read_value(), table.read_value()], tf.float32)
         return contrast(q, k, encoder_index, indices, step)
 
-    task.learner.negatives.contrast = noting_contrast
-    training.TrainingLoop(steps_per_call=3).fit(task, STRATEGY)
-    assert len(read) == 6 and len(set(read)) == 1
+    negatives.contrast = noting_contrast
+    training.TrainingLoop(steps_per_call=3).fit(task, strategy)
+    assert all(first == second for first, second in read)
+    assert len(set(read)) == replicas

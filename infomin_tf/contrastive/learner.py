@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from infomin_tf import distribution
 from infomin_tf.contrastive import losses
+from infomin_tf.contrastive.negatives import InBatch
 
 
 class ContrastiveLearner(keras.Model):
@@ -57,6 +58,10 @@ class ContrastiveLearner(keras.Model):
     ):
         super().__init__(**kwargs)
         _check_parts(split, encoders, negatives, key_encoders, jigsaw_head)
+        if not both_directions and len(encoders) > 1 and not isinstance(negatives, InBatch):
+            raise ValueError(
+                "one direction trains encoder 1 alone, and the split has two parts; set both_directions"
+            )
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)

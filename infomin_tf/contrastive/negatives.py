@@ -198,7 +198,9 @@ class MemoryBank(keras.layers.Layer):
 
     def look_up(self, encoder_index, indices):
         """The entries [b, D] of images."""
-        return tf.gather(self.banks[encoder_index].value, indices)
+        bank = self.banks[encoder_index].value
+        # Gathering from a variable makes TensorFlow copy it when it is read whole.
+        return tf.gather(bank.read_value() if self.size is None else bank, indices)
 
     def contrast(self, q, k, encoder_index, indices, step):
         """L_NCE of each query against the entry k of its image and others of the same bank.

@@ -149,12 +149,9 @@ class PatchPair(IndependentPair):
 
     def __init__(self, size=64, distance=128, min_std=0.0, operations=(), on_device=False):
         self._settings = (size, distance, min_std, operations)
-        first, second = (
-            Family(RandomPatch(size, distance, is_partner, min_std), operations)
-            for is_partner in (False, True)
+        super().__init__(
+            Family(RandomPatch(size, distance, min_std), operations), on_device=on_device
         )
-        super().__init__(first, on_device=on_device)
-        self._partner = second
 
     def of_one_view(self):
         """Not possible: the patches differ by their place."""
@@ -167,15 +164,12 @@ class PatchPair(IndependentPair):
         """The same pair, made on the host."""
         return PatchPair(*self._settings)
 
-    @property
-    def samplers(self):
-        """The sampler of each patch."""
-        return (self.sampler, self._partner)
-
-    def draw(self, num_images, seed):
-        """The drawn parameters of each patch; their place is one."""
-        first, second = super().draw(num_images, seed)
-        return first, (first[0], *second[1:])
+    def apply(self, images, draws, dense=False):
+        """Views of images; the place of the pair is that of the first view's draws."""
+        patch = self.sampler.crop
+        corner = patch.corner(images, draws[0][0])
+        crops = [patch.cut(images, corner), patch.cut(images, corner + patch.distance)]
+        return self.finish(crops, draws, dense)
 
 
 class SingleView:

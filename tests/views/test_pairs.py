@@ -93,7 +93,7 @@ def test_a_bank_of_one_view_does_not_go_with_patches():
         pairs.PatchPair(8, 4).of_one_view()
 
 
-@pytest.mark.parametrize("bad", [{"size": 0}, {"reach": -1}, {"min_std": 0.7}])
+@pytest.mark.parametrize("bad", [{"size": 0}, {"distance": -1}, {"min_std": 0.7}])
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match="RandomPatch takes"):
         RandomPatch(**bad)
