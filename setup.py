@@ -49,14 +49,17 @@ setup(
         "scikit-learn>=1.5",
         "tensorboard>=2.19",
         "tqdm>=4.66",
+        "scipy>=1.13",
+        "matplotlib>=3.9",
     ],
-    extras_require={"test": ["pytest>=8.0", "ruff>=0.9", "scikit-image>=0.25", "scipy>=1.13"]},
+    extras_require={"test": ["pytest>=8.0", "ruff>=0.9", "scikit-image>=0.25"]},
     entry_points={
         "console_scripts": [
             "infomin-train = infomin_tf.cli:train_main",
             "infomin-evaluate = infomin_tf.cli:evaluate_main",
             "infomin-export = infomin_tf.cli:export_main",
             "infomin-show-views = infomin_tf.cli:show_views_main",
+            "infomin-sweep = infomin_tf.cli:sweep_main",
         ]
     },
 )

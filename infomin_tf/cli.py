@@ -1,13 +1,11 @@
 """The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
 
-import contextlib
 import os
 import sys
-import tempfile
 
 from absl import flags
 
-from infomin_tf import configuration
+from infomin_tf import configuration, environment
 from infomin_tf.errors import UserError
 
 _STAGES = ("learn_views", "pretrain", "evaluate", "export")
@@ -33,6 +31,14 @@ _SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, a
   bin/show_views --gin_file=gin/small/infomin.gin --gin_file=gin/small/cifar10.gin --data_dir=DIR"""
 
 
+_SWEEP = """Runs an experiment at every value of an axis or two, with several seeds, and says which is best.
+
+  bin/sweep --gin_file=gin/small/fig5_crop_area.gin --data_dir=DIR
+
+The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg, report.html, events for
+TensorBoard's HParams, and a model_dir for each point."""
+
+
 def train_main():
     """bin/train, infomin-train."""
     _main("train", _TRAIN)
@@ -53,6 +59,11 @@ def show_views_main():
     _main("show_views", _SHOW_VIEWS)
 
 
+def sweep_main():
+    """bin/sweep, infomin-sweep."""
+    _main("sweep", _SWEEP)
+
+
 def _main(command, description):
     values = _define_flags(command)
     try:
@@ -66,7 +77,7 @@ def _main(command, description):
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
         files = _gin_files(values, command)
-        _set_environment()
+        environment.prepare()
         _run(command, values, files)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -92,6 +103,18 @@ def _define_flags(command):
         flag_values=values,
     )
     flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets", flag_values=values)
+    if command == "sweep":
+        flags.DEFINE_string(
+            "out",
+            None,
+            "where everything is written; default runs/<name of the first gin file>",
+            flag_values=values,
+        )
+        flags.DEFINE_integer("jobs", 1, "points at a time", lower_bound=1, flag_values=values)
+        flags.DEFINE_list(
+            "devices", [], "numbers of GPUs, one point on each at a time", flag_values=values
+        )
+        return values
     flags.DEFINE_integer(
         "seed",
         0,
@@ -148,54 +171,26 @@ def _gin_files(values, command):
     if not files:
         needed = (
             "--gin_file"
-            if command in ("train", "show_views")
+            if command in ("train", "show_views", "sweep")
             else "--model_dir of a run, or its --gin_file"
         )
         raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
-    if not values.model_dir:
-        name = os.path.splitext(os.path.basename(files[0]))[0]
-        values.model_dir = os.path.join("runs", name)
+    default = os.path.join("runs", os.path.splitext(os.path.basename(files[0]))[0])
+    if command == "sweep":
+        values.out = values.out or default
+    else:
+        values.model_dir = values.model_dir or default
     return [configuration.find_file(file) for file in files]
 
 
-def _set_environment():
-    """What must be set before TensorFlow is imported."""
-    if "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
-        print(
-            "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster on many CPUs) may "
-            "have no effect",
-            file=sys.stderr,
-        )
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-
-
-@contextlib.contextmanager
-def _quiet_standard_error():
-    """Drops what C++ code writes to standard error, unless an exception makes it worth reading.
-
-    TensorFlow 2.21 greets on standard error when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
-    """
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            sys.stderr.flush()
-            written.seek(0)
-            os.write(kept, written.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 def _run(command, values, files):
+    if command == "sweep":
+        from infomin_tf.sweeping import command as sweep_command
+
+        arguments = values.out, values.data_dir, values.jobs, values.devices
+        sys.exit(sweep_command.run(files, values.gin_param, *arguments))
     # Imported here, as TensorFlow takes seconds.
-    with _quiet_standard_error():
+    with environment.quiet_standard_error():
         import keras
         import tensorflow as tf
         from absl import logging

@@ -154,6 +154,16 @@ def claim(model_dir, text, overwrite):
         ) from error
 
 
+def make_folder(path):
+    """Makes a folder that is to be written to, or raises UserError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); use another --out"
+        ) from error
+
+
 def check_same_training(model_dir, text):
     """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
     differences = compare(_saved_text(model_dir), text)

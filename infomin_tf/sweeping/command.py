@@ -1,0 +1,72 @@
+"""What bin/sweep does: run the missing points, then tables, curve, report, TensorBoard's HParams and a verdict."""
+
+import contextlib
+import os
+import signal
+import sys
+
+import gin
+
+from infomin_tf import configuration
+from infomin_tf.environment import quiet_standard_error
+from infomin_tf.sweeping.outcome import Outcome, text_table
+from infomin_tf.sweeping.runner import Runner
+from infomin_tf.sweeping.sweep import Sweep
+
+
+def run(files, gin_params, out, data_dir, jobs, devices):
+    """Runs a sweep and reports it.
+
+    Args:
+        files, gin_params: configuration of a `Sweep`.
+        out: folder of everything that is written.
+        data_dir, jobs, devices: see `Runner`.
+
+    Returns:
+        Exit status: 1 when points have no results.
+    """
+    configuration.parse(files, gin_params)
+    sweep = configuration.build(Sweep)
+    configuration.check_all_used()
+    text = gin.operative_config_str(max_line_length=120)
+    configuration.make_folder(out)
+    runner = Runner(sweep, out, data_dir, jobs, devices)
+    with _terminated_like_interrupted():
+        problems = runner.run()
+        return report(runner, problems, text)
+
+
+def report(runner, problems, text):
+    """Writes all that is shown of a sweep, and prints the table and the verdict; returns the exit status."""
+    outcome = Outcome(runner, problems)
+    pictures = {}
+    for point in runner.sweep.points():
+        caption = " / ".join(point.labels)
+        if caption not in pictures and (path := runner.show_views(point)):
+            pictures[caption] = path
+    with quiet_standard_error():
+        from infomin_tf.sweeping import hparams, report
+    outcome.write(runner.out)
+    report.write(outcome, pictures, text, runner.out)
+    hparams.write(outcome, runner.out)
+    print(text_table(*outcome.table()))
+    print("\n" + "\n".join(outcome.verdict()))
+    print(f"\nReport: {os.path.join(runner.out, 'report.html')}")
+    for row in outcome.rows:
+        if row.problem:
+            print(f"no results: {row.point.name}: {row.problem}", file=sys.stderr)
+    return int(any(row.problem for row in outcome.rows))
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted():
+    """SIGTERM ends a sweep as Ctrl-C does: its runs save and leave."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

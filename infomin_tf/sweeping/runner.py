@@ -1,0 +1,166 @@
+"""Runs the missing points of a sweep, each in a process of its own; nothing here imports TensorFlow."""
+
+import concurrent.futures
+import fcntl
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+from tqdm import tqdm
+
+from infomin_tf import results
+from infomin_tf.errors import UserError
+
+_TRAIN = "from infomin_tf.cli import train_main; train_main()"
+_SHOW_VIEWS = "from infomin_tf.cli import show_views_main; show_views_main()"
+
+
+class Runner:
+    """Runs the missing points of a sweep.
+
+    Args:
+        sweep: `Sweep`.
+        out: folder; a point is written under out/points/<name>.
+        data_dir: folder of prepared TFDS data sets.
+        jobs: points at a time.
+        devices: GPU numbers, one for each job; () leaves the choice to TensorFlow.
+    """
+
+    def __init__(self, sweep, out, data_dir=None, jobs=1, devices=()):
+        self.sweep, self.out, self.data_dir = sweep, out, data_dir
+        self.jobs = max(jobs, len(devices))
+        self._devices = list(devices)
+        self._processes, self._lock = set(), threading.Lock()
+        self._stopped = False
+
+    def model_dir(self, point):
+        """Where a point is written."""
+        return os.path.join(self.out, "points", point.name)
+
+    def command(self, point):
+        """The command of a point, as a person would type it."""
+        flags = [*point.flags(self.data_dir), f"--model_dir={self.model_dir(point)}"]
+        return shlex.join(["bin/train", *flags, f"--until={self.sweep.until}"])
+
+    def is_finished(self, point):
+        """Whether its last stage has results.
+
+        Raises:
+            UserError: the point was run with other settings.
+        """
+        finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
+        path = os.path.join(self.model_dir(point), "command.json")
+        if finished and os.path.exists(path):
+            with open(path) as file:
+                known = json.load(file)
+            if known != point.flags(None):
+                raise UserError(
+                    f"{self.model_dir(point)} was run as\n  {' '.join(known)}\nbut is now\n  {' '.join(point.flags(None))}\n"
+                    "use another --out"
+                )
+        return finished
+
+    def run(self):
+        """Runs what is missing; returns dict point -> why it has no results (failed, or left out), for those without."""
+        points = self.sweep.points()
+        missing = [point for point in points if not self.is_finished(point)]
+        started, problems = time.monotonic(), {}
+        with (
+            tqdm(total=len(points), initial=len(points) - len(missing), unit="point") as progress,
+            concurrent.futures.ThreadPoolExecutor(self.jobs) as pool,
+        ):
+            free = list(self._devices)
+
+            def attempt(point):
+                hours = (time.monotonic() - started) / 3600
+                if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
+                    return f"left out: the budget of {self.sweep.hours} h is spent"
+                device = free.pop() if self._devices else None
+                try:
+                    return self._run_point(point, device)
+                finally:
+                    if self._devices:
+                        free.append(device)
+
+            futures = {pool.submit(attempt, point): point for point in missing}
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    point, problem = futures[future], future.result()
+                    if problem:
+                        problems[point] = problem
+                        progress.write(f"{point.name}: {problem}", file=sys.stderr)
+                    progress.update()
+            except BaseException:
+                self._stop()
+                raise
+        return {point: problems[point] for point in points if point in problems}
+
+    def show_views(self, point):
+        """Path of a picture of a setting's views, made when missing; None when it cannot be made."""
+        path = os.path.join(self.out, "views", f"{point.setting}.png")
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            flags = [*point.flags(self.data_dir), f"--out={path}"]
+            self._call([sys.executable, "-c", _SHOW_VIEWS, *flags], f"{path}.log")
+        return path if os.path.exists(path) else None
+
+    def _run_point(self, point, device):
+        """Trains; returns None, or what went wrong."""
+        model_dir = self.model_dir(point)
+        os.makedirs(model_dir, exist_ok=True)
+        with open(os.path.join(model_dir, "lock"), "w") as lock:
+            # The run inherits the lock: where a sweep was killed and its run goes on, the next sweep waits for it here.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.is_finished(point):
+                return None
+            results.write_atomically(
+                os.path.join(model_dir, "command.json"), json.dumps(point.flags(None))
+            )
+            flags = [
+                *point.flags(self.data_dir),
+                f"--model_dir={model_dir}",
+                f"--until={self.sweep.until}",
+            ]
+            log = os.path.join(model_dir, "log.txt")
+            status = self._call([sys.executable, "-c", _TRAIN, *flags], log, device, lock)
+        return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
+
+    def _call(self, command, log, device=None, lock=None):
+        environment = dict(os.environ)
+        if device is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = str(device)
+        with open(log, "w") as file:
+            process = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=file,
+                env=environment,
+                start_new_session=True,
+                pass_fds=[lock.fileno()] if lock else [],
+            )
+            with self._lock:
+                self._processes.add(process)
+            status = process.wait()
+        with self._lock:
+            self._processes.discard(process)
+        return status
+
+    def _stop(self):
+        """Asks the running points to save and leave; the same command goes on from there."""
+        self._stopped = True
+        with self._lock:
+            for process in self._processes:
+                process.terminate()
+
+
+def _last_error(log):
+    """What a failed run said last."""
+    with open(log, errors="replace") as file:
+        lines = [line.strip() for line in re.split(r"[\r\n]", file.read()) if line.strip()]
+    errors = [line for line in lines if line.startswith("error:")]
+    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")[:400]

@@ -1,0 +1,144 @@
+"""What is swept: one experiment at every value of an axis or two, with several seeds."""
+
+import dataclasses
+import itertools
+import os
+import re
+
+from infomin_tf.errors import UserError
+
+
+class Axis:
+    """Values of one gin binding.
+
+    Args:
+        binding: such as "families.moco_v2.jitter".
+        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference, such as "@color.Lab()".
+        labels: of the values in tables and plots; the values themselves when not given.
+        name: of the axis; the last two parts of the binding when not given.
+        ordered: whether the values are of increasing or decreasing strength, so that the range has edges.
+    """
+
+    def __init__(self, binding, values, labels=None, name=None, ordered=True):
+        _check_values(values, labels, f"Axis of {binding}")
+        self.name = name or ".".join(binding.split(".")[-2:])
+        self.labels = [str(label) for label in labels or values]
+        self.ordered = ordered
+        self._bindings = [f"{binding} = {_gin_text(value)}" for value in values]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [], [self._bindings[place]]
+
+
+class FileAxis:
+    """Values that are gin files, read before the files of the base experiment.
+
+    Args:
+        files: gin files.
+        labels: see `Axis`; the files' names when not given.
+        name: of the axis.
+        ordered: see `Axis`.
+    """
+
+    def __init__(self, files, labels=None, name="recipe", ordered=True):
+        _check_values(files, labels, "FileAxis")
+        stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
+        self.labels, self.name, self.ordered = list(labels or stems), name, ordered
+        self._files = list(files)
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [self._files[place]], []
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One run of a sweep.
+
+    Args:
+        labels: of its value on each axis.
+        seed: of the run.
+        gin_files, gin_params: what the run is given.
+    """
+
+    labels: tuple
+    seed: int
+    gin_files: tuple
+    gin_params: tuple
+
+    @property
+    def setting(self):
+        """A name that is good for a file, without the seed."""
+        return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", label).strip("-") for label in self.labels)
+
+    @property
+    def name(self):
+        """A name that is good for a file."""
+        return f"{self.setting}_seed{self.seed}"
+
+    def flags(self, data_dir):
+        """Flags of bin/train and bin/show_views."""
+        flags = [f"--gin_file={file}" for file in self.gin_files]
+        flags += [f"--gin_param={param}" for param in self.gin_params]
+        return flags + [f"--seed={self.seed}"] + ([f"--data_dir={data_dir}"] if data_dir else [])
+
+
+class Sweep:
+    """What is swept.
+
+    Args:
+        gin_files: of the base experiment, as bin/train takes them.
+        axes: one or two of `Axis` and `FileAxis`.
+        gin_params: bindings that all points share.
+        seeds: each value is run with each.
+        hours: no new point is started after so many; None for no limit.
+        metric: name of the number to compare, such as "kNN, pre-trained"; None for the first probe that was run.
+        until: the last stage of a point.
+        title: of the report.
+        expectation: what the paper found, for the report.
+    """
+
+    def __init__(
+        self,
+        gin_files,
+        axes,
+        gin_params=(),
+        seeds=(0, 1),
+        hours=None,
+        metric=None,
+        until="evaluate",
+        title="Sweep",
+        expectation="",
+    ):
+        if not 1 <= len(axes) <= 2:
+            raise UserError(f"Sweep.axes takes one axis or two, not {len(axes)}")
+        self.axes, self.seeds, self.hours = list(axes), list(seeds), hours
+        self.metric, self.until = metric, until
+        self.title, self.expectation = title, expectation
+        self._gin_files, self._gin_params = list(gin_files), list(gin_params)
+
+    def points(self):
+        """All points, first seeds first, so that a sweep that is cut short has the whole curve."""
+        places = list(itertools.product(*[range(len(axis.labels)) for axis in self.axes]))
+        return [self._point(place, seed) for seed in self.seeds for place in places]
+
+    def _point(self, places, seed):
+        parts = [axis.arguments(place) for axis, place in zip(self.axes, places, strict=True)]
+        first = [file for files, _ in parts for file in files]
+        params = [param for _, bindings in parts for param in bindings]
+        labels = tuple(axis.labels[place] for axis, place in zip(self.axes, places, strict=True))
+        return Point(labels, seed, (*first, *self._gin_files), (*self._gin_params, *params))
+
+
+def _check_values(values, labels, what):
+    if len(values) < 2 or (labels and len(labels) != len(values)):
+        raise UserError(
+            f"{what} needs two values or more, and as many labels, if any; it has {len(values)} values and "
+            f"{len(labels or ())} labels"
+        )
+
+
+def _gin_text(value):
+    """A value as a gin file has it."""
+    return value if isinstance(value, str) and value[:1] in "@%" else repr(value)
