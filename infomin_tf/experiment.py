@@ -198,6 +198,7 @@ class Experiment:
             self._pair,
             self._split,
             configuration,
+            data_dir,
         )
         if self._evaluation:
             run.need_labels("evaluation")

@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
+
 
 class ArrayImages:
     """Images in memory, with random access.
@@ -65,6 +67,67 @@ class ArrayImages:
     def gather(self, indices):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
         return tf.gather(self.images, indices), tf.gather(self.labels, indices)
+
+
+class Repeat:
+    """Another source whose images come several times an epoch, for few large images of which views see small parts.
+
+    Args:
+        source: of images that fit into memory.
+        times: how often; a batch may hold an image more than once.
+    """
+
+    def __init__(self, source, times):
+        self._source, self._times = source, times
+
+    def load(self, data_dir=None):
+        """A `RepeatedImages`.
+
+        Raises:
+            UserError: the images are streamed, or `times` is below 1.
+        """
+        images = self._source.load(data_dir)
+        if not isinstance(images, ArrayImages) or self._times < 1:
+            raise UserError(
+                f"Repeat takes images in memory and times >= 1, not {images.name} {self._times} times; raise the source's "
+                "memory_limit_gib"
+            )
+        return RepeatedImages(images, self._times)
+
+
+class RepeatedImages(ArrayImages):
+    """Images in memory that come several times; held once.
+
+    Args:
+        images: `ArrayImages`.
+        times: how often.
+    """
+
+    def __init__(self, images, times):
+        super().__init__(
+            f"{images.name} x {times}", images.images, images.labels, images.class_names
+        )
+        self._times = times
+
+    @property
+    def size(self):
+        """Number of images, repetitions counted."""
+        return self.images.shape[0] * self._times
+
+    def gather(self, indices):
+        """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
+        return super().gather(indices % self.images.shape[0])
+
+    def sample(self, count):
+        """uint8 [min(count, M), H, W, 3] spread evenly over the images, always the same."""
+        step = max(1, self.images.shape[0] // count)
+        return self.images[::step][:count].numpy()
+
+    def numbered(self):
+        """Not possible: an image has several places."""
+        raise UserError(
+            f"a memory bank needs images that come once, but {self.name} repeats them; bind negatives.InBatch or a queue"
+        )
 
 
 @dataclasses.dataclass

@@ -1,5 +1,6 @@
 """Stage 3: what the frozen features are worth."""
 
+import dataclasses
 import glob
 import os
 import shutil
@@ -13,6 +14,24 @@ from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.results import Number
 
 
+class Transfer:
+    """Another labelled data set on which kNN and the fast probe judge the features.
+
+    Args:
+        name: in the results.
+        train, test: sources of labelled images.
+        test_view: the single view of an image; None for that of `Evaluate`.
+    """
+
+    def __init__(self, name, train, test, test_view=None):
+        self.name, self.test_view = name, test_view
+        self._sources = train, test
+
+    def load(self, data_dir):
+        """(train, test), loaded images."""
+        return [source.load(data_dir) for source in self._sources]
+
+
 class Evaluate:
     """Probes of the pre-trained features, and of the baselines that are asked for.
 
@@ -24,6 +43,7 @@ class Evaluate:
         knn_temperature: of the kNN weights exp(cosine / T).
         random_encoder: probe the same networks untrained, too.
         raw_pixels: logistic regression and kNN on the pixels of the views, too.
+        transfers: `Transfer`s, further data sets for kNN and the fast probe.
     """
 
     name = "evaluate"
@@ -37,11 +57,13 @@ class Evaluate:
         knn_temperature=0.1,
         random_encoder=False,
         raw_pixels=False,
+        transfers=(),
     ):
         self.test_view, self._linear_probe = test_view, linear_probe
         self._logistic_regression = logistic_regression
         self._knn_neighbours, self._knn_temperature = knn_neighbours, knn_temperature
         self._random_encoder, self._raw_pixels = random_encoder, raw_pixels
+        self._transfers = tuple(transfers)
 
     def run(self, run, extractor, untrained):
         """Measures, and writes results.json.
@@ -58,6 +80,13 @@ class Evaluate:
             self._probe(run, untrained(), "untrained")
         if self._raw_pixels:
             self._probe_cached(run, tf.identity, "raw pixels")
+        for transfer in self._transfers:
+            view = transfer.test_view or self.test_view
+            other = dataclasses.replace(
+                run, **dict(zip(("train", "test"), transfer.load(run.data_dir), strict=True))
+            )
+            other.need_labels(f"Transfer to {transfer.name}")
+            self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
         results.write(
             run.directory(self.name),
             self._numbers,
@@ -81,13 +110,15 @@ class Evaluate:
             self._seconds += seconds
         self._probe_cached(run, extractor, subject)
 
-    def _probe_cached(self, run, function, subject):
+    def _probe_cached(self, run, function, subject, view=None):
         """kNN and logistic regression on features of one centre crop of each image."""
         if not (self._knn_neighbours or self._logistic_regression):
             return
         started = time.monotonic()
-        train = features.extract(function, run.train, self.test_view)
-        test = features.extract(function, run.test, self.test_view)
+        train, test = (
+            features.extract(function, images, view or self.test_view)
+            for images in (run.train, run.test)
+        )
         if self._knn_neighbours:
             classes = len(run.train.class_names)
             k, temperature = min(self._knn_neighbours, run.train.size), self._knn_temperature

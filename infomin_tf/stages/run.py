@@ -25,6 +25,7 @@ class Run:
         pair: function (images uint8, seed) -> (x1, x2), the sampling of view pairs.
         split: layer image -> parts.
         configuration: the operative gin configuration, for TensorBoard.
+        data_dir: where prepared TFDS data sets are looked for; None for TFDS's own folder.
     """
 
     model_dir: str
@@ -37,6 +38,7 @@ class Run:
     pair: Any
     split: Any
     configuration: str
+    data_dir: str | None = None
 
     def directory(self, stage):
         """model_dir/<stage>."""

@@ -76,7 +76,8 @@ class Outcome:
         self.settings = [_setting(*key, rows) for key, rows in groups.items()]
         names = [name for setting in self.settings for name in setting.values]
         self.names = list(dict.fromkeys(names))
-        self.metric = self.sweep.metric or next((n for n in _PROBES if n in names), None)
+        self.metrics = self.sweep.metrics or [n for n in _PROBES if n in names][:1]
+        self.metric = self.metrics[0] if self.metrics else None
 
     @property
     def best(self):

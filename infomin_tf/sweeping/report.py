@@ -31,21 +31,25 @@ def draw_curve(outcome):
     Args:
         outcome: `outcome.Outcome` with a setting or more.
     """
-    figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    panels = max(1, len(outcome.metrics))
+    figure, grid = plt.subplots(
+        1, panels, figsize=(7.5 * panels, 5), layout="constrained", squeeze=False
+    )
     if outcome.metric is None:
-        _draw_i_nce(axes, outcome)
-    else:
-        _draw_accuracy(axes, outcome)
-    axes.set_title(outcome.sweep.title)
-    axes.grid(alpha=0.3)
+        _draw_i_nce(grid[0, 0], outcome)
+    for axes, metric in zip(grid[0], outcome.metrics, strict=False):
+        _draw_accuracy(axes, outcome, metric)
+    for axes in grid[0]:
+        axes.grid(alpha=0.3)
+    figure.suptitle(outcome.sweep.title)
     return figure
 
 
-def _draw_accuracy(axes, outcome):
-    settings = [s for s in outcome.settings if outcome.metric in s.values]
+def _draw_accuracy(axes, outcome, metric):
+    settings = [s for s in outcome.settings if metric in s.values]
     x = np.array([s.mean("I_NCE") for s in settings])
-    y = np.array([s.mean(outcome.metric) for s in settings])
-    bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in ("I_NCE", outcome.metric)]
+    y = np.array([s.mean(metric) for s in settings])
+    bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in ("I_NCE", metric)]
     if len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered:
         axes.plot(x, y, color="0.75", zorder=1)
     axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor="0.5", capsize=2, zorder=2)
@@ -54,10 +58,12 @@ def _draw_accuracy(axes, outcome):
         axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3)
         text = " / ".join(setting.labels)
         axes.annotate(text, (a, b), textcoords="offset points", xytext=(6, 5), fontsize=9)
-    best = outcome.best
+    if not settings:
+        return
+    best = settings[int(np.argmax(y))]
     axes.scatter(
         best.mean("I_NCE"),
-        best.mean(outcome.metric),
+        best.mean(metric),
         marker="*",
         s=260,
         facecolor="none",
@@ -67,7 +73,7 @@ def _draw_accuracy(axes, outcome):
     )
     axes.legend(loc="best")
     axes.set_xlabel("I_NCE, nats, on held-out images")
-    axes.set_ylabel(f"{outcome.metric}, %")
+    axes.set_ylabel(f"{metric}, %")
 
 
 def _draw_i_nce(axes, outcome):

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from infomin_tf import results
 from infomin_tf.errors import UserError
 
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _TRAIN = "from infomin_tf.cli import train_main; train_main()"
 _SHOW_VIEWS = "from infomin_tf.cli import show_views_main; show_views_main()"
 
@@ -131,7 +132,8 @@ class Runner:
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):
-        environment = dict(os.environ)
+        path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = str(device)
         with open(log, "w") as file:

@@ -93,7 +93,8 @@ class Sweep:
         gin_params: bindings that all points share.
         seeds: each value is run with each.
         hours: no new point is started after so many; None for no limit.
-        metric: name of the number to compare, such as "kNN, pre-trained"; None for the first probe that was run.
+        metrics: names of the numbers to compare, such as "kNN, pre-trained"; the first says which point is best. () for the
+            first probe that was run.
         until: the last stage of a point.
         title: of the report.
         expectation: what the paper found, for the report.
@@ -106,7 +107,7 @@ class Sweep:
         gin_params=(),
         seeds=(0, 1),
         hours=None,
-        metric=None,
+        metrics=(),
         until="evaluate",
         title="Sweep",
         expectation="",
@@ -114,7 +115,7 @@ class Sweep:
         if not 1 <= len(axes) <= 2:
             raise UserError(f"Sweep.axes takes one axis or two, not {len(axes)}")
         self.axes, self.seeds, self.hours = list(axes), list(seeds), hours
-        self.metric, self.until = metric, until
+        self.metrics, self.until = list(metrics), until
         self.title, self.expectation = title, expectation
         self._gin_files, self._gin_params = list(gin_files), list(gin_params)
 
