@@ -43,7 +43,7 @@ class Tfds:
             UserError: the set, version or split does not exist, or can be neither found nor downloaded; images of
                 varying sizes without image_size; images that are not 8-bit colour or grey.
         """
-        builder = self._open(data_dir)
+        builder = self.open(data_dir)
         size = self._count(builder)
         self._check_features(builder.info.features)
         side = self._image_size or self._side_of_first(builder)
@@ -145,8 +145,12 @@ class Tfds:
             )
         return height
 
-    def _open(self, data_dir):
-        """The builder, prepared; downloads where that is possible."""
+    def open(self, data_dir=None):
+        """The TFDS builder, prepared; downloads where that is possible.
+
+        Raises:
+            UserError: the set or version can be neither found nor downloaded.
+        """
         wanted = self._name if self._version is None else f"{self._name}:{self._version}"
         try:
             builder = tfds.builder(wanted, data_dir=data_dir)

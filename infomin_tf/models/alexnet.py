@@ -64,12 +64,7 @@ class AlexNetHalf(keras.layers.Layer):
 
     def call(self, images, training=None):
         """fc7 [B, output_dimension] of images [B, H, W, C]."""
-        x = images
-        stages = zip(self.convolutions, self.normalizations, strict=True)
-        for index, (convolution, normalization) in enumerate(stages):
-            x = tf.nn.relu(normalization(convolution(x), training=training))
-            if index in (0, 1, 4):
-                x = self.pool(x)
+        x = self.pool(self.feature_map(images, training))
         x = tf.reshape(x, [-1, self.map_shape[0] * self.map_shape[1] * self.map_shape[2]])
         stages = zip(
             self.dropouts, self.fully_connected, self.fully_connected_normalizations, strict=True
@@ -77,6 +72,16 @@ class AlexNetHalf(keras.layers.Layer):
         for dropout, dense, normalization in stages:
             x = dense(dropout(x, training=training))
             x = tf.nn.relu(normalization(x, training=training))
+        return x
+
+    def feature_map(self, images, training=False):
+        """The map of the fifth convolution, before its pooling, for images [B, H, W, C] of any size."""
+        x = images
+        stages = zip(self.convolutions, self.normalizations, strict=True)
+        for index, (convolution, normalization) in enumerate(stages):
+            x = tf.nn.relu(normalization(convolution(x), training=training))
+            if index in (0, 1):
+                x = self.pool(x)
         return x
 
     def get_config(self):

@@ -91,6 +91,10 @@ class ResNet(keras.layers.Layer):
             maps.append(x)
         return maps
 
+    def feature_map(self, images, training=False):
+        """The map of the last stage, for images [B, H, W, C] of any size."""
+        return self.stage_outputs(images, training)[-1]
+
     def call(self, images, training=None):
         """Pooled features [B, output_dimension] of images [B, H, W, C]."""
         return tf.reduce_mean(self.stage_outputs(images, training)[-1], axis=(1, 2))

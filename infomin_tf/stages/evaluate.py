@@ -44,6 +44,7 @@ class Evaluate:
         random_encoder: probe the same networks untrained, too.
         raw_pixels: logistic regression and kNN on the pixels of the views, too.
         transfers: `Transfer`s, further data sets for kNN and the fast probe.
+        segmentation_probe: `SegmentationProbe`; None to leave it out.
     """
 
     name = "evaluate"
@@ -58,12 +59,13 @@ class Evaluate:
         random_encoder=False,
         raw_pixels=False,
         transfers=(),
+        segmentation_probe=None,
     ):
         self.test_view, self._linear_probe = test_view, linear_probe
         self._logistic_regression = logistic_regression
         self._knn_neighbours, self._knn_temperature = knn_neighbours, knn_temperature
         self._random_encoder, self._raw_pixels = random_encoder, raw_pixels
-        self._transfers = tuple(transfers)
+        self._transfers, self._segmentation_probe = tuple(transfers), segmentation_probe
 
     def run(self, run, extractor, untrained):
         """Measures, and writes results.json.
@@ -80,6 +82,10 @@ class Evaluate:
             self._probe(run, untrained(), "untrained")
         if self._raw_pixels:
             self._probe_cached(run, tf.identity, "raw pixels")
+        if self._segmentation_probe:
+            value, protocol, seconds = self._segmentation_probe.mean_iou(run, extractor)
+            self._numbers.append(Number("segmentation, pre-trained", value, "%", protocol))
+            self._seconds += seconds
         for transfer in self._transfers:
             view = transfer.test_view or self.test_view
             other = dataclasses.replace(

@@ -1,0 +1,129 @@
+"""Images with a label for every pixel: a TFDS data set, or folders of images and label maps."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from infomin_tf.data.tfds_source import Tfds
+from infomin_tf.errors import UserError
+
+_KINDS = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclasses.dataclass
+class SegmentationImages:
+    """A loaded set.
+
+    Args:
+        name: of the set.
+        images: uint8 [M, H, W, 3].
+        maps: uint8 [M, H, W], a class or the ignored value in each pixel.
+    """
+
+    name: str
+    images: np.ndarray
+    maps: np.ndarray
+
+
+class TfdsSegmentation:
+    """A split of a TFDS data set with images and label maps.
+
+    Args:
+        name, split: see `tfds_source.Tfds`.
+        size: (height, width) to which images (antialiased) and maps (nearest pixel) are resized.
+        map_feature: name of the feature with the label maps, [H, W, 1].
+    """
+
+    def __init__(self, name, split, size=(120, 160), map_feature="segmentation_label"):
+        self._name, self._split = name, split
+        self._size, self._map_feature = tuple(size), map_feature
+
+    def load(self, data_dir=None):
+        """A `SegmentationImages`.
+
+        Raises:
+            UserError: the set cannot be found, or has no such feature.
+        """
+        builder = Tfds(self._name, self._split).open(data_dir)
+        if self._map_feature not in builder.info.features:
+            raise UserError(
+                f"{self._name} has no feature {self._map_feature!r} but {', '.join(builder.info.features)}; bind "
+                "TfdsSegmentation.map_feature"
+            )
+
+        def fit(example):
+            return _fit(example["image"], example[self._map_feature], self._size)
+
+        config = tfds.ReadConfig(interleave_cycle_length=1)
+        examples = builder.as_dataset(self._split, shuffle_files=False, read_config=config)
+        pairs = list(examples.map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
+        images, maps = (np.stack(part) for part in zip(*pairs, strict=True))
+        return SegmentationImages(f"{self._name}:{self._split}", images, maps)
+
+
+class SegmentationFolder:
+    """A folder of images and one of label maps, paired by their names without suffix.
+
+    Args:
+        images: folder of .png, .jpg or .bmp files.
+        maps: folder of label maps, one 8-bit channel or a palette; lossless, so not JPEG.
+        size: see `TfdsSegmentation`.
+    """
+
+    def __init__(self, images, maps, size=(120, 160)):
+        self._folders, self._size = (images, maps), tuple(size)
+
+    def load(self, data_dir=None):
+        """A `SegmentationImages`.
+
+        Raises:
+            UserError: a folder is missing or empty, an image has no map, or a file cannot be read.
+        """
+        del data_dir
+        images, maps = (_files(folder) for folder in self._folders)
+        lonely = sorted(images.keys() ^ maps.keys())
+        if lonely or not images:
+            raise UserError(
+                f"each image of {self._folders[0]} needs a map of its name in {self._folders[1]}, and the other way round; "
+                f"without partner: {', '.join(lonely[:5]) or 'all, as there are no images'}"
+            )
+        names = sorted(images)
+        pairs = [
+            _fit(_read(images[n], "RGB"), _read(maps[n], None)[..., None], self._size)
+            for n in names
+        ]
+        stacked = [np.stack(part) for part in zip(*pairs, strict=True)]
+        return SegmentationImages(self._folders[0], *stacked)
+
+
+def _fit(image, label_map, size):
+    """(image uint8 [*size, 3], map uint8 [*size])."""
+    resized = tf.image.resize(image, size, antialias=True)
+    resized = tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    label_map = tf.image.resize(label_map, size, method="nearest")
+    return resized, tf.cast(label_map[..., 0], tf.uint8)
+
+
+def _files(folder):
+    """dict name without suffix -> path."""
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder} is no folder; bind SegmentationFolder.images and .maps")
+    found = (os.path.splitext(name) for name in os.listdir(folder))
+    return {
+        stem: os.path.join(folder, stem + kind) for stem, kind in found if kind.lower() in _KINDS
+    }
+
+
+def _read(path, mode):
+    try:
+        with Image.open(path) as image:
+            array = np.asarray(image.convert(mode) if mode else image)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}); mend or remove it") from error
+    if mode is None and (array.ndim != 2 or array.dtype != np.uint8):
+        raise UserError(f"{path} is no label map of one 8-bit channel; its pixels must be classes")
+    return array
