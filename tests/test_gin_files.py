@@ -9,6 +9,7 @@ import pytest
 from infomin_tf import configuration
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import Experiment
+from infomin_tf.sweeping.sweep import Sweep
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
 RUNNABLE = sorted(path.name for path in GIN.glob("*.gin") if path.name != "debug.gin")
@@ -24,11 +25,11 @@ def clean_gin():
     gin.config._IMPORTS.clear()
 
 
-def build(*files, bindings=()):
+def build(*files, bindings=(), root=Experiment):
     configuration.parse([configuration.find_file(f"gin/{file}") for file in files], list(bindings))
-    experiment = configuration.build(Experiment)
+    built = configuration.build(root)
     configuration.check_all_used()
-    return experiment
+    return built
 
 
 @pytest.mark.parametrize("file", RUNNABLE)
@@ -43,11 +44,21 @@ def test_builds_alone_and_with_debug(file):
     build(file, "debug.gin")
 
 
-PAPER = sorted(path.name for path in (GIN / "paper").glob("*.gin") if path.name != "imagenet.gin")
+PAPER = sorted(
+    path.name
+    for path in (GIN / "paper").glob("*.gin")
+    if path.name != "imagenet.gin" and not path.name.startswith("fig")
+)
+SWEEPS = sorted(
+    str(path.relative_to(GIN))
+    for folder in ("paper", "small")
+    for path in (GIN / folder).glob("fig*")
+)
 SMALL = sorted(
     path.stem
     for path in (GIN / "small").glob("*.gin")
-    if path.stem not in ("shared", "cifar10", "imagenette96")
+    if path.stem not in ("shared", "cifar10", "imagenette96", "halves", "patches")
+    and not path.stem.startswith("fig")
 )
 
 
@@ -67,6 +78,20 @@ def test_small_recipes_build_on_both_data_sets(recipe, data):
         "evaluate",
         "export",
     )
+
+
+@pytest.mark.parametrize("file", SWEEPS)
+def test_every_point_of_a_sweep_builds(file):
+    sweep = build(file, root=Sweep)
+    assert f"bin/sweep --gin_file=gin/{file}" in (GIN / file).read_text()
+    points = sweep.points()
+    assert len(points) >= 10 and len({point.name for point in points}) == len(points)
+    for point in points[: len(points) // len(sweep.seeds)]:
+        gin.clear_config()
+        gin.config._IMPORTS.clear()
+        configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
+        configuration.build(Experiment)
+        configuration.check_all_used()
 
 
 def test_imagenet_may_be_a_folder():

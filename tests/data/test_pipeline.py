@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square
+from infomin_tf.data.sources import ArrayImages, Repeat, StreamedImages, fit_square
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs
 
@@ -207,3 +207,20 @@ def test_fit_square_cuts_the_centre(shape):
     square = fit_square(tf.constant(image), 8)
     assert square.shape == (8, 8, 3)
     assert abs(float(tf.reduce_mean(tf.cast(square, tf.float32))) - image.mean()) < 6
+
+
+def test_repeated_images_come_several_times_and_are_held_once():
+    class Source:
+        def load(self, data_dir=None):
+            return numbered(4)
+
+    repeated = Repeat(Source(), 3).load()
+    assert repeated.size == 12 and pipeline.steps_per_epoch(repeated, 6) == 2
+    batches = pipeline.training_batches(repeated, 6, 0, pairs.SharedPair(pairs.CropAndFlip(8)))
+    labels = np.concatenate([y for _, y in batches.take(2)])
+    assert sorted(labels) == sorted(3 * [0, 1, 2, 3])
+    assert len(repeated.sample(10)) == 4 and repeated.thin(5).size == 5
+    with pytest.raises(UserError, match="needs images that come once"):
+        repeated.numbered()
+    with pytest.raises(UserError, match="times >= 1"):
+        Repeat(Source(), 0).load()
