@@ -28,13 +28,13 @@ class Runner:
         sweep: `Sweep`.
         out: folder; a point is written under out/points/<name>.
         data_dir: folder of prepared TFDS data sets.
-        jobs: points at a time.
-        devices: GPU numbers, one for each job; () leaves the choice to TensorFlow.
+        jobs: points at a time, without devices.
+        devices: GPU numbers, one point on each at a time; () leaves the choice to TensorFlow.
     """
 
     def __init__(self, sweep, out, data_dir=None, jobs=1, devices=()):
         self.sweep, self.out, self.data_dir = sweep, out, data_dir
-        self.jobs = max(jobs, len(devices))
+        self.jobs = len(devices) or jobs
         self._devices = list(devices)
         self._processes, self._lock = set(), threading.Lock()
         self._stopped = False

@@ -118,6 +118,13 @@ class Sweep:
         self.metrics, self.until = list(metrics), until
         self.title, self.expectation = title, expectation
         self._gin_files, self._gin_params = list(gin_files), list(gin_params)
+        names = [point.name for point in self.points()]
+        twins = sorted({name for name in names if names.count(name) > 1})
+        if twins:
+            raise UserError(
+                f"several points would be written to one folder ({', '.join(twins[:3])}); give the values labels, and seeds, "
+                "that differ in letters, digits, '.' or '+'"
+            )
 
     def points(self):
         """All points, first seeds first, so that a sweep that is cut short has the whole curve."""

@@ -144,9 +144,11 @@ class _AdditiveBlock(_Block):
         self.built = True
 
     def forward(self, pixels):
+        """Adds F of the channels that stay; log|det J| is 0."""
         return self._shift(pixels, 1.0), tf.zeros_like(pixels[0])
 
     def inverse(self, pixels):
+        """Subtracts it."""
         return self._shift(pixels, -1.0)
 
     def _shift(self, pixels, sign):
@@ -165,11 +167,13 @@ class _ReversibleBlock(_Block):
         self.built = True
 
     def forward(self, pixels):
+        """Adds F(X2) to X1, then G(Y1) to X2; log|det J| is 0."""
         x1, x2 = self.divide(pixels)
         y1 = x1 + self.f(x2)
         return self.join(y1, x2 + self.g(y1)), tf.zeros_like(pixels[0])
 
     def inverse(self, pixels):
+        """Subtracts G(Y1), then F(X2)."""
         y1, y2 = self.divide(pixels)
         x2 = y2 - self.g(y1)
         return self.join(y1 - self.f(x2), x2)
@@ -186,6 +190,7 @@ class _AffineBlock(_Block):
         self.built = True
 
     def forward(self, pixels):
+        """Scales and shifts X1 by X2, then X2 by Y1; log|det J| is the sum of the log scales."""
         x1, x2 = self.divide(pixels)
         s1, t1 = _scale_and_shift(self.first(x2))
         y1 = x1 * tf.exp(s1) + t1
@@ -194,6 +199,7 @@ class _AffineBlock(_Block):
         return self.join(y1, y2), tf.reduce_sum(s1, axis=0) + tf.reduce_sum(s2, axis=0)
 
     def inverse(self, pixels):
+        """Undoes the second part, then the first."""
         y1, y2 = self.divide(pixels)
         s2, t2 = _scale_and_shift(self.second(y1))
         x2 = (y2 - t2) * tf.exp(-s2)
@@ -215,6 +221,7 @@ class _GlowBlock(_Block):
         self.built = True
 
     def forward(self, pixels):
+        """ActNorm, the 1x1 convolution, the coupling; log|det J| of all three."""
         x = pixels * tf.exp(self.log_scale.value[:, None]) + self.shift.value[:, None]
         lower, upper = self._factors()
         x = tf.matmul(tf.matmul(lower, upper), x)
@@ -222,6 +229,7 @@ class _GlowBlock(_Block):
         return y, log_det + tf.reduce_sum(self.log_scale.value + self.log_diagonal.value)
 
     def inverse(self, pixels):
+        """Undoes them in reverse order."""
         x = self.coupling.inverse(pixels)
         lower, upper = self._factors()
         x = tf.linalg.triangular_solve(lower, x, lower=True)

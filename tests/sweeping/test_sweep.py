@@ -84,6 +84,8 @@ def test_sweeps_that_cannot_be_are_refused():
         Axis("a.B.x", [1])
     with pytest.raises(UserError, match="as many labels"):
         Axis("a.B.x", [1, 2], labels=["one"])
+    with pytest.raises(UserError, match=r"one folder \(1.0_seed0"):
+        sweep_over(1.0, -1.0)
     with pytest.raises(UserError, match="one axis or two"):
         Sweep(["base.gin"], [])
 
@@ -106,6 +108,11 @@ def test_a_point_of_other_settings_is_not_taken_for_finished(tmp_path):
     other = Sweep(["other.gin"], [Axis("a.B.x", (1.0, 2.0))])
     with pytest.raises(UserError, match="use another --out"):
         runner.Runner(other, str(tmp_path)).run()
+
+
+def test_each_device_has_one_point_at_a_time(tmp_path):
+    made = runner.Runner(sweep_over(1.0, 2.0, 4.0), str(tmp_path), jobs=4, devices=["5"])
+    assert made.jobs == 1 and made.run() == {}
 
 
 def test_a_spent_budget_leaves_points_out(tmp_path, monkeypatch):
