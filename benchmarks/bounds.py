@@ -80,7 +80,9 @@ def estimate(bound, pairs, make_critic, steps, draws=50):
     for critic, x in zip(critics, pairs(0), strict=True):
         critic.build((None, *x.shape[1:]))
     variables = [v for critic in critics for v in critic.trainable_variables]
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(1e-3, steps), global_clipnorm=1.0
+    )
     optimizer.build(variables)
 
     @tf.function
@@ -130,7 +132,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="bounds.png", help="the figure")
     parser.add_argument("--gaussian_steps", type=int, default=3000)
-    parser.add_argument("--shapes_steps", type=int, default=300)
+    parser.add_argument("--shapes_steps", type=int, default=1500)
     arguments = parser.parse_args()
     figure, panels = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     cases = [

@@ -2,20 +2,18 @@
 
 import concurrent.futures
 import hashlib
-import io
 import os
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, ImageOps
 
+from infomin_tf.data import folder_labels
+from infomin_tf.data.image_files import UNREADABLE, is_plain_jpeg, read_as_png, read_image
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-_ORIENTATION = 0x0112
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 class ImageFolder:
@@ -25,10 +23,13 @@ class ImageFolder:
         directory: the folder. Unlabelled: images at any depth. Labelled: each immediate subfolder is a class.
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
         labelled: whether subfolders are classes.
+        labels_file: csv with the columns file (path under the directory) and label; images that it leaves out are left
+            out. None for no such file.
         split: "all", or "train" or "test": a division by a hash of each path, stable when images are added.
         test_share: share of the images in "test".
         max_corrupt_share: more unreadable files than this share are an error.
         memory_limit_gib: larger sets (decoded) are read from disk in every epoch.
+        limit: at most so many images of the split, by the hash of their paths; None for all.
     """
 
     def __init__(
@@ -40,12 +41,19 @@ class ImageFolder:
         test_share=0.2,
         max_corrupt_share=0.01,
         memory_limit_gib=4.0,
+        labels_file=None,
+        limit=None,
     ):
         if split not in ("all", "train", "test"):
             raise UserError(f"ImageFolder.split={split!r} is none of all, train, test")
+        if labelled and labels_file:
+            raise UserError(
+                "ImageFolder takes its classes from folders (labelled) or labels_file, not from both"
+            )
         self._directory, self._side, self._labelled = directory, image_size, labelled
         self._split, self._test_share = split, test_share
         self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
+        self._labels_file, self._limit = labels_file, limit
 
     def load(self, data_dir=None):
         """Reads the folder.
@@ -84,7 +92,7 @@ class ImageFolder:
         try:
             image = read_image(path, self._side)
             plain = is_plain_jpeg(path)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             return None, False, f"{path} ({error})"
         return (image if keep else None), plain, None
 
@@ -95,36 +103,35 @@ class ImageFolder:
                 f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images"
             )
         found = sorted(
-            os.path.join(root, file)
+            os.path.relpath(os.path.join(root, file), self._directory)
             for root, _, files in os.walk(self._directory)
             for file in files
             if file.lower().endswith(_ENDINGS)
         )
-        relative = [os.path.relpath(path, self._directory) for path in found]
-        chosen = [i for i, path in enumerate(relative) if self._is_in_split(path)]
+        classes = self._classes(found)
+        labelled = found if classes is None else [path for path in found if path in classes]
+        chosen = [path for path in labelled if self._is_in_split(path)]
         if not chosen:
             raise UserError(
                 f"{self._directory} has no images (split {self._split!r}); looked for {', '.join(_ENDINGS)} at any depth"
             )
-        paths = [found[i] for i in chosen]
-        if not self._labelled:
+        chosen = sorted(sorted(chosen, key=_digest)[: self._limit])
+        paths = [os.path.join(self._directory, path) for path in chosen]
+        if classes is None:
             return paths, [-1] * len(paths), ()
-        outside = [path for path in relative if os.sep not in path]
-        if outside:
-            raise UserError(
-                f"{outside[0]} lies outside the class folders of {self._directory}; put every image into "
-                "DIRECTORY/class/, or bind ImageFolder.labelled = False"
-            )
-        names = sorted({path.split(os.sep)[0] for path in relative})
-        return paths, [names.index(relative[i].split(os.sep)[0]) for i in chosen], tuple(names)
+        names = sorted(set(classes.values()))
+        return paths, [names.index(classes[path]) for path in chosen], tuple(names)
+
+    def _classes(self, found):
+        """dict path -> class name; None without labels."""
+        if self._labels_file:
+            return folder_labels.of_file(self._labels_file, found, self._directory)
+        return folder_labels.of_folders(found, self._directory) if self._labelled else None
 
     def _is_in_split(self, path):
         if self._split == "all":
             return True
-        digest = hashlib.sha256(
-            path.replace(os.sep, "/").encode("utf-8", "surrogateescape")
-        ).digest()
-        in_test = int.from_bytes(digest[:4], "big") < self._test_share * 2**32
+        in_test = int.from_bytes(_digest(path)[:4], "big") < self._test_share * 2**32
         return in_test == (self._split == "test")
 
     def _check_share(self, paths, corrupt):
@@ -179,56 +186,5 @@ class ImageFolder:
         )
 
 
-def is_plain_jpeg(path):
-    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes to what Pillow does."""
-    with Image.open(path) as image:
-        upright = image.getexif().get(_ORIENTATION, 1) == 1
-        return image.format == "JPEG" and image.mode in ("RGB", "L") and upright
-
-
-def read_image(path, side):
-    """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
-
-    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images are converted.
-
-    Args:
-        path: of the file.
-        side: pixels.
-
-    Returns:
-        uint8 [side, side, 3].
-
-    Raises:
-        OSError, ValueError, SyntaxError, Image.DecompressionBombError: the file cannot be read, or is too large.
-    """
-    with Image.open(path) as image:
-        image.draft("RGB", (2 * side, 2 * side))
-        return np.asarray(ImageOps.fit(_as_rgb(image), (side, side), Image.Resampling.BILINEAR))
-
-
-def read_as_png(path):
-    """An image file of any kind as the bytes of an upright RGB PNG of the same size; errors as `read_image`."""
-    with Image.open(path) as image, io.BytesIO() as file:
-        _as_rgb(image).save(file, "PNG", compress_level=0)
-        return file.getvalue()
-
-
-def _as_rgb(image):
-    """An upright RGB copy of a Pillow image of any mode."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        scale = 255.0 / _white(image.mode, values.max())
-        image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
-    elif "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("RGB")
-
-
-def _white(mode, brightest):
-    """The value that stands for white; integers of 32 bits and floats do not say, so the brightest pixel decides."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    return next((white for white in ranges if brightest <= white), brightest)
+def _digest(path):
+    return hashlib.sha256(path.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()

@@ -102,18 +102,19 @@ def infomin(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5, layers=
     Args:
         size: of the view.
         area: of the crop.
-        jitter: x, the strength of the colour jitter.
-        blur_probability: of Gaussian blur with sigma uniform in [0.1, 2].
-        layers: operations of RandAugment.
+        jitter: x, the strength of the colour jitter; 0 leaves it out.
+        blur_probability: of Gaussian blur with sigma uniform in [0.1, 2]; 0 leaves it out.
+        layers: operations of RandAugment; 0 leaves it out.
         magnitude: mean level of RandAugment, in [0, 10].
     """
-    operations = [
-        ColorJitter.of_strength(jitter),
-        GaussianBlur(probability=blur_probability),
-        RandAugment(layers, magnitude),
-        Greyscale(),
-    ]
-    return Family(RandomResizedCrop(size, area), operations)
+    operations = []
+    if jitter:
+        operations.append(ColorJitter.of_strength(jitter))
+    if blur_probability:
+        operations.append(GaussianBlur(probability=blur_probability))
+    if layers:
+        operations.append(RandAugment(layers, magnitude))
+    return Family(RandomResizedCrop(size, area), [*operations, Greyscale()])
 
 
 def infomin_colorless(size=224, area=(0.2, 1.0), blur_probability=0.5, layers=2, magnitude=10.0):

@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.image_folder import ImageFolder, read_image
+from infomin_tf.data.image_files import read_image
+from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.errors import UserError
 
 RED = (200, 30, 40)
@@ -172,3 +173,46 @@ def test_missing_and_empty_folders(tmp_path):
         ImageFolder(str(tmp_path)).load()
     with pytest.raises(UserError, match="none of all, train, test"):
         ImageFolder(str(tmp_path), split="valid")
+
+
+def labelled_by_file(tmp_path, text):
+    for name in ("a.png", "deep/b.png", "c.png", "d.png"):
+        save(tmp_path / "images" / name)
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8-sig")
+    return ImageFolder(str(tmp_path / "images"), 8, labels_file=str(tmp_path / "labels.csv"))
+
+
+def test_a_csv_file_labels_images_and_leaves_others_out(tmp_path):
+    text = "label,file,note\nowl,c.png,x\nant,./deep/b.png,y\nowl,a.png,z\n,d.png,\n"
+    images = labelled_by_file(tmp_path, text).load()
+    assert images.class_names == ("ant", "owl")
+    np.testing.assert_array_equal(images.labels, [1, 1, 0])  # a, c, deep/b
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,class\na.png,owl\n", "columns name, class; its first line must be file,label"),
+        ("", "columns none"),
+        ("file,label\na.png,owl\ne.png,owl\n", "line 3: e.png is not an image"),
+        ("file,label\na.png,owl\na.png,ant\n", "labelled ant, but was owl above"),
+        ("file,label\n", "has no labels"),
+    ],
+)
+def test_wrong_csv_files_are_explained(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        labelled_by_file(tmp_path, text).load()
+    with pytest.raises(UserError, match="cannot be read"):
+        ImageFolder(str(tmp_path / "images"), 8, labels_file=str(tmp_path / "none.csv")).load()
+
+
+def test_a_limit_takes_the_same_images_of_each_split_when_others_are_added(tmp_path):
+    for index in range(60):
+        save(tmp_path / f"{index}.png", size=(4, 4), color=(index, 0, 0))
+
+    def values(**arguments):
+        return set(ImageFolder(str(tmp_path), 4, **arguments).load().images[:, 0, 0, 0].numpy())
+
+    few = values(split="train", limit=10)
+    assert len(few) == 10 and few < values(split="train")
+    assert few < values(split="train", limit=20)
