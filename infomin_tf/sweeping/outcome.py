@@ -7,12 +7,11 @@ import json
 import os
 
 import numpy as np
-from scipy import stats
 
 from infomin_tf import results
+from infomin_tf.sweeping.comparison import CONFIDENCE, Comparison
 
 _PROBES = ("linear probe, pre-trained", "fast linear probe, pre-trained", "kNN, pre-trained")
-_CONFIDENCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Outcome:
         if best is None:
             return ["No accuracy was measured, so no point is called best."]
         said = [
-            f"Best: {' / '.join(best.labels)}, {self.metric} {_mean_text(best, self.metric)}.",
+            f"Best: {' / '.join(best.labels)}, {self.metric} {mean_text(best, self.metric)}.",
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
@@ -116,20 +115,15 @@ class Outcome:
     def _comparison(self, best):
         """Which settings the best one is told apart from, by a t test with the spread pooled over all settings."""
         others = [s for s in self.settings if s is not best and self.metric in s.values]
-        groups = [s.values[self.metric] for s in (best, *others)]
-        freedom = sum(len(g) - 1 for g in groups)
-        if not others or freedom == 0:
+        comparison = Comparison(self.settings, self.metric)
+        if not others or not comparison.freedom:
             return "With one seed the spread is unknown, so no difference is called real."
-        pooled = np.sqrt(sum(np.sum(np.square(g - np.mean(g))) for g in groups) / freedom)
-        quantile = stats.t.ppf(0.5 + _CONFIDENCE / 2, freedom)
         apart, alike = [], []
         for setting in others:
-            sizes = 1 / len(best.values[self.metric]) + 1 / len(setting.values[self.metric])
-            difference = best.mean(self.metric) - setting.mean(self.metric)
-            is_apart = difference > quantile * pooled * np.sqrt(sizes)
-            (apart if is_apart else alike).append(" / ".join(setting.labels))
+            named = apart if comparison.is_better(best, setting) else alike
+            named.append(" / ".join(setting.labels))
         return (
-            f"Beyond the seeds' spread (standard deviation {pooled:.2f}, pooled; {_CONFIDENCE:.0%} of a t test, not "
+            f"Beyond the seeds' spread (standard deviation {comparison.spread:.2f}, pooled; {CONFIDENCE:.0%} of a t test, not "
             f"corrected for the number of comparisons) it is better than: {', '.join(apart) or 'none'}. Not told apart "
             f"from: {', '.join(alike) or 'none'}."
         )
@@ -174,7 +168,7 @@ class Outcome:
         rows = [
             [
                 *s.labels,
-                *(_mean_text(s, name) for name in self.names),
+                *(mean_text(s, name) for name in self.names),
                 str(max(map(len, s.values.values()))),
             ]
             for s in self.settings
@@ -188,7 +182,8 @@ def text_table(header, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _mean_text(setting, name):
+def mean_text(setting, name):
+    """Mean over seeds ± standard deviation."""
     if name not in setting.values:
         return ""
     spread = setting.spread(name)

@@ -52,6 +52,64 @@ class FileAxis:
         return [self._files[place]], []
 
 
+class BindingsAxis:
+    """Values that take several gin bindings each.
+
+    Args:
+        settings: dict label -> bindings, such as {"off": ("families.infomin.layers = 0",)}.
+        name: of the axis.
+        ordered: see `Axis`.
+    """
+
+    def __init__(self, settings, name, ordered=True):
+        _check_values(settings, None, f"BindingsAxis {name}")
+        self.labels, self.name, self.ordered = list(settings), name, ordered
+        self._bindings = [list(bindings) for bindings in settings.values()]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [], self._bindings[place]
+
+
+class Combinations:
+    """Chosen combinations of values of several axes, as one axis.
+
+    Args:
+        axes: of the other classes.
+        settings: a tuple of labels each, one of every axis.
+        base: such a tuple; a combination is called by what it has in other values.
+    """
+
+    name, ordered = "setting", False
+
+    def __init__(self, axes, settings, base):
+        self.axes, self.settings, self.base = list(axes), list(settings), tuple(base)
+        for setting in (*self.settings, self.base):
+            unknown = [
+                f"{a.name} {b}" for a, b in zip(axes, setting, strict=True) if b not in a.labels
+            ]
+            if unknown:
+                raise UserError(f"{', '.join(unknown)}: no such value; give labels of the axes")
+        self.labels = [self._label(setting) for setting in self.settings]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the combination at a place."""
+        parts = [
+            a.arguments(a.labels.index(b))
+            for a, b in zip(self.axes, self.settings[place], strict=True)
+        ]
+        return [file for files, _ in parts for file in files], [
+            b for _, params in parts for b in params
+        ]
+
+    def _label(self, setting):
+        named = zip(self.axes, setting, self.base, strict=True)
+        return (
+            ", ".join(f"{axis.name} {label}" for axis, label, usual in named if label != usual)
+            or "base"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Point:
     """One run of a sweep.
@@ -89,7 +147,7 @@ class Sweep:
 
     Args:
         gin_files: of the base experiment, as bin/train takes them.
-        axes: one or two of `Axis` and `FileAxis`.
+        axes: one or two of `Axis`, `FileAxis`, `BindingsAxis`, `Combinations`.
         gin_params: bindings that all points share.
         seeds: each value is run with each.
         hours: no new point is started after so many; None for no limit.

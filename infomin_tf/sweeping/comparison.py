@@ -1,0 +1,38 @@
+"""Which settings of a sweep are told apart."""
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Comparison:
+    """Differences of means over seeds, with the seeds' spread pooled over all settings.
+
+    Args:
+        settings: `outcome.Setting`s.
+        metric: name of the number to compare; settings without it are left out.
+    """
+
+    def __init__(self, settings, metric):
+        self._metric = metric
+        groups = [s.values[metric] for s in settings if metric in s.values]
+        self.freedom = sum(len(group) - 1 for group in groups)
+        squares = sum(np.sum(np.square(group - np.mean(group))) for group in groups)
+        self.spread = float(np.sqrt(squares / self.freedom)) if self.freedom else float("nan")
+
+    def difference(self, setting, other):
+        """Mean of one setting above that of another."""
+        return setting.mean(self._metric) - other.mean(self._metric)
+
+    def standard_error(self, setting, other):
+        """Of their difference; nan with one seed each."""
+        sizes = [len(s.values[self._metric]) for s in (setting, other)]
+        return self.spread * float(np.sqrt(sum(1 / size for size in sizes)))
+
+    def is_better(self, setting, other):
+        """Whether a t test at 95 % tells one setting from another and above it; never with one seed each."""
+        if not self.freedom:
+            return False
+        quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, self.freedom)
+        return self.difference(setting, other) > quantile * self.standard_error(setting, other)
