@@ -60,6 +60,7 @@ setup(
             "infomin-export = infomin_tf.cli:export_main",
             "infomin-show-views = infomin_tf.cli:show_views_main",
             "infomin-sweep = infomin_tf.cli:sweep_main",
+            "infomin-audit-views = infomin_tf.cli:audit_views_main",
         ]
     },
 )

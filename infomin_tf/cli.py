@@ -5,11 +5,8 @@ import sys
 
 from absl import flags
 
-from infomin_tf import configuration, environment
+from infomin_tf import configuration, environment, options
 from infomin_tf.errors import UserError
-
-_STAGES = ("learn_views", "pretrain", "evaluate", "export")
-_STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
 
@@ -38,6 +35,15 @@ _SWEEP = """Runs an experiment at every value of an axis or two, with several se
 The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg, report.html, events for
 TensorBoard's HParams, and a model_dir for each point."""
 
+_AUDIT_VIEWS = """Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment, splits.
+
+  bin/audit_views --images=photos
+  bin/audit_views --images=photos --labels=photos        # a folder for each class
+  bin/audit_views --images=photos --labels=labels.csv    # columns file (path under photos) and label
+
+Many short runs of a small network; the same command runs what is missing. Under --out: report.html, recommended.gin,
+curve.png, and both rounds of runs."""
+
 
 def train_main():
     """bin/train, infomin-train."""
@@ -64,15 +70,20 @@ def sweep_main():
     _main("sweep", _SWEEP)
 
 
+def audit_views_main():
+    """bin/audit_views, infomin-audit-views."""
+    _main("audit_views", _AUDIT_VIEWS)
+
+
 def _main(command, description):
-    values = _define_flags(command)
+    values = options.define(command)
     try:
         try:
             rest = values(sys.argv)
         except flags.Error as error:
             raise UserError(f"{error}\nsee bin/{command} --help") from error
         if values["help"].value:
-            print(f"{description}\n\nFlags:\n{_help(values)}")
+            print(f"{description}\n\nFlags:\n{options.help_text(values)}")
             sys.exit(0)
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
@@ -87,78 +98,13 @@ def _main(command, description):
         sys.exit(130)
 
 
-def _define_flags(command):
-    values = flags.FlagValues()
-    flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
-    flags.DEFINE_multi_string(
-        "gin_file",
-        [],
-        "gin file, of the working directory or of the package; repeatable, later ones win",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "gin_param",
-        [],
-        "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable",
-        flag_values=values,
-    )
-    flags.DEFINE_string("data_dir", None, "folder of prepared TFDS data sets", flag_values=values)
-    if command == "sweep":
-        flags.DEFINE_string(
-            "out",
-            None,
-            "where everything is written; default runs/<name of the first gin file>",
-            flag_values=values,
-        )
-        flags.DEFINE_integer("jobs", 1, "points at a time", lower_bound=1, flag_values=values)
-        flags.DEFINE_list(
-            "devices", [], "numbers of GPUs, one point on each at a time", flag_values=values
-        )
-        return values
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "seed of everything random",
-        lower_bound=0,
-        upper_bound=2**31 - 1,
-        flag_values=values,
-    )
-    if command == "show_views":
-        flags.DEFINE_string("out", "views.png", "the picture that is written", flag_values=values)
-        return values
-    flags.DEFINE_string(
-        "model_dir",
-        None,
-        "where everything is written; default runs/<name of the first gin file>",
-        flag_values=values,
-    )
-    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
-    if command == "train":
-        flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
-        flags.DEFINE_boolean(
-            "overwrite",
-            False,
-            "delete a run of another configuration in model_dir",
-            flag_values=values,
-        )
-    return values
-
-
-def _help(values):
-    lines = []
-    for name in values:
-        flag = values[name]
-        if name != flag.name:
-            continue
-        default = "" if flag.default in (None, []) or flag.boolean else f"; default {flag.default}"
-        meaning = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
-        lines.append(f"  --{name:<10} {meaning}{default}")
-    return "\n".join(lines)
-
-
 def _gin_files(values, command):
     """Paths of the gin files, and sets the default model_dir."""
     files = values.gin_file
+    if command == "audit_views":
+        if not values.images:
+            raise UserError("bin/audit_views needs --images, a folder; see bin/audit_views --help")
+        files = files or ["gin/audit_views.gin"]
     if files and command == "show_views":
         return [configuration.find_file(file) for file in files]
     if not files and command in ("evaluate", "export") and values.model_dir:
@@ -176,7 +122,7 @@ def _gin_files(values, command):
         )
         raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
     default = os.path.join("runs", os.path.splitext(os.path.basename(files[0]))[0])
-    if command == "sweep":
+    if command in ("sweep", "audit_views"):
         values.out = values.out or default
     else:
         values.model_dir = values.model_dir or default
@@ -189,6 +135,11 @@ def _run(command, values, files):
 
         arguments = values.out, values.data_dir, values.jobs, values.devices
         sys.exit(sweep_command.run(files, values.gin_param, *arguments))
+    if command == "audit_views":
+        from infomin_tf.auditing import command as audit_command
+
+        arguments = values.images, values.labels, values.out, values.jobs, values.devices
+        sys.exit(audit_command.run(files, values.gin_param, *arguments))
     # Imported here, as TensorFlow takes seconds.
     with environment.quiet_standard_error():
         import keras

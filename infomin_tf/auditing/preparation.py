@@ -37,7 +37,13 @@ def prepare(images, labels, out, limit, image_size):
         UserError: nothing to read, too few images or classes, or another audit in `out`.
     """
     directory, path = os.path.join(out, "data"), os.path.join(out, "data.json")
-    arguments = {"images": images, "labels": labels, "limit": limit, "image_size": image_size}
+    arguments = {
+        "images": images,
+        "labels": labels,
+        "limit": limit,
+        "image_size": image_size,
+        "test_share": _TEST_SHARE,
+    }
     if os.path.exists(path):
         with open(path) as file:
             known = json.load(file)
@@ -61,9 +67,9 @@ def prepare(images, labels, out, limit, image_size):
     return facts
 
 
-def _sources(images, labels, limit, image_size):
-    shared = {"image_size": image_size, "test_share": _TEST_SHARE, "memory_limit_gib": float("inf")}
-    shares = {"train": 1.0 - _TEST_SHARE, "test": _TEST_SHARE}
+def _sources(images, labels, limit, image_size, test_share):
+    shared = {"image_size": image_size, "test_share": test_share, "memory_limit_gib": float("inf")}
+    shares = {"train": 1.0 - test_share, "test": test_share}
     sources = {}
     for part, split in _PARTS.items():
         if part in ("unlabelled", "held_out"):

@@ -31,7 +31,7 @@ def run(files, gin_params, out, data_dir, jobs, devices):
     text = gin.operative_config_str(max_line_length=120)
     configuration.make_folder(out)
     runner = Runner(sweep, out, data_dir, jobs, devices)
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         problems = runner.run()
         return report(runner, problems, text)
 
@@ -59,7 +59,7 @@ def report(runner, problems, text):
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted():
+def terminated_like_interrupted():
     """SIGTERM ends a sweep as Ctrl-C does: its runs save and leave."""
 
     def interrupt(number, frame):

@@ -66,7 +66,7 @@ class Outcome:
     """
 
     def __init__(self, runner, problems):
-        self.sweep = runner.sweep
+        self.runner, self.sweep = runner, runner.sweep
         self.rows = [_row(runner, point, problems.get(point)) for point in self.sweep.points()]
         groups = {}
         for row in self.rows:
@@ -162,8 +162,8 @@ class Outcome:
             os.path.join(out, "sweep.json"), json.dumps(content, indent=2) + "\n"
         )
 
-    def table(self):
-        """(header, rows) of text cells: a row a setting, means over seeds with standard deviations."""
+    def table(self, settings=None):
+        """(header, rows) of text cells: a row a setting (all, or those given), means over seeds with standard deviations."""
         header = [axis.name for axis in self.sweep.axes] + self.names + ["seeds"]
         rows = [
             [
@@ -171,7 +171,7 @@ class Outcome:
                 *(mean_text(s, name) for name in self.names),
                 str(max(map(len, s.values.values()))),
             ]
-            for s in self.settings
+            for s in settings or self.settings
         ]
         return header, rows
 

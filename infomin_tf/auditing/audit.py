@@ -1,0 +1,144 @@
+"""What an audit of views runs: every standard axis alone, then the best values together, with fresh seeds."""
+
+import os
+
+from infomin_tf import results
+from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
+from infomin_tf.errors import UserError
+from infomin_tf.sweeping.sweep import Combinations, Sweep
+
+_PROBES = ("fast linear probe, pre-trained", "kNN, pre-trained")
+
+
+class Audit:
+    """Two rounds: each value of each axis in the place of the base's; then base, best and best together, with fresh seeds.
+
+    Fresh seeds, as the best of many settings owes something to luck.
+
+    Args:
+        axes: of `sweeping.sweep`.
+        base: label on each axis.
+        gin_files: of the small experiment.
+        labelled_files: further files when there are labels.
+        steps: of pre-training, each run.
+        batch_size: images a step.
+        seeds: of the first round.
+        final_seeds: of the second.
+        limit: at most so many images are looked at.
+        image_size: to which images are made smaller, in pixels.
+    """
+
+    def __init__(
+        self,
+        axes,
+        base,
+        gin_files,
+        labelled_files=(),
+        steps=250,
+        batch_size=128,
+        seeds=(0, 1),
+        final_seeds=(2, 3),
+        limit=4000,
+        image_size=96,
+    ):
+        if set(seeds) & set(final_seeds):
+            raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
+        self.axes, self.base = list(axes), tuple(base)
+        self.limit, self.image_size = limit, image_size
+        self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
+        self._steps, self._batch_size = steps, batch_size
+        self._seeds, self._final_seeds = seeds, final_seeds
+
+    def first_round(self, out, facts):
+        """The `Sweep` of every value of every axis alone.
+
+        Args:
+            out: folder of the audit.
+            facts: of `preparation.prepare`.
+        """
+        settings = [self.base]
+        for place, axis in enumerate(self.axes):
+            others = [label for label in axis.labels if label != self.base[place]]
+            settings += [self.base[:place] + (label,) + self.base[place + 1 :] for label in others]
+        return self._sweep("First round: each axis alone", out, facts, settings, self._seeds)
+
+    def second_round(self, out, facts, outcome):
+        """The `Sweep` of the base, the best setting and the best values together.
+
+        Args:
+            out, facts: see `first_round`.
+            outcome: `outcome.Outcome` of the first round.
+        """
+        settings = self.finalists(outcome, self.ranking(facts))
+        return self._sweep("Second round: fresh seeds", out, facts, settings, self._final_seeds)
+
+    def files(self, facts):
+        """gin files of the small experiment."""
+        return [*self._gin_files, *(self._labelled_files if facts["classes"] else ())]
+
+    @staticmethod
+    def ranking(facts):
+        """What decides: accuracy with labels, what is shared without."""
+        return AccuracyRanking(_PROBES[0]) if facts["classes"] else SharingRanking()
+
+    def finalists(self, outcome, ranking):
+        """Two or three tuples of labels, the base's first.
+
+        Raises:
+            UserError: fewer than two settings have results.
+        """
+        known = dict(zip(outcome.sweep.axes[0].labels, outcome.sweep.axes[0].settings, strict=True))
+        found = {known[s.labels[0]]: s for s in outcome.settings}
+        names = {id(s): setting for setting, s in found.items()}
+        order = [names[id(s)] for s in ranking.order(outcome.settings)]
+        if self.base not in order or len(order) < 2:
+            raise UserError(
+                "too few runs of the first round have results to go on from; see what they said above, then run the same "
+                "command again"
+            )
+        together = list(self.base)
+        for place in range(len(self.axes)):
+            along = [s for s in order if _without(s, place) == _without(self.base, place)]
+            if ranking.is_improvement(found[along[0]], found[self.base], outcome.settings):
+                together[place] = along[0][place]
+        best = order[0] if order[0] != self.base else order[1]
+        return list(dict.fromkeys([self.base, best, tuple(together)]))
+
+    def _sweep(self, title, out, facts, settings, seeds):
+        return Sweep(
+            gin_files=[*self.files(facts), self._write_data_file(out, facts)],
+            axes=[Combinations(self.axes, settings, self.base)],
+            seeds=seeds,
+            metrics=_PROBES if facts["classes"] else (),
+            until="evaluate" if facts["classes"] else "pretrain",
+            title=title,
+        )
+
+    def _write_data_file(self, out, facts):
+        """Writes a gin file of the prepared images and the length of a run; returns its path."""
+        epochs = self._steps / max(1, facts["sizes"]["unlabelled"] // self._batch_size)
+        lines = [
+            "# Made by bin/audit_views: the small copies of the images, and the length of each run.",
+            "from __gin__ import dynamic_registration",
+            "from infomin_tf import experiment",
+            "from infomin_tf.data import image_folder",
+            "from infomin_tf.stages import pretrain",
+            "",
+            f"image_folder.ImageFolder.image_size = {self.image_size}",
+            f"pretrain.Pretrain.batch_size = {self._batch_size}",
+            f"pretrain.Pretrain.epochs = {epochs!r}",
+        ]
+        for part in facts["sizes"]:
+            lines += [
+                f"experiment.Data.{part} = @{part}/image_folder.ImageFolder()",
+                f"{part}/image_folder.ImageFolder.directory = {os.path.join(out, 'data', part)!r}",
+            ]
+            if part in ("train", "test"):
+                lines.append(f"{part}/image_folder.ImageFolder.labelled = True")
+        path = os.path.join(out, "data.gin")
+        results.write_atomically(path, "\n".join(lines) + "\n")
+        return path
+
+
+def _without(setting, place):
+    return setting[:place] + setting[place + 1 :]

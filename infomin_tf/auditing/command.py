@@ -1,0 +1,83 @@
+"""What bin/audit_views does: copies, two rounds of runs, a ranking, a gin file and a report."""
+
+import os
+import sys
+
+import gin
+
+from infomin_tf import configuration, environment, results
+from infomin_tf.auditing import recommendation
+from infomin_tf.auditing.audit import Audit
+from infomin_tf.auditing.findings import NOT_TRIED, Findings
+from infomin_tf.sweeping.command import terminated_like_interrupted
+from infomin_tf.sweeping.outcome import Outcome, text_table
+from infomin_tf.sweeping.runner import Runner
+
+
+def run(files, gin_params, images, labels, out, jobs, devices):
+    """Audits views for a folder of images.
+
+    Args:
+        files, gin_params: configuration of an `Audit`.
+        images, labels: see `preparation.prepare`.
+        out: folder of everything that is written.
+        jobs, devices: see `Runner`.
+
+    Returns:
+        Exit status: 1 when runs have no results.
+    """
+    configuration.parse(files, gin_params)
+    audit = configuration.build(Audit)
+    configuration.check_all_used()
+    text = gin.operative_config_str(max_line_length=120)
+    configuration.make_folder(out)
+    with environment.quiet_standard_error():
+        from infomin_tf.auditing import preparation, report
+    with terminated_like_interrupted():
+        facts = preparation.prepare(images, labels, out, audit.limit, audit.image_size)
+        first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
+        second = _run_round(
+            audit.second_round(out, facts, first), out, "second_round", jobs, devices
+        )
+        findings = Findings(audit, facts, first, second)
+        path = _write_recommendation(findings, out)
+        report.write(findings, _pictures(first, second), path, text, out)
+    print(text_table(*second.table(findings.order)))
+    print("\n" + "\n".join((*findings.sentences(), *findings.uncertainty())))
+    print("Not tried:\n  " + "\n  ".join(NOT_TRIED))
+    print(f"\nReport: {os.path.join(out, 'report.html')}\nRecommended: {path}")
+    return int(any(row.problem for row in (*first.rows, *second.rows)))
+
+
+def _run_round(sweep, out, name, jobs, devices):
+    """Runs what is missing; returns the `Outcome`, which it writes."""
+    print(sweep.title, file=sys.stderr)
+    runner = Runner(sweep, os.path.join(out, name), None, jobs, devices)
+    outcome = Outcome(runner, runner.run())
+    outcome.write(runner.out)
+    return outcome
+
+
+def _pictures(*outcomes):
+    """dict label -> path of a picture of its views."""
+    pictures = {}
+    for outcome in outcomes:
+        for row in outcome.rows:
+            label = row.point.labels[0]
+            if label not in pictures and (path := outcome.runner.show_views(row.point)):
+                pictures[label] = path
+    return pictures
+
+
+def _write_recommendation(findings, out):
+    path = os.path.join(out, "recommended.gin")
+    axis = findings.second.sweep.axes[0]
+    place = axis.labels.index(findings.recommended)
+    evidence = [*findings.sentences()[:1], *findings.uncertainty()[:2]]
+    bindings = axis.arguments(place)[1]
+    files = findings.audit.files(findings.facts)
+    text = recommendation.gin_text(
+        path, findings.recommended, files, bindings, findings.facts["arguments"], evidence
+    )
+    results.write_atomically(path, text)
+    return path

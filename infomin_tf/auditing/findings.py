@@ -1,0 +1,132 @@
+"""What an audit found, how sure it is, and what it did not try, in sentences."""
+
+import math
+
+from infomin_tf.auditing.ranking import SharingRanking
+from infomin_tf.sweeping.comparison import Comparison
+from infomin_tf.sweeping.outcome import mean_text
+
+NOT_TRIED = (
+    "Strengths together, but for one combination of the best of each axis; values between and beyond those listed.",
+    "Larger networks, larger views and longer training, which usually bear stronger views; other losses and negatives.",
+    "Learned views, the JigSaw branch, patches, other operations and other colour spaces; tasks other than these labels.",
+)
+
+
+class Findings:
+    """Both rounds of an audit.
+
+    Args:
+        audit: `Audit`.
+        facts: of `preparation.prepare`.
+        first, second: `outcome.Outcome`s of the rounds.
+    """
+
+    def __init__(self, audit, facts, first, second):
+        self.audit, self.facts, self.first, self.second = audit, facts, first, second
+        self.ranking = audit.ranking(facts)
+        self.order = self.ranking.order(second.settings)
+
+    @property
+    def recommended(self):
+        """Label of the first of the second round."""
+        return self.order[0].labels[0]
+
+    def sentences(self):
+        """The recommendation, and each axis."""
+        return [
+            self._recommendation(),
+            *(self._axis(place) for place in range(len(self.audit.axes))),
+        ]
+
+    def uncertainty(self):
+        """How sure the recommendation is."""
+        said = [self._told_apart()]
+        if self.facts["classes"]:
+            share, size = self.order[0].mean(self.ranking.metric) / 100, self.facts["sizes"]["test"]
+            error = 100 * math.sqrt(max(share * (1 - share), 0.0) / size)
+            said += [
+                f"Accuracy is of {size} test images, a standard error of {error:.1f} points that all settings share, as "
+                "they are judged on the same images; the seeds' spread does not hold it.",
+                self._without_labels(),
+            ]
+        else:
+            said.append(
+                "No labels, so nothing was measured that a task needs: of the settings whose embeddings are spread over the "
+                "sphere (uniformity within 85 % of the best) the one with the least I_NCE is called best, as the paper's "
+                "principle is to share little. Label some hundred images and pass --labels to check."
+            )
+        missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
+        return said + (
+            [f"{missing} runs have no results; they may change this."] if missing else []
+        )
+
+    def _recommendation(self):
+        best, base = self.order[0], self._named(self.second, "base")
+        shown = "; ".join(
+            f"{name} {mean_text(best, name)}, base {mean_text(base, name)}"
+            for name in self._shown()
+        )
+        return f"Recommended: {self.recommended} ({shown}; second round, {len(best.values['I_NCE'])} fresh seeds)."
+
+    def _shown(self):
+        extra = (
+            (self.ranking.metric, *self.second.metrics[1:])
+            if self.facts["classes"]
+            else self.ranking.metrics
+        )
+        return list(dict.fromkeys([*extra, "I_NCE"]))
+
+    def _axis(self, place):
+        axis, usual = self.audit.axes[place], self.audit.base[place]
+        along = {
+            label: self._named(self.first, self._label(axis, label, usual)) for label in axis.labels
+        }
+        order = self.ranking.order([s for s in along.values() if s])
+        best = next(label for label, setting in along.items() if setting is order[0])
+        values = ", ".join(axis.labels)
+        edge = axis.ordered and best in (axis.labels[0], axis.labels[-1])
+        return (
+            f"{axis.name} ({values}; base {usual}): {best} ranks first in the first round"
+            f"{', at the edge of what was tried' if edge else ''}{self._beside_base(order[0])}."
+        )
+
+    def _beside_base(self, setting):
+        base = self._named(self.first, "base")
+        if setting is base or not self.facts["classes"]:
+            return ""
+        comparison = Comparison(self.first.settings, self.ranking.metric)
+        better = comparison.is_better(setting, base)
+        return f", {'' if better else 'not '}told apart from the base"
+
+    def _told_apart(self):
+        best, base = self.order[0], self._named(self.second, "base")
+        if best is base:
+            return "Nothing that was tried ranks above the base in the second round."
+        comparison = Comparison([*self.first.settings, *self.second.settings], self.ranking.metric)
+        better = comparison.is_better(best, base) or (
+            not self.facts["classes"] and comparison.is_better(base, best)
+        )
+        return (
+            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: {self.ranking.metric} differs by "
+            f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
+            f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at 95 %, not corrected for the "
+            "number of comparisons)."
+        )
+
+    def _without_labels(self):
+        metric = self.ranking.metric
+        guess = SharingRanking().order(self.first.settings)[0]
+        best = self.ranking.order(self.first.settings)[0]
+        return (
+            f"Without the labels the audit would have put {guess.labels[0]} first in the first round: {metric} "
+            f"{mean_text(guess, metric)}, where the best, {best.labels[0]}, has {mean_text(best, metric)}."
+        )
+
+    @staticmethod
+    def _label(axis, label, usual):
+        return "base" if label == usual else f"{axis.name} {label}"
+
+    @staticmethod
+    def _named(outcome, label):
+        return next((s for s in outcome.settings if s.labels[0] == label), None)

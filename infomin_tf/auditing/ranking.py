@@ -1,0 +1,55 @@
+"""Which setting of an audit is better: by accuracy with labels, by what the views share without."""
+
+from infomin_tf.sweeping.comparison import Comparison
+
+_SPREAD_SHARE = 0.85
+
+
+class AccuracyRanking:
+    """With labels: the mean accuracy of a probe over seeds.
+
+    Args:
+        metric: name of the accuracy.
+    """
+
+    def __init__(self, metric):
+        self.metric = metric
+        self.metrics = (metric,)
+
+    def order(self, settings):
+        """`outcome.Setting`s, the best first; those without the metric are left out."""
+        measured = [s for s in settings if self.metric in s.values]
+        return sorted(measured, key=lambda s: -s.mean(self.metric))
+
+    def is_improvement(self, setting, base, settings):
+        """Whether a setting lies above the base by more than the standard error of their difference."""
+        comparison = Comparison(settings, self.metric)
+        error = comparison.standard_error(setting, base)
+        return comparison.difference(setting, base) > (error if comparison.freedom else 0.0)
+
+
+class SharingRanking:
+    """Without labels: of the settings whose embeddings are spread over the sphere, the one whose views share least.
+
+    "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242) of at least 85 % of the most negative one; the others, which
+    have not learned to tell images apart, follow by uniformity. To share little is the paper's principle (section 3.1); that
+    what is shared is still enough for the task is a guess without labels.
+    """
+
+    metric = "I_NCE"
+    metrics = ("uniformity",)
+
+    def order(self, settings):
+        """`outcome.Setting`s, the best first."""
+        measured = [s for s in settings if "uniformity" in s.values]
+        limit = _SPREAD_SHARE * min((s.mean("uniformity") for s in measured), default=0.0)
+        spread = [s for s in measured if s.mean("uniformity") <= limit]
+        others = [s for s in measured if s not in spread]
+        return sorted(spread, key=lambda s: s.mean("I_NCE")) + sorted(
+            others, key=lambda s: s.mean("uniformity")
+        )
+
+    def is_improvement(self, setting, base, settings):
+        """Whether a setting comes before the base among all settings."""
+        order = self.order(settings)
+        return order.index(setting) < order.index(base)

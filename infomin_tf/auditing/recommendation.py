@@ -1,0 +1,74 @@
+"""The recommended setting as a gin file that is ready to train on all of a person's images."""
+
+import os
+import re
+import textwrap
+
+_HEADER = """# Recommended by bin/audit_views for {images}: {label}.
+{evidence}
+# Audited with a small network, views of 32 px and some hundred steps. Here it is four times as wide, with views of 64 px and
+# 100 epochs: larger networks and longer training usually bear stronger views, so try stronger ones, too. Widths of blurs and of
+# frequency splits are in pixels of the view.
+#   bin/train --gin_file={path}
+from __gin__ import dynamic_registration
+from infomin_tf import experiment
+from infomin_tf.data import image_folder
+from infomin_tf.stages import pretrain
+from infomin_tf.views import pairs
+"""
+_WIDTH = re.compile(r"(?<=ResNet18\.width = )[\d.]+")
+
+
+def gin_text(path, label, files, bindings, arguments, evidence):
+    """A gin file that trains on the person's own folder.
+
+    Args:
+        path: where it will be.
+        label: of the recommended setting.
+        files: gin files of the audited experiment.
+        bindings: of the setting.
+        arguments: dict "images", "labels", "image_size", "test_share" of `preparation.prepare`.
+        evidence: sentences.
+    """
+    said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
+    lines = [
+        _HEADER.format(images=arguments["images"], label=label, evidence=said, path=path),
+        *(f'include "{file}"' for file in files),
+        "",
+        f"image_folder.ImageFolder.image_size = {arguments['image_size']}",
+        f"image_folder.ImageFolder.test_share = {arguments['test_share']}",
+        *_data(os.path.abspath(arguments["images"]), arguments["labels"]),
+        "",
+        *(_WIDTH.sub(lambda width: repr(4 * float(width[0])), binding) for binding in bindings),
+        "view_size = 64",
+        "pairs.CenterCrop.resize = 72",
+        "pretrain.Pretrain.batch_size = 128",
+        "pretrain.Pretrain.epochs = 100",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(images, labels):
+    """Bindings of the sources: what the audit held out is held out again."""
+    lines = _source("unlabelled", images, "train") + _source("held_out", images, "test")
+    if labels is None:
+        return lines
+    for part in ("train", "test"):
+        if os.path.isdir(labels):
+            lines += _source(part, os.path.abspath(labels), part)
+            lines.append(f"{part}/image_folder.ImageFolder.labelled = True")
+        else:
+            lines += _source(part, images, part)
+            lines.append(
+                f"{part}/image_folder.ImageFolder.labels_file = {os.path.abspath(labels)!r}"
+            )
+    return lines
+
+
+def _source(part, directory, split):
+    scope = f"{part}/image_folder.ImageFolder"
+    return [
+        f"experiment.Data.{part} = @{scope}()",
+        f"{scope}.directory = {directory!r}",
+        f"{scope}.split = {split!r}",
+    ]

@@ -1,0 +1,87 @@
+"""The flags of each command."""
+
+from absl import flags
+
+_STAGES = ("learn_views", "pretrain", "evaluate", "export")
+_STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
+
+
+def define(command):
+    """The flags of bin/<command>, as absl's `FlagValues`."""
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
+    if command == "audit_views":
+        _text(values, "images", "folder of images, at any depth")
+        _text(
+            values,
+            "labels",
+            "folder with a folder for each class, or csv file; none without labels",
+        )
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        "gin file, of the working directory or of the package; repeatable, later ones win",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_param",
+        [],
+        "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable",
+        flag_values=values,
+    )
+    if command != "audit_views":
+        _text(values, "data_dir", "folder of prepared TFDS data sets")
+    if command in ("sweep", "audit_views"):
+        _define_many_runs(values)
+        return values
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "seed of everything random",
+        lower_bound=0,
+        upper_bound=2**31 - 1,
+        flag_values=values,
+    )
+    if command == "show_views":
+        flags.DEFINE_string("out", "views.png", "the picture that is written", flag_values=values)
+        return values
+    _text(
+        values,
+        "model_dir",
+        "where everything is written; default runs/<name of the first gin file>",
+    )
+    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
+    if command == "train":
+        flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
+        flags.DEFINE_boolean(
+            "overwrite",
+            False,
+            "delete a run of another configuration in model_dir",
+            flag_values=values,
+        )
+    return values
+
+
+def help_text(values):
+    """A line for each flag."""
+    lines = []
+    for name in values:
+        flag = values[name]
+        if name != flag.name:
+            continue
+        default = "" if flag.default in (None, []) or flag.boolean else f"; default {flag.default}"
+        meaning = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
+        lines.append(f"  --{name:<10} {meaning}{default}")
+    return "\n".join(lines)
+
+
+def _text(values, name, meaning):
+    flags.DEFINE_string(name, None, meaning, flag_values=values)
+
+
+def _define_many_runs(values):
+    _text(values, "out", "where everything is written; default runs/<name of the first gin file>")
+    flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
+    flags.DEFINE_list(
+        "devices", [], "numbers of GPUs, one run on each at a time", flag_values=values
+    )
