@@ -4,18 +4,16 @@ import os
 import re
 import textwrap
 
+from infomin_tf import configuration
+
 _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 {evidence}
 # Audited with a small network, views of 32 px and some hundred steps. Here it is four times as wide, with views of 64 px and
 # 100 epochs: larger networks and longer training usually bear stronger views, so try stronger ones, too. Widths of blurs and of
 # frequency splits are in pixels of the view.
 #   bin/train --gin_file={path}
-from __gin__ import dynamic_registration
-from infomin_tf import experiment
-from infomin_tf.data import image_folder
-from infomin_tf.stages import pretrain
-from infomin_tf.views import pairs
 """
+_IMPORT = re.compile(r"^(?:from|import) .*$", re.MULTILINE)
 _WIDTH = re.compile(r"(?<=ResNet18\.width = )[\d.]+")
 
 
@@ -32,7 +30,8 @@ def gin_text(path, label, files, bindings, arguments, evidence):
     """
     said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
     lines = [
-        _HEADER.format(images=arguments["images"], label=label, evidence=said, path=path),
+        _HEADER.format(images=arguments["images"], label=label, evidence=said, path=path)
+        + _imports(files),
         *(f'include "{file}"' for file in files),
         "",
         f"image_folder.ImageFolder.image_size = {arguments['image_size']}",
@@ -46,6 +45,15 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         "pretrain.Pretrain.epochs = 100",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _imports(files):
+    """The import lines of the files, as a gin file does not see those of the files that it includes."""
+    found = {}
+    for file in files:
+        with open(configuration.find_file(file)) as content:
+            found |= dict.fromkeys(_IMPORT.findall(content.read()))
+    return "\n".join(found) + "\n"
 
 
 def _data(images, labels):

@@ -1,0 +1,260 @@
+"""The audit of views: what is tried, what is called best by hand-made numbers, the copies, the recommended file."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import gin
+import numpy as np
+import pytest
+from PIL import Image
+
+from infomin_tf import configuration
+from infomin_tf.auditing import findings as findings_module
+from infomin_tf.auditing import preparation, ranking, recommendation
+from infomin_tf.auditing.audit import Audit
+from infomin_tf.errors import UserError
+from infomin_tf.experiment import Experiment
+from infomin_tf.sweeping import outcome, runner
+from infomin_tf.sweeping.outcome import Setting
+from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROBE = "fast linear probe, pre-trained"
+FACTS = {
+    "arguments": {"images": "photos", "labels": "photos", "image_size": 96, "test_share": 0.25},
+    "sizes": {"unlabelled": 1500, "held_out": 500, "train": 1500, "test": 500},
+    "classes": 10,
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_gin():
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+    yield
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+
+
+def small_audit():
+    axes = [
+        Axis("a.B.x", (1, 2, 3), name="x"),
+        BindingsAxis({"off": ("a.B.y = 0",), "on": ("a.B.y = 1", "a.B.z = 2")}, "y"),
+    ]
+    return Audit(axes, ("2", "off"), ["base.gin"], ["labelled.gin"])
+
+
+def setting(label, probe, i_nce=1.0, uniformity=-3.0):
+    values = {PROBE: probe, "I_NCE": [i_nce] * 2, "uniformity": [uniformity] * 2}
+    return Setting((label,), label, {name: np.array(v) for name, v in values.items()})
+
+
+def write_numbers(sweep, out, numbers):
+    """Results by hand: a dict label -> (probes over seeds, I_NCE, uniformity)."""
+    made = runner.Runner(sweep, str(out))
+    for point in sweep.points():
+        if point.labels[0] not in numbers:
+            continue
+        probes, i_nce, uniformity = numbers[point.labels[0]]
+        found = {
+            "pretrain": {"I_NCE": i_nce, "uniformity": uniformity},
+            "evaluate": {PROBE: probes[list(sweep.seeds).index(point.seed)]},
+        }
+        for stage in ("pretrain", "evaluate")[: 1 + (sweep.until == "evaluate")]:
+            folder = pathlib.Path(made.model_dir(point)) / stage
+            folder.mkdir(parents=True)
+            content = [{"name": n, "value": v} for n, v in found[stage].items()]
+            (folder / "results.json").write_text(json.dumps({"numbers": content}))
+    return outcome.Outcome(made, {})
+
+
+def both_rounds(tmp_path, facts=FACTS):
+    audit = small_audit()
+    numbers = {
+        "base": ([50.0, 50.4], 2.0, -3.0),
+        "x 1": ([40.0, 40.6], 3.0, -3.2),
+        "x 3": ([53.0, 53.4], 1.5, -2.9),
+        "y on": ([51.0, 51.6], 0.5, -1.0),
+    }
+    first = write_numbers(audit.first_round(str(tmp_path), facts), tmp_path / "one", numbers)
+    second = audit.second_round(str(tmp_path), facts, first)
+    again = {
+        "base": ([50.2, 50.0], 2.0, -3.0),
+        "x 3": ([52.0, 52.2], 1.5, -2.9),
+        "x 3, y on": ([53.6, 53.2], 1.0, -2.8),
+    }
+    return findings_module.Findings(
+        audit, facts, first, write_numbers(second, tmp_path / "two", again)
+    )
+
+
+def test_the_first_round_changes_one_thing_at_a_time(tmp_path):
+    sweep = small_audit().first_round(str(tmp_path), FACTS)
+    axis = sweep.axes[0]
+    assert axis.labels == ["base", "x 1", "x 3", "y on"]
+    assert axis.arguments(0) == ([], ["a.B.x = 2", "a.B.y = 0"])
+    assert axis.arguments(3) == ([], ["a.B.x = 2", "a.B.y = 1", "a.B.z = 2"])
+    points = sweep.points()
+    assert len(points) == 8 and sweep.until == "evaluate"
+    assert points[0].gin_files == ("base.gin", "labelled.gin", str(tmp_path / "data.gin"))
+    without = small_audit().first_round(str(tmp_path), FACTS | {"classes": 0})
+    assert without.until == "pretrain" and "labelled.gin" not in without.points()[0].gin_files
+
+
+def test_combinations_of_unknown_values_are_refused():
+    with pytest.raises(UserError, match="x 7: no such value"):
+        Combinations([Axis("a.B.x", (1, 2), name="x")], [("7",)], ("1",))
+
+
+def test_finalists_are_base_best_and_the_improvements_together_with_fresh_seeds(tmp_path):
+    found = both_rounds(tmp_path)
+    assert found.second.sweep.axes[0].labels == ["base", "x 3", "x 3, y on"]
+    assert not set(found.second.sweep.seeds) & set(found.first.sweep.seeds)
+    assert found.recommended == "x 3, y on"
+    with pytest.raises(UserError, match="must be fresh"):
+        Audit([], (), [], seeds=(0, 1), final_seeds=(1, 2))
+
+
+def test_an_improvement_exceeds_the_standard_error_of_the_difference():
+    by_accuracy = ranking.AccuracyRanking(PROBE)
+    base, other = setting("base", [50.0, 52.0]), setting("x", [52.0, 54.0])
+    # Pooled spread sqrt(2), of a difference of two means of two: sqrt(2) < 2.
+    assert by_accuracy.is_improvement(other, base, [base, other])
+    close = setting("y", [51.0, 53.0])
+    assert not by_accuracy.is_improvement(close, base, [base, close])
+
+
+def test_without_labels_the_least_shared_of_the_spread_comes_first():
+    settings = [
+        setting("much", [0, 0], i_nce=4.0, uniformity=-3.5),
+        setting("little", [0, 0], i_nce=2.0, uniformity=-3.0),  # above 85 % of -3.5
+        setting("starved", [0, 0], i_nce=0.5, uniformity=-2.9),
+        setting("collapsed", [0, 0], i_nce=0.0, uniformity=-0.1),
+    ]
+    order = [s.labels[0] for s in ranking.SharingRanking().order(settings)]
+    assert order == ["little", "much", "starved", "collapsed"]
+
+
+def test_findings_with_labels(tmp_path):
+    found = both_rounds(tmp_path)
+    said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())
+    assert f"Recommended: x 3, y on ({PROBE} 53.40 ± 0.28, base 50.10 ± 0.14" in said
+    assert (
+        "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, told apart from the base"
+        in said
+    )
+    assert "The recommendation is told apart from the base" in sure and "differs by 3.30" in sure
+    # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.
+    assert "500 test images, a standard error of 2.2 points" in sure
+    assert "would have put x 3 first" in sure
+
+
+def test_findings_without_labels(tmp_path):
+    found = both_rounds(tmp_path, FACTS | {"classes": 0})
+    assert found.second.sweep.axes[0].labels == ["base", "x 3"]  # y on is not spread
+    sure = " ".join(found.uncertainty())
+    assert found.recommended == "x 3" and "nothing was measured that a task needs" in sure
+
+
+def test_too_few_results_stop_with_the_mend(tmp_path):
+    audit = small_audit()
+    first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", {})
+    with pytest.raises(UserError, match="run the same command again"):
+        audit.second_round(str(tmp_path), FACTS, first)
+
+
+def save_images(folder, count, seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        pixels = np.random.default_rng([seed, index]).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+def test_copies_are_divided_once_and_test_images_are_not_learned_from(tmp_path):
+    for seed, name in enumerate(("ant", "owl")):
+        save_images(tmp_path / "photos" / name, 150, seed)
+    photos, out = str(tmp_path / "photos"), str(tmp_path / "out")
+    facts = preparation.prepare(photos, photos, out, 1000, 8)
+    assert facts["classes"] == 2 and sum(facts["sizes"].values()) == 600
+    assert facts["sizes"]["test"] == facts["sizes"]["held_out"] > 40
+    contents = {
+        part: {path.read_bytes() for path in (tmp_path / "out" / "data" / part).rglob("*.png")}
+        for part in facts["sizes"]
+    }
+    assert contents["unlabelled"] == contents["train"] and contents["test"] == contents["held_out"]
+    assert not contents["train"] & contents["test"]
+    assert json.loads(json.dumps(preparation.prepare(photos, photos, out, 1000, 8))) == facts
+    with pytest.raises(UserError, match="use another --out"):
+        preparation.prepare(photos, None, out, 1000, 8)
+
+
+def test_a_limit_and_a_csv_file(tmp_path):
+    save_images(tmp_path / "photos", 300)
+    rows = [f"{index}.png,{'ant' if index % 2 else 'owl'}" for index in range(200)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows, "299.png,rare"]))
+    csv = str(tmp_path / "labels.csv")
+    facts = preparation.prepare(str(tmp_path / "photos"), csv, str(tmp_path / "out"), 240, 8)
+    assert facts["classes"] == 2  # one image of a class can not be both trained and tested on
+    sizes = facts["sizes"]
+    assert sizes["unlabelled"] == 180 and sizes["held_out"] == 60 and sizes["test"] < 60
+
+
+@pytest.mark.parametrize(
+    ("count", "classes", "message"), [(50, 2, "at least 200"), (300, 1, "at least two classes")]
+)
+def test_too_few_images_or_classes_are_explained(tmp_path, count, classes, message):
+    for index in range(classes):
+        save_images(tmp_path / "photos" / str(index), count // classes)
+    with pytest.raises(UserError, match=message):
+        preparation.prepare(
+            str(tmp_path / "photos"), str(tmp_path / "photos"), str(tmp_path / "out"), 1000, 8
+        )
+
+
+@pytest.fixture
+def standard_audit():
+    configuration.parse([str(ROOT / "gin" / "audit_views.gin")], [])
+    audit = configuration.build(Audit)
+    configuration.check_all_used()
+    return audit
+
+
+@pytest.mark.parametrize("classes", [0, 10])
+def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, classes):
+    facts = FACTS | {"classes": classes}
+    if not classes:
+        facts["sizes"] = {"unlabelled": 1500, "held_out": 500}
+    sweep = standard_audit.first_round(str(tmp_path), facts)
+    points = sweep.points()[: len(sweep.axes[0].labels)]
+    assert len(points) == 14
+    arguments = FACTS["arguments"] | ({} if classes else {"labels": None})
+    for place, point in enumerate(points):
+        text = recommendation.gin_text(
+            "r.gin",
+            point.labels[0],
+            standard_audit.files(facts),
+            sweep.axes[0].arguments(place)[1],
+            arguments,
+            ["Why."],
+        )
+        (tmp_path / "r.gin").write_text(text)
+        for files, bindings in (
+            (point.gin_files, point.gin_params),
+            ([str(tmp_path / "r.gin")], []),
+        ):
+            gin.clear_config()
+            gin.config._IMPORTS.clear()
+            configuration.parse([configuration.find_file(file) for file in files], bindings)
+            configuration.build(Experiment)
+            configuration.check_all_used()
+        assert re.search(r"ResNet18.width = (1.0|0.5)\n", text)
+
+
+def test_without_images_the_command_says_what_it_needs():
+    for flags, message in (([], "needs --images"), (["--images=nowhere"], "is not a folder")):
+        command = [sys.executable, str(ROOT / "bin" / "audit_views"), *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
