@@ -136,4 +136,4 @@ def _hint(wrong, candidates):
     near = difflib.get_close_matches(wrong, candidates, 1, 0.5)
     if near:
         return f"\n  nearest valid name: {near[0]}"
-    return f"\n  valid names: {', '.join(sorted(candidates))}" if candidates else ""
+    return f"\n  valid names: {', '.join(sorted(set(candidates)))}" if candidates else ""
