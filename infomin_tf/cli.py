@@ -5,7 +5,7 @@ import sys
 
 from absl import flags
 
-from infomin_tf import configuration, environment, options
+from infomin_tf import configuration, environment, options, run_folder
 from infomin_tf.errors import UserError
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
@@ -108,7 +108,7 @@ def _gin_files(values, command):
     if files and command == "show_views":
         return [configuration.find_file(file) for file in files]
     if not files and command in ("evaluate", "export") and values.model_dir:
-        saved = os.path.join(values.model_dir, configuration.FILE_NAME)
+        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
         if not os.path.isfile(saved):
             raise UserError(
                 f"{values.model_dir} holds no run ({saved} is missing); run bin/train first"
@@ -159,7 +159,7 @@ def _run(command, values, files):
         _show_views(values, files, Experiment)
         return
     if command != "train" and not values["seed"].present:
-        seed = configuration.saved_seed(values.model_dir)
+        seed = run_folder.saved_seed(values.model_dir)
     strategy = distribution.create_strategy(values.strategy)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
@@ -174,10 +174,10 @@ def _run(command, values, files):
             "configuration": text,
         }
         if command == "train":
-            configuration.claim(values.model_dir, text, values.overwrite)
+            run_folder.claim(values.model_dir, text, values.overwrite)
             experiment.run(values.model_dir, until=values.until, **arguments)
         else:
-            configuration.check_same_training(values.model_dir, text)
+            run_folder.check_same_training(values.model_dir, text)
             experiment.repeat(command, values.model_dir, **arguments)
 
 

@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-from infomin_tf import configuration
+from infomin_tf import configuration, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -171,7 +171,7 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
     assert again.parts[1].rate == tuple(range(100)) and again.parts[0].size == 7
     assert configuration.operative_text(3) == saved
     build(text, "SIZE = 8", "fake_experiment.Part.rate = 0.5")
-    assert configuration.compare(saved, configuration.operative_text(4)) == [
+    assert run_folder.compare(saved, configuration.operative_text(4)) == [
         "--seed: 3 -> 4",
         "SIZE: 7 -> 8",
         "fake_experiment.Part.rate: 0.1 -> 0.5",
@@ -180,25 +180,25 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
 
 def test_a_run_is_gone_on_with_or_deleted_only_when_told(tmp_path):
     run = tmp_path / "run"
-    configuration.claim(str(run), "# seed: 1\nx.y = 1\n", overwrite=False)
+    run_folder.claim(str(run), "# seed: 1\nx.y = 1\n", overwrite=False)
     for path in ("pretrain/checkpoints", "evaluate", "notes"):
         (run / path).mkdir(parents=True)
-    configuration.claim(str(run), "# seed: 1\n\n# a comment\nx.y = 1\n", overwrite=True)
+    run_folder.claim(str(run), "# seed: 1\n\n# a comment\nx.y = 1\n", overwrite=True)
     assert (run / "pretrain/checkpoints").is_dir()
     with pytest.raises(UserError, match=r"another run:\n  x.y: 1 -> 2\nuse another --model_dir"):
-        configuration.claim(str(run), "# seed: 1\nx.y = 2\n", overwrite=False)
-    assert configuration.saved_seed(str(run)) == 1 and (run / "pretrain").is_dir()
-    configuration.claim(str(run), "# seed: 2\nx.y = 2\n", overwrite=True)
+        run_folder.claim(str(run), "# seed: 1\nx.y = 2\n", overwrite=False)
+    assert run_folder.saved_seed(str(run)) == 1 and (run / "pretrain").is_dir()
+    run_folder.claim(str(run), "# seed: 2\nx.y = 2\n", overwrite=True)
     assert sorted(path.name for path in run.iterdir()) == ["config.gin", "notes"]
-    assert configuration.saved_seed(str(run)) == 2
+    assert run_folder.saved_seed(str(run)) == 2
 
 
 def test_what_is_no_run_is_never_deleted(tmp_path):
     (tmp_path / "evaluate").mkdir()
     for overwrite in (False, True):
         with pytest.raises(UserError, match="holds evaluate but no config.gin"):
-            configuration.claim(str(tmp_path), "x.y = 1\n", overwrite)
+            run_folder.claim(str(tmp_path), "x.y = 1\n", overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["evaluate"]
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
-        configuration.claim(str(tmp_path / "file"), "x.y = 1\n", False)
+        run_folder.claim(str(tmp_path / "file"), "x.y = 1\n", False)

@@ -6,7 +6,7 @@ import re
 import gin
 import pytest
 
-from infomin_tf import configuration
+from infomin_tf import configuration, run_folder
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping.sweep import Sweep
@@ -162,13 +162,13 @@ def test_has_a_header_and_a_command_where_it_runs(path):
 def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
     build("quickstart.gin", bindings=["pretrain.Pretrain.epochs = 7"])
     text = configuration.operative_text(5)
-    configuration.claim(str(tmp_path), text, overwrite=False)
+    run_folder.claim(str(tmp_path), text, overwrite=False)
     gin.clear_config()
     gin.config._IMPORTS.clear()
     configuration.parse([str(tmp_path / "config.gin")], [])
     configuration.build(Experiment)
     configuration.check_all_used()
-    assert configuration.compare(text, configuration.operative_text(5)) == []
+    assert run_folder.compare(text, configuration.operative_text(5)) == []
 
 
 def test_a_jigsaw_view_without_its_head_is_refused():

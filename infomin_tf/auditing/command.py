@@ -5,7 +5,7 @@ import sys
 
 import gin
 
-from infomin_tf import configuration, environment, results
+from infomin_tf import configuration, environment, results, run_folder
 from infomin_tf.auditing import recommendation
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import NOT_TRIED, Findings
@@ -30,7 +30,7 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     audit = configuration.build(Audit)
     configuration.check_all_used()
     text = gin.operative_config_str(max_line_length=120)
-    configuration.make_folder(out)
+    run_folder.make_folder(out)
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():

@@ -56,7 +56,7 @@ def extract(function, images, view, batch_size=256):
     """Applies a function to a view of every image once, in order.
 
     Args:
-        function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...].
+        function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...]; a tf.function is called as it is.
         images: loaded images.
         view: function (images uint8, seed) -> views, called with one fixed seed.
         batch_size: images a call; the last call may have fewer.
@@ -64,7 +64,8 @@ def extract(function, images, view, batch_size=256):
     Returns:
         (features float32 [M, D], labels int32 [M]); features of any shape are flattened.
     """
-    compiled = tf.function(function, reduce_retracing=True)
+    is_compiled = isinstance(function, tf.types.experimental.PolymorphicFunction)
+    compiled = function if is_compiled else tf.function(function, reduce_retracing=True)
     features, labels = [], []
     for views, label in pipeline.evaluation_batches(images, batch_size, view):
         output = compiled(views).numpy()

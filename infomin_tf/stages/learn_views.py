@@ -93,6 +93,9 @@ class LearnViews:
             *self._weights,
         )
         learner.build((run.pair.size, run.pair.size, 3))
+        self._classify = tf.function(
+            lambda views: tf.stack(learner.classify(views[0]), axis=1), reduce_retracing=True
+        )
         task = training.Task(
             name=self.name,
             learner=learner,
@@ -143,14 +146,12 @@ class LearnViews:
         (views, _), _ = next(iter(batches))
         figures = {name: float(v) for name, v in generator_figures(run.split, views).items()}
         if learner.classifiers:
-            figures |= self._classifier_accuracy(run, learner)
+            figures |= self._classifier_accuracy(run)
         return i_nce, figures
 
-    def _classifier_accuracy(self, run, learner):
+    def _classifier_accuracy(self, run):
         """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
-        logits, labels = features.extract(
-            lambda views: tf.stack(learner.classify(views[0]), axis=1), run.test, run.pair.plain()
-        )
+        logits, labels = features.extract(self._classify, run.test, run.pair.plain())
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
         means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}

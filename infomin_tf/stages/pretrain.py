@@ -31,6 +31,7 @@ class Pretrain:
         schedule: course of the learning rate.
         knn_every_epochs: how often kNN accuracy is measured on the way; 0 for never. Needs labelled images.
         knn_view: the test view for it (`pairs.CenterCrop`).
+        num_candidates: N of the I_NCE in the results, which cannot exceed log N.
         loop: `TrainingLoop`.
     """
 
@@ -52,6 +53,7 @@ class Pretrain:
         schedule=None,
         knn_every_epochs=0,
         knn_view=None,
+        num_candidates=128,
         loop=None,
     ):
         self._negatives = negatives or InBatch()
@@ -71,6 +73,7 @@ class Pretrain:
             raise UserError(
                 "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
             )
+        self._num_candidates = num_candidates
         self._loop = loop or training.TrainingLoop()
 
     def check_parts(self, num_parts):
@@ -170,7 +173,12 @@ class Pretrain:
         }
         units = {"I_NCE": "nats"}
         estimates = mutual_information.estimate(
-            learner.embed, measures, run.held_out, run.pair.plain(), run.seed + 2
+            learner.embed,
+            measures,
+            run.held_out,
+            run.pair.plain(),
+            run.seed + 2,
+            self._num_candidates,
         )
         where = f"temperature {temperature}, {run.held_out.name}, views as in training"
         results.write(

@@ -7,7 +7,7 @@ import sys
 
 import gin
 
-from infomin_tf import configuration
+from infomin_tf import configuration, run_folder
 from infomin_tf.environment import quiet_standard_error
 from infomin_tf.sweeping.outcome import Outcome, text_table
 from infomin_tf.sweeping.runner import Runner
@@ -29,7 +29,7 @@ def run(files, gin_params, out, data_dir, jobs, devices):
     sweep = configuration.build(Sweep)
     configuration.check_all_used()
     text = gin.operative_config_str(max_line_length=120)
-    configuration.make_folder(out)
+    run_folder.make_folder(out)
     runner = Runner(sweep, out, data_dir, jobs, devices)
     with terminated_like_interrupted():
         problems = runner.run()

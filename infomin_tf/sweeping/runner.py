@@ -13,7 +13,7 @@ import time
 
 from tqdm import tqdm
 
-from infomin_tf import results
+from infomin_tf import configuration, results
 from infomin_tf.errors import UserError
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -59,11 +59,7 @@ class Runner:
         if finished and os.path.exists(path):
             with open(path) as file:
                 known = json.load(file)
-            if known != point.flags(None):
-                raise UserError(
-                    f"{self.model_dir(point)} was run as\n  {' '.join(known)}\nbut is now\n  {' '.join(point.flags(None))}\n"
-                    "use another --out"
-                )
+            _check_same(known, _record(point), self.model_dir(point))
         return finished
 
     def run(self):
@@ -120,7 +116,7 @@ class Runner:
             if self.is_finished(point):
                 return None
             results.write_atomically(
-                os.path.join(model_dir, "command.json"), json.dumps(point.flags(None))
+                os.path.join(model_dir, "command.json"), json.dumps(_record(point))
             )
             flags = [
                 *point.flags(self.data_dir),
@@ -158,6 +154,24 @@ class Runner:
         with self._lock:
             for process in self._processes:
                 process.terminate()
+
+
+def _record(point):
+    """What a point is run with, without the place of its data."""
+    return {"flags": point.flags(None), "gin": configuration.digest(point.gin_files)}
+
+
+def _check_same(known, now, model_dir):
+    if known["flags"] != now["flags"]:
+        raise UserError(
+            f"{model_dir} was run as\n  {' '.join(known['flags'])}\nbut is now\n  {' '.join(now['flags'])}\n"
+            "use another --out"
+        )
+    if known["gin"] != now["gin"]:
+        raise UserError(
+            f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files that these include; use "
+            "another --out"
+        )
 
 
 def _last_error(log):

@@ -110,6 +110,18 @@ def test_a_point_of_other_settings_is_not_taken_for_finished(tmp_path):
         runner.Runner(other, str(tmp_path)).run()
 
 
+def test_a_point_of_changed_files_is_not_taken_for_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.gin").write_text('include "inner.gin"\n')
+    (tmp_path / "inner.gin").write_text("a.B.y = 1\n")
+    runner.Runner(sweep_over(1.0, 2.0), str(tmp_path)).run()
+    (tmp_path / "inner.gin").write_text("a.B.y = 2\n")
+    with pytest.raises(
+        UserError, match="other contents of base.gin or of files that these include"
+    ):
+        runner.Runner(sweep_over(1.0, 2.0), str(tmp_path)).run()
+
+
 def test_each_device_has_one_point_at_a_time(tmp_path):
     made = runner.Runner(sweep_over(1.0, 2.0, 4.0), str(tmp_path), jobs=4, devices=["5"])
     assert made.jobs == 1 and made.run() == {}
