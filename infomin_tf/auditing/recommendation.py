@@ -8,9 +8,9 @@ from infomin_tf import configuration
 
 _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 {evidence}
-# Audited with a small network, views of 32 px and some hundred steps. Here it is four times as wide, with views of 64 px and
-# 100 epochs: larger networks and longer training usually bear stronger views, so try stronger ones, too. Widths of blurs and of
-# frequency splits are in pixels of the view.
+# Audited with a small network, views of 32 px and some hundred steps. Here it is four times as wide, with views of 64 px
+# and 100 epochs: larger networks and longer training usually bear stronger views, so try stronger ones, too. Widths of
+# blurs and of frequency splits are in pixels of the view.
 #   bin/train --gin_file={path}
 """
 _IMPORT = re.compile(r"^(?:from|import) .*$", re.MULTILINE)

@@ -64,7 +64,7 @@ def draw_points(axes, settings, metric, best, colors, markers, is_line=False):
         *place, marker="*", s=260, facecolor="none", edgecolor="crimson", zorder=4, label=label
     )
     axes.legend(loc="best", fontsize=9)
-    axes.margins(0.1)
+    axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
     axes.set_xlabel("I_NCE, nats, on held-out images")
     axes.set_ylabel(metric if metric == "uniformity" else f"{metric}, %")

@@ -22,7 +22,7 @@ from infomin_tf.sweeping.outcome import Setting
 from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations
 
 ROOT = pathlib.Path(__file__).parents[2]
-PROBE = "fast linear probe, pre-trained"
+PROBE = "kNN, pre-trained"
 FACTS = {
     "arguments": {"images": "photos", "labels": "photos", "image_size": 96, "test_share": 0.25},
     "sizes": {"unlabelled": 1500, "held_out": 500, "train": 1500, "test": 500},
