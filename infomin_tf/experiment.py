@@ -4,11 +4,11 @@ import os
 import sys
 
 import keras
+from PIL import Image
 
 from infomin_tf import results
 from infomin_tf.errors import UserError
 from infomin_tf.stages.run import Run
-from infomin_tf.views import picture
 
 
 class Data:
@@ -31,7 +31,9 @@ class Data:
         """Loads the sources; returns (unlabelled, train, test, held out), None where there is no source."""
         loaded = []
         for index, source in enumerate(self._sources):
-            twin = next((i for i in range(index) if _are_alike(source, self._sources[i])), None)
+            twin = next(
+                (i for i in range(index) if source and _are_alike(source, self._sources[i])), None
+            )
             loaded.append(self._load(source, data_dir) if twin is None else loaded[twin])
         return loaded
 
@@ -46,7 +48,11 @@ class Data:
 
 def _are_alike(source, other):
     """Whether two sources are of one class with equal settings, so that one copy of the images serves both."""
-    return source is not None and type(source) is type(other) and vars(source) == vars(other)
+    if not hasattr(source, "load"):
+        return source == other
+    mine, theirs = vars(source), getattr(other, "__dict__", {})
+    same_names = type(source) is type(other) and mine.keys() == theirs.keys()
+    return same_names and all(_are_alike(mine[name], theirs[name]) for name in mine)
 
 
 class Experiment:
@@ -155,20 +161,23 @@ class Experiment:
         print_results(model_dir)
 
     def save_picture(self, path, *, data_dir=None, seed=0):
-        """Writes a picture of 8 images with 8 views each.
+        """Writes a picture of 8 images with their views; of sequences, a .gif that moves, too.
 
         Args:
-            path: of an image file, .png or .jpg.
+            path: of an image file, .png, .jpg or .gif.
             data_dir, seed: see `run`.
 
         Raises:
             UserError: the picture cannot be written, or the views are all alike.
         """
-        images = self._data.load_unlabelled(data_dir).sample(64)
-        picture.check_changes(self._pair.plain(), images)
-        grid = picture.view_grid(self._pair.plain(), images, seed)
+        images = self._data.load_unlabelled(data_dir)
+        moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
+        frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
+        first, *others = [Image.fromarray(frame) for frame in frames]
         try:
-            keras.utils.save_img(path, grid, scale=False)
+            first.save(
+                path, **{"save_all": True, "append_images": others, "loop": 0} if others else {}
+            )
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{path} cannot be written ({error}); give --out a file name that ends in .png, in a folder that exists"

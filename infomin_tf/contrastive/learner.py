@@ -225,7 +225,8 @@ class ContrastiveLearner(keras.Model):
 
     def _encoder_variables(self):
         parts = [*self.encoders, self.jigsaw_head] if self.jigsaw_head else self.encoders
-        return [v for part in parts for v in part.trainable_variables]
+        variables = [v for part in parts for v in part.trainable_variables]
+        return list({id(v): v for v in variables}.values())  # encoders may share a backbone
 
 
 def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):

@@ -5,6 +5,7 @@ So a run that goes on at step k reads exactly what it would have read without th
 
 import tensorflow as tf
 
+from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment import jpeg
@@ -32,10 +33,10 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     Each epoch takes the images in an order of its own; every image occurs at most once an epoch.
 
     Args:
-        images: `ArrayImages` or `StreamedImages`.
+        images: `ArrayImages` or `StreamedImages`; or `Sequences`, which are drawn anew in every step.
         batch_size: images of a global batch.
         seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step, shard).
-        transform: `Family` or pair: `draw(b, seed)` -> draws, `apply(images uint8 [b, H, W, 3], draws)` -> views. With
+        transform: `FactorPair` for sequences; otherwise `Family` or pair: `draw(b, seed)` -> draws, `apply(images uint8 [b, H, W, 3], draws)` -> views. With
             `transform.on_device`, batches hold (images, draws) in the place of views.
         first_step: global step of the first batch.
         shard: (index, count): which slice of each global batch, b = batch_size / count.
@@ -48,6 +49,8 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
         raise UserError(f"batch size {batch_size} cannot be divided among {count} hosts")
     steps = steps_per_epoch(images, batch_size)
     size = batch_size // count
+    if isinstance(images, Sequences):
+        return _sequence_views(images, size, seed, transform, first_step, index)
     order = (batch_size, seed, first_step, shard, steps)
     if _cuts_files(images, transform):
         draws = _draws(transform, size, 1, seed, first_step, index)
@@ -70,6 +73,34 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
 
     views = tf.data.Dataset.zip((raw, draws)).map(views_of_chunk, tf.data.AUTOTUNE)
     return _join(views, size // chunk).prefetch(tf.data.AUTOTUNE)
+
+
+def _sequence_views(sequences, size, seed, pair, first_step, shard_index):
+    """(v1, v2) of sequences that are drawn and rendered in each step; the labels are none."""
+
+    def of_step(step):
+        views = pair(sequences, size, _step_seed(seed, step, shard_index))
+        return views, tf.fill([size], -1)
+
+    steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
+    return steps.map(of_step, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def frame_batches(sequences, batch_size, seed, first_step=0, shard=(0, 1)):
+    """Infinite batches of single frames with their labels, drawn anew in every step; arguments as of `training_batches`.
+
+    Returns:
+        tf.data.Dataset of `Sequences.frames`.
+    """
+    index, count = shard
+    if batch_size % count:
+        raise UserError(f"batch size {batch_size} cannot be divided among {count} hosts")
+    size = batch_size // count
+    steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
+    frames = steps.map(
+        lambda step: sequences.frames(size, _step_seed(seed, step, index)), tf.data.AUTOTUNE
+    )
+    return frames.prefetch(tf.data.AUTOTUNE)
 
 
 def _draws(transform, size, chunk, seed, first_step, shard_index):

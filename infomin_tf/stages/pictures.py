@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
-from infomin_tf.views import picture
 
 
 def introduce(run, writer):
@@ -12,12 +11,10 @@ def introduce(run, writer):
     Raises:
         UserError: views that are all alike.
     """
-    images = run.unlabelled.sample(64)
-    picture.check_changes(run.pair.plain(), images)
+    grid = run.pair.picture(run.unlabelled, run.seed)
     with writer.as_default():
         lines = "\n".join("    " + line for line in run.configuration.splitlines())
         tf.summary.text("configuration", lines, step=0)
-        grid = picture.view_grid(run.pair.plain(), images, run.seed)
         tf.summary.image("views/image_and_8_views", grid[None], step=0)
         show_channels(run, 0)
 

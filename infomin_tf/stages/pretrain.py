@@ -99,13 +99,13 @@ class Pretrain:
         learner, task = self.prepare(run)
         steps, seconds = self._loop.fit(task, run.strategy)
         self._write_results(run, learner, steps, seconds)
-        return _learner_features(learner, run)
+        return self._features(learner, run)
 
     def restore(self, run):
         """The trained `FeatureExtractor` of a finished stage."""
         learner, task = self.prepare(run)
         run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
-        return _learner_features(learner, run)
+        return self._features(learner, run)
 
     def untrained(self, run):
         """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
@@ -146,16 +146,25 @@ class Pretrain:
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
             directory=run.directory(self.name),
-            on_start=lambda writer: introduce(run, writer),
+            on_start=lambda writer: self._introduce(run, writer),
             on_epoch_end=lambda step, writer, last: self._monitor(run, learner, step, writer, last),
         )
         return learner, task
+
+    def _introduce(self, run, writer):
+        introduce(run, writer)
+
+    def _more_numbers(self, run):
+        return []
+
+    def _features(self, learner, run):
+        return _build_features([encoder.backbone for encoder in learner.encoders], run)
 
     def _monitor(self, run, learner, step, writer, last):
         epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         with writer.as_default():
             if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
-                extractor = _learner_features(learner, run)
+                extractor = self._features(learner, run)
                 train, train_labels = features.extract(extractor, run.train, self.knn_view)
                 test, test_labels = features.extract(extractor, run.test, self.knn_view)
                 accuracy = knn.knn_accuracy(
@@ -191,7 +200,8 @@ class Pretrain:
                     f"trained encoders, {found.protocol}, {where}",
                 )
                 for name, found in estimates.items()
-            ],
+            ]
+            + self._more_numbers(run),
             steps=steps,
             wall_time_seconds=round(seconds, 1),
             **run.facts(),
@@ -206,10 +216,6 @@ def _needs_one_view(negatives, learning, split):
 def _on_device(pair):
     """The function that makes views on the device, when the pair says so."""
     return (lambda images, draws: pair.apply(images, draws, dense=True)) if pair.on_device else None
-
-
-def _learner_features(learner, run):
-    return _build_features([encoder.backbone for encoder in learner.encoders], run)
 
 
 def _build_features(backbones, run):

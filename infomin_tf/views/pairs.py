@@ -1,6 +1,7 @@
 """Sampling, the half of a view that is random: what turns a batch of images into the views of a step."""
 
 from infomin_tf.errors import UserError
+from infomin_tf.views import picture
 from infomin_tf.views.augment import crop
 from infomin_tf.views.augment.common import split_seed
 from infomin_tf.views.augment.patches import RandomPatch
@@ -76,6 +77,20 @@ class IndependentPair:
     def plain(self):
         """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
         return type(self)(self.sampler)
+
+    def picture(self, images, seed=0):
+        """A picture of 8 images with 8 views each, uint8 [height, width, 3].
+
+        Args:
+            images: loaded images.
+            seed: of the views.
+
+        Raises:
+            UserError: the views are all alike.
+        """
+        shown = images.sample(64)
+        picture.check_changes(self.plain(), shown)
+        return picture.view_grid(self.plain(), shown, seed)
 
     @property
     def samplers(self):

@@ -1,0 +1,72 @@
+"""Networks of Colorful Moving-MNIST (section B.4): a small ConvNet for frames, an LSTM over its features."""
+
+import keras
+import tensorflow as tf
+
+from infomin_tf.models.resnet import ConvolutionAndNormalization
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class ConvNet(keras.layers.Layer):
+    """Four 3x3 convolutions of stride 2 with batch normalisation and ReLU, then average pooling.
+
+    The paper gives the filters; strides and normalisation are ours.
+
+    Args:
+        filters: of each convolution.
+    """
+
+    def __init__(self, filters=(8, 16, 32, 64), **kwargs):
+        super().__init__(**kwargs)
+        self.filters = tuple(filters)
+        self.output_dimension = self.filters[-1]
+
+    def build(self, input_shape):
+        """Makes the weights for images of shape (None, H, W, C)."""
+        self.convolutions, channels = [], input_shape[-1]
+        for filters in self.filters:
+            convolution = ConvolutionAndNormalization(filters, 3, 2, relu=True)
+            convolution.build((None, None, None, channels))
+            self.convolutions.append(convolution)
+            channels = filters
+        self.built = True
+
+    def call(self, images, training=None):
+        """Features [B, filters[-1]] of images [B, H, W, C]."""
+        x = images
+        for convolution in self.convolutions:
+            x = convolution(x, training=training)
+        return tf.reduce_mean(x, axis=(1, 2))
+
+    def get_config(self):
+        return super().get_config() | {"filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class SequenceEncoder(keras.layers.Layer):
+    """head(LSTM(backbone of each frame)): an embedding of frames [B, T, H, W, C].
+
+    Args:
+        backbone: layer, images -> features, shared with the encoder of single frames.
+        head: layer, the LSTM's last output [B, units] -> embedding.
+        units: of the LSTM.
+    """
+
+    def __init__(self, backbone, head, units=64, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone, self.head, self.units = backbone, head, units
+        self.recurrent = keras.layers.LSTM(units)
+
+    def build(self, input_shape):
+        if not self.backbone.built:
+            self.backbone.build((None, *input_shape[2:]))
+        self.recurrent.build((None, input_shape[1], self.backbone.output_dimension))
+        self.head.build((None, self.units))
+        self.built = True
+
+    def call(self, frames, training=None):
+        flat = tf.reshape(frames, [-1, *frames.shape[2:]])
+        features = self.backbone(flat, training=training)
+        return self.head(
+            self.recurrent(tf.reshape(features, [-1, frames.shape[1], features.shape[-1]]))
+        )

@@ -1,0 +1,208 @@
+"""Pre-training on Colorful Moving-MNIST, its supervised baseline, and the probes of its three factors (section 4.1, B.4)."""
+
+import keras
+import tensorflow as tf
+
+from infomin_tf import results, training
+from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
+from infomin_tf.evaluation import factors
+from infomin_tf.evaluation.features import FeatureExtractor
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.models.sequence import SequenceEncoder
+from infomin_tf.results import Number
+from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.stages.pretrain import Pretrain
+from infomin_tf.supervised import FactorLearner
+
+
+class PretrainSequences(Pretrain):
+    """Contrasts frames 1 to k, by the backbone and an LSTM, with an image, by the same backbone alone.
+
+    Args:
+        backbone: factory of the network of single frames; called once.
+        head: factory of a head; called for both encoders.
+        optimizer, negatives, batch_size, epochs, schedule, weight_decay, num_candidates, loop: see `Pretrain`.
+        units: of the LSTM.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        head,
+        optimizer,
+        negatives=None,
+        units=64,
+        batch_size=128,
+        epochs=200,
+        schedule=None,
+        weight_decay=0.0,
+        num_candidates=128,
+        loop=None,
+    ):
+        super().__init__(
+            None,
+            optimizer,
+            negatives,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            epochs=epochs,
+            schedule=schedule,
+            num_candidates=num_candidates,
+            loop=loop,
+        )
+        self._make_backbone, self._make_head, self._units = backbone, head, units
+
+    def make_encoders(self, num_parts):
+        """Makes both encoders; they share the backbone."""
+        backbone = self._make_backbone()
+        self._key_encoders = []
+        self._encoders = [
+            SequenceEncoder(backbone, self._make_head(), self._units),
+            Encoder(backbone, self._make_head()),
+        ]
+
+    def prepare(self, run):
+        """See `Pretrain.prepare`.
+
+        Raises:
+            UserError: the views share nothing.
+        """
+        if not run.pair.shared:
+            raise UserError(
+                "the views share nothing, so there is nothing to learn; bind FactorPair.keep_digit, keep_position or "
+                "keep_background"
+            )
+        return super().prepare(run)
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of a new backbone, as it is initialised."""
+        keras.utils.set_random_seed(run.seed)
+        return _extractor(self._make_backbone(), run)
+
+    def _introduce(self, run, writer):
+        with writer.as_default():
+            tf.summary.text("configuration", run.configuration, step=0)
+            tf.summary.image(
+                "views/frames_and_view_2", run.pair.picture(run.train, run.seed)[None], step=0
+            )
+
+    def _features(self, learner, run):
+        return _extractor(learner.encoders[-1].backbone, run)
+
+    def _more_numbers(self, run):
+        entropy = run.held_out.entropy(run.pair.shared)
+        how = f"of {', '.join(run.pair.shared)} in {run.held_out.name}; digit: which drawing, background: which crop"
+        return [Number("entropy of the shared factors", entropy, "nats", how)]
+
+
+class TrainSupervised:
+    """The supervised baseline: the backbone and a linear head for each factor, end to end; the losses are added.
+
+    Args:
+        backbone: factory of the network of single frames; called once.
+        optimizer, batch_size, epochs, schedule, loop: see `Pretrain`.
+    """
+
+    name = "pretrain"
+    knn_view = jigsaw_head = None
+
+    def __init__(self, backbone, optimizer, batch_size=128, epochs=200, schedule=None, loop=None):
+        self._make_backbone, self._optimizer = backbone, optimizer
+        self._batch_size, self._epochs = batch_size, epochs
+        self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
+
+    def check_parts(self, num_parts):
+        """Any split will do."""
+
+    def make_encoders(self, num_parts):
+        """Makes the backbone."""
+        self._backbone = self._make_backbone()
+
+    def run(self, run):
+        """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
+        learner, task = self._prepare(run)
+        steps, seconds = self._loop.fit(task, run.strategy)
+        results.write(
+            run.directory(self.name),
+            factors.end_to_end_errors(learner, run),
+            steps=steps,
+            wall_time_seconds=round(seconds, 1),
+            **run.facts(),
+        )
+        return learner.extractor
+
+    def restore(self, run):
+        """The trained `FeatureExtractor` of a finished stage."""
+        learner, task = self._prepare(run)
+        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
+        return learner.extractor
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of a new backbone, as it is initialised."""
+        keras.utils.set_random_seed(run.seed)
+        return _extractor(self._make_backbone(), run)
+
+    def _prepare(self, run):
+        steps_per_epoch = pipeline.steps_per_epoch(run.train, self._batch_size)
+        total_steps = round(self._epochs * steps_per_epoch)
+        optimizer = scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch)
+        sets = {"digit": run.train.digits, "background": run.train.backgrounds}
+        sizes = {name: len(images.class_names) for name, images in sets.items()}
+        learner = FactorLearner(_extractor(self._backbone, run), sizes, run.train.canvas, optimizer)
+        learner.build((run.pair.size, run.pair.size, 3))
+        task = training.Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: pipeline.frame_batches(
+                run.train, self._batch_size, run.seed, first_step=step, shard=shard
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+        )
+        return learner, task
+
+
+class EvaluateFactors:
+    """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
+
+    Args:
+        num_train, num_test: frames, drawn once from the training and from the test images.
+        random_encoder: probe the same backbone untrained, too.
+    """
+
+    name, test_view = "evaluate", None
+
+    def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
+        self._num_train, self._num_test, self._random_encoder = num_train, num_test, random_encoder
+
+    def run(self, run, extractor, untrained):
+        """Measures, and writes results.json; arguments as of `Evaluate.run`."""
+        numbers, seconds = factors.probe_errors(
+            run, extractor, "pre-trained", self._num_train, self._num_test
+        )
+        numbers += factors.chance_errors(run, self._num_train, self._num_test)
+        if self._random_encoder:
+            more, extra = factors.probe_errors(
+                run, untrained(), "untrained", self._num_train, self._num_test
+            )
+            numbers, seconds = numbers + more, seconds + extra
+        results.write(
+            run.directory(self.name),
+            numbers,
+            steps=run.numbers_of("pretrain")["steps"],
+            wall_time_seconds=round(seconds, 1),
+            **run.facts(),
+        )
+
+    def clear(self, run):
+        """Nothing is kept between evaluations."""
+
+
+def _extractor(backbone, run):
+    extractor = FeatureExtractor(run.split.of_images(), [backbone])
+    extractor.build((None, run.pair.size, run.pair.size, 3))
+    return extractor

@@ -1,0 +1,116 @@
+"""Views of Colorful Moving-MNIST that share chosen factors (section 4.1, B.4; Fig. 10)."""
+
+import tensorflow as tf
+
+from infomin_tf.errors import UserError
+from infomin_tf.views.augment.common import split_seed
+
+
+class FactorPair:
+    """v1 = frames 1 to k; v2 = one image that keeps chosen factors of frame t, the others drawn anew (section 4.1).
+
+    A kept digit is the same drawing, a kept background the same crop.
+
+    Args:
+        size: side of a frame in pixels, the canvas.
+        keep_digit, keep_position, keep_background: the factors that are shared.
+        num_frames: k.
+        target_frame: t, above k.
+    """
+
+    def __init__(
+        self,
+        size=64,
+        keep_digit=False,
+        keep_position=False,
+        keep_background=False,
+        num_frames=10,
+        target_frame=20,
+    ):
+        if not 1 <= num_frames < target_frame:
+            raise UserError(
+                f"FactorPair takes 1 <= num_frames < target_frame, not {num_frames} and {target_frame}"
+            )
+        self.keep_digit, self.keep_position, self.keep_background = (
+            keep_digit,
+            keep_position,
+            keep_background,
+        )
+        self.size, self.num_frames, self.target_frame = size, num_frames, target_frame
+
+    views_are_one, jigsaw, on_device = False, None, False
+
+    def plain(self):
+        """The same pair: it is always made on the host."""
+        return self
+
+    @property
+    def shared(self):
+        """Names of the shared factors."""
+        kept = {
+            "digit": self.keep_digit,
+            "position": self.keep_position,
+            "background": self.keep_background,
+        }
+        return tuple(name for name, keep in kept.items() if keep)
+
+    def __call__(self, sequences, count, seed):
+        """Views of `count` sequences.
+
+        Args:
+            sequences: `Sequences`.
+            count: B.
+            seed: int32 [2].
+
+        Returns:
+            (v1 float32 [B, k, canvas, canvas, 3], v2 float32 [B, canvas, canvas, 3]) in [0, 1].
+        """
+        if sequences.canvas != self.size:
+            raise UserError(
+                f"FactorPair.size is {self.size} px and MovingMnist.canvas {sequences.canvas}; make them equal"
+            )
+        factors, target = self.factors(sequences, count, seed)
+        v1 = sequences.render(factors, sequences.corners(factors, range(1, self.num_frames + 1)))
+        return v1, sequences.render(target, target["corner"][:, None])[:, 0]
+
+    def factors(self, sequences, count, seed):
+        """The factors of v1 and those of v2, a dict with `corner` [B, 2] besides."""
+        seeds = split_seed(seed, 2)
+        first, fresh = sequences.draw(count, seeds[0]), sequences.draw(count, seeds[1])
+        kept = ["digit"] * self.keep_digit + ["background", "crop"] * self.keep_background
+        corner = (
+            sequences.corners(first, [self.target_frame])[:, 0]
+            if self.keep_position
+            else fresh["start"]
+        )
+        return first, fresh | {name: first[name] for name in kept} | {"corner": corner}
+
+    def picture(self, sequences, seed=0, num_rows=8):
+        """A picture of a row a sequence: frames 1 to k, frame t, then v2 (Fig. 10), uint8 [height, width, 3].
+
+        Args:
+            sequences: `Sequences`.
+            seed: of the views.
+            num_rows: sequences.
+        """
+        key = tf.constant([seed, 1])
+        factors, target = self.factors(sequences, num_rows, key)
+        times = [*range(1, self.num_frames + 1), self.target_frame]
+        frames = sequences.render(factors, sequences.corners(factors, times))
+        view = sequences.render(target, target["corner"][:, None])
+        cells = tf.pad(
+            tf.concat([frames, view], axis=1),
+            [[0, 0], [0, 0], [0, 2], [0, 2], [0, 0]],
+            constant_values=1.0,
+        )
+        rows, columns, height, width, _ = cells.shape
+        grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, columns * width, 3])
+        return tf.cast(tf.round(255.0 * grid), tf.uint8).numpy()
+
+    def animation(self, sequences, seed=0, num_columns=8):
+        """Frames 1 to t of sequences side by side, uint8 [t, canvas, num_columns * canvas, 3]."""
+        factors = self.factors(sequences, num_columns, tf.constant([seed, 1]))[0]
+        times = range(1, self.target_frame + 1)
+        frames = sequences.render(factors, sequences.corners(factors, times))
+        rows = tf.concat(tf.unstack(frames), axis=2)
+        return tf.cast(tf.round(255.0 * rows), tf.uint8).numpy()
