@@ -58,6 +58,7 @@ class Sequences:
         self.digits, self.backgrounds, self.canvas = digits, backgrounds, canvas
         self.name = f"{digits.name} over {backgrounds.name}"
         self.room = canvas - digits.image_shape[0]
+        self.compiled_frames = tf.function(self.frames, autograph=False)
 
     @property
     def class_names(self):

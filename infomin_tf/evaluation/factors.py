@@ -94,10 +94,11 @@ def _labels(sequences, count, key):
 
 def _collect(function, sequences, count, key):
     """(dict of outputs, dict of labels) of the first `count` frames of a stream, as NumPy arrays."""
-    frames = tf.function(sequences.frames, autograph=False)
     rows = []
     for start in range(0, count, _BATCH):
-        images, labels = frames(_BATCH, tf.constant([key[0] * 4096 + start // _BATCH, key[1]]))
+        images, labels = sequences.compiled_frames(
+            _BATCH, tf.constant([key[0] * 4096 + start // _BATCH, key[1]])
+        )
         rows.append((function(images), labels))
     joined = [
         {name: np.concatenate([row[part][name] for row in rows])[:count] for name in rows[0][part]}

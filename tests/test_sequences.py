@@ -1,0 +1,179 @@
+"""Learning from Colorful Moving-MNIST: shared backbone, probes that find what is there, both kinds of training end to end."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from infomin_tf import results, training
+from infomin_tf.data.moving_mnist import Sequences
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.errors import UserError
+from infomin_tf.evaluation import factors
+from infomin_tf.experiment import Experiment
+from infomin_tf.models import heads, sequence
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.stages.sequences import EvaluateFactors, PretrainSequences, TrainSupervised
+from infomin_tf.views import color, splits
+from infomin_tf.views.factor_pair import FactorPair
+
+CLASSES = ("a", "b")
+STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
+
+
+def small_sequences(name, count=32):
+    """Digits: blocks, dim or bright; backgrounds: black or dark blue."""
+    labels = np.arange(count) % 2
+    digits = np.full((count, 12, 12, 3), 100, np.uint8) + (
+        100 * labels[:, None, None, None]
+    ).astype(np.uint8)
+    grounds = np.zeros((count, 40, 40, 3), np.uint8)
+    grounds[labels == 1, :, :, 2] = 60
+    digits, grounds = (
+        ArrayImages(f"{kind} {name}", x, labels, CLASSES)
+        for kind, x in (("digits", digits), ("grounds", grounds))
+    )
+    return Sequences(digits, grounds, 32)
+
+
+class SmallData:
+    """Stands for `experiment.Data`."""
+
+    def load(self, data_dir=None):
+        train, test = small_sequences("train"), small_sequences("test")
+        return train, train, test, test
+
+    def load_unlabelled(self, data_dir=None):
+        return small_sequences("train")
+
+
+def optimizer():
+    return keras.optimizers.SGD(0.05, momentum=0.9)
+
+
+def backbone():
+    return sequence.ConvNet((4, 8))
+
+
+def experiment(pretraining=None, loop=None, **keep):
+    keras.utils.set_random_seed(1)
+    pretraining = pretraining or PretrainSequences(
+        backbone,
+        lambda: heads.LinearHead(8),
+        optimizer(),
+        units=6,
+        batch_size=8,
+        epochs=2,
+        num_candidates=16,
+        loop=loop,
+    )
+    return Experiment(
+        SmallData(),
+        FactorPair(32, num_frames=3, target_frame=5, **keep),
+        splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3, num_frames=3),
+        pretraining,
+        EvaluateFactors(num_train=700, num_test=300, random_encoder=True),
+    )
+
+
+def run(made, directory):
+    with STRATEGY.scope():
+        made.run(str(directory), strategy=STRATEGY, seed=1)
+    return {
+        number["name"]: number["value"]
+        for stage in ("pretrain", "evaluate")
+        for number in results.read(str(directory / stage))["numbers"]
+    }
+
+
+def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame():
+    encoder = sequence.SequenceEncoder(backbone(), heads.LinearHead(5), 7)
+    encoder.build((None, 3, 32, 32, 3))
+    frames = tf.random.stateless_uniform([2, 3, 32, 32, 3], [1, 2])
+    features = tf.stack([encoder.backbone(frames[:, t]) for t in range(3)], axis=1)
+    expected = encoder.head(encoder.recurrent(features))
+    np.testing.assert_allclose(encoder(frames), expected, atol=1e-5)
+    assert encoder(frames).shape == (2, 5)
+
+
+def test_the_backbone_is_four_convolutions_of_the_papers_filters_and_a_mean():
+    network = sequence.ConvNet()
+    network.build((None, 64, 64, 3))
+    assert [c.convolution.kernel.shape[-1] for c in network.convolutions] == [8, 16, 32, 64]
+    assert network(tf.zeros([2, 64, 64, 3])).shape == (2, 64)
+
+
+def test_a_shared_backbone_is_trained_once():
+    made = experiment(keep_digit=True)
+    sequence_encoder, frame_encoder = made._pretraining._encoders
+    assert isinstance(frame_encoder, Encoder)
+    assert sequence_encoder.backbone is frame_encoder.backbone
+    train, _, test, _ = SmallData().load()
+    made._split.build((None, 32, 32, 3))
+    fake = types.SimpleNamespace(
+        unlabelled=train,
+        train=train,
+        test=test,
+        held_out=test,
+        pair=made._pair,
+        split=made._split,
+        seed=0,
+    )
+    fake.directory = lambda stage: "unused"
+    learner, _ = made._pretraining.prepare(fake)
+    names = [id(v) for v in learner._encoder_variables()]
+    expected = [*sequence_encoder.trainable_variables, *frame_encoder.head.trainable_variables]
+    assert len(names) == len(set(names)) and set(names) == {id(v) for v in expected}
+
+
+def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
+    whole = run(experiment(keep_digit=True, keep_background=True), tmp_path / "whole")
+    assert whole["entropy of the shared factors"] == pytest.approx(np.log(32) + np.log(32 * 81))
+    assert whole["background error, pre-trained"] < 5 < whole["background error, chance"]
+    assert 45 < whole["digit error, chance"] < 55
+    for count in (3, 8):  # stopped after 3 steps, then gone on with
+        part = training.TrainingLoop(steps_limit=count)
+        made = experiment(loop=part, keep_digit=True, keep_background=True)
+        with STRATEGY.scope():
+            made.run(str(tmp_path / "parts"), strategy=STRATEGY, seed=1, until="pretrain")
+        if count == 3:
+            (tmp_path / "parts" / "pretrain" / "results.json").unlink()
+    again = results.read(str(tmp_path / "parts" / "pretrain"))["numbers"]
+    assert {n["name"]: n["value"] for n in again}.items() <= whole.items()
+
+
+def test_views_that_share_nothing_are_refused(tmp_path):
+    with pytest.raises(UserError, match="share nothing"):
+        run(experiment(), tmp_path)
+
+
+def test_the_supervised_baseline_learns_all_three_factors(tmp_path):
+    network = lambda: sequence.ConvNet((8, 16, 32))  # noqa: E731
+    baseline = TrainSupervised(network, keras.optimizers.Adam(1e-2), batch_size=32, epochs=250)
+    found = run(experiment(baseline), tmp_path)
+    assert found["background error, end to end"] < 5
+    assert found["digit error, end to end"] < 20
+    assert found["position error, end to end"] < 0.8 * found["position error, chance"]
+
+
+def test_probes_of_perfect_features_make_no_error_and_chance_is_that_of_constants():
+    train, _, test, _ = SmallData().load()
+    fake = types.SimpleNamespace(train=train, test=test, seed=0)
+
+    def perfect(images, training):
+        ink = images[..., 0]  # the backgrounds have no red
+        mass = tf.reduce_sum(ink, axis=(1, 2))
+        line = tf.range(32, dtype=tf.float32) + 0.5
+        y = tf.reduce_sum(ink * line[:, None], axis=(1, 2)) / mass
+        x = tf.reduce_sum(ink * line[None], axis=(1, 2)) / mass
+        return tf.stack([mass, images[:, 0, 0, 2] + images[:, -1, -1, 2], y, x], axis=1)
+
+    numbers, _ = factors.probe_errors(fake, perfect, "perfect", 1000, 500)
+    assert [n.unit for n in numbers] == ["%", "%", "px"]
+    assert numbers[0].value == 0 and numbers[1].value < 5 and numbers[2].value < 1e-3
+    chance = factors.chance_errors(fake, 1000, 500)
+    assert 40 < chance[0].value < 60
+    # Mean distance of a uniform point of a square of side a from its centre: a (sqrt 2 + asinh 1) / 6.
+    assert chance[2].value == pytest.approx(20 * (np.sqrt(2) + np.arcsinh(1)) / 6, rel=0.05)
