@@ -248,8 +248,11 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
             gin.clear_config()
             gin.config._IMPORTS.clear()
             configuration.parse([configuration.find_file(file) for file in files], bindings)
-            configuration.build(Experiment)
+            stages = configuration.build(Experiment).stage_names
             configuration.check_all_used()
+            assert stages == (
+                ("pretrain", "evaluate", "export") if classes else ("pretrain", "export")
+            )
         assert re.search(r"ResNet18.width = (1.0|0.5)\n", text)
 
 

@@ -1,0 +1,102 @@
+"""Whether Colorful Moving-MNIST is made faster than the training step consumes it.
+
+    python benchmarks/moving_mnist.py --rounds 11
+
+Batches of 128 sequences (10 frames and an image, 64 px) over random images in memory. Three figures a round, in turns: seconds to
+make a batch alone, to train on one constant batch, and to train on batches as they are made. Goal: making a batch takes
+less time than a step (ratio below 1). On few cores both share the processor, so the third shows what remains of it.
+"""
+
+import argparse
+import statistics
+import time
+
+from turns import Process, compare, rotated
+
+BATCH, STEPS = 128, 10
+
+
+class Contestant:
+    """The pipeline and the learner of gin/recipes/moving_mnist.gin."""
+
+    def __init__(self):
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        from infomin_tf import training
+        from infomin_tf.contrastive import learner, negatives
+        from infomin_tf.data import moving_mnist, pipeline, sources
+        from infomin_tf.models import encoder, heads, sequence
+        from infomin_tf.views import color, factor_pair, splits
+
+        keras.utils.set_random_seed(1)
+        generator = np.random.default_rng(0)
+        digits, grounds = (
+            sources.ArrayImages(
+                "random",
+                generator.integers(0, 256, (2000, side, side, 3), np.uint8),
+                [0] * 2000,
+                ("0",),
+            )
+            for side in (28, 96)
+        )
+        sequences = moving_mnist.Sequences(digits, grounds, 64)
+        pair = factor_pair.FactorPair(keep_digit=True)
+        self._batches = iter(pipeline.training_batches(sequences, BATCH, 0, pair))
+        self._batch = next(self._batches)
+        split = splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3)
+        split.build((None, 64, 64, 3))
+        backbone = sequence.ConvNet()
+        encoders = [
+            sequence.SequenceEncoder(backbone, heads.LinearHead(64)),
+            encoder.Encoder(backbone, heads.LinearHead(64)),
+        ]
+        optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
+        made = learner.ContrastiveLearner(split, encoders, negatives.InBatch(), optimizer)
+        made.build((64, 64, 3))
+        self._train_step = tf.function(training.replica_step(made))
+        self._train_step(self._batch)
+
+    def make(self):
+        """Seconds to make a batch."""
+        return self._timed(lambda: next(self._batches))
+
+    def step(self):
+        """Seconds of a step on a constant batch."""
+        return self._timed(lambda: float(self._train_step(self._batch)["loss"]))
+
+    def both(self):
+        """Seconds of a step on batches as they are made."""
+        return self._timed(lambda: float(self._train_step(next(self._batches))["loss"]))
+
+    @staticmethod
+    def _timed(call):
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            call()
+        return (time.perf_counter() - started) / STEPS
+
+
+def main():
+    """Prints Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=11)
+    rounds = parser.parse_args().rounds
+    process = Process(Contestant, "tensorflow")
+    names = ["make", "step", "both"]
+    values = {name: [] for name in names}
+    for turn in range(rounds + 1):
+        for name in rotated(names, turn):
+            seconds = process.call(name)["result"]
+            if turn:  # the first warms up
+                values[name].append(seconds)
+    process.close()
+    for name in names:
+        print(f"| {name} | {1000 * statistics.median(values[name]):.1f} ms a batch |")
+    print(f"| make over step (goal: below 1) | {compare(values, 'make', 'step')} |")
+    print(f"| both over step | {compare(values, 'both', 'step')} |")
+
+
+if __name__ == "__main__":
+    main()
