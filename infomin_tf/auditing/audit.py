@@ -47,6 +47,7 @@ class Audit:
         if set(seeds) & set(final_seeds):
             raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
         self.axes, self.base = list(axes), tuple(base)
+        Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
         self.limit, self.image_size = limit, image_size
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
         self._steps, self._batch_size = steps, batch_size

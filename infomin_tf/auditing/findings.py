@@ -3,6 +3,7 @@
 import math
 
 from infomin_tf.auditing.ranking import SharingRanking
+from infomin_tf.errors import UserError
 from infomin_tf.sweeping.comparison import Comparison
 from infomin_tf.sweeping.outcome import mean_text
 
@@ -20,12 +21,20 @@ class Findings:
         audit: `Audit`.
         facts: of `preparation.prepare`.
         first, second: `outcome.Outcome`s of the rounds.
+
+    Raises:
+        UserError: the base has no results in the second round.
     """
 
     def __init__(self, audit, facts, first, second):
         self.audit, self.facts, self.first, self.second = audit, facts, first, second
         self.ranking = audit.ranking(facts)
         self.order = self.ranking.order(second.settings)
+        if self._named(second, "base") not in self.order:
+            raise UserError(
+                "the base has no results in the second round, so nothing can be recommended; see what its runs said above, "
+                "then run the same command again"
+            )
 
     @property
     def recommended(self):
@@ -104,6 +113,8 @@ class Findings:
         if best is base:
             return "Nothing that was tried ranks above the base in the second round."
         comparison = Comparison([*self.first.settings, *self.second.settings], self.ranking.metric)
+        if not comparison.freedom:
+            return "With one seed a round the spread is unknown, so no difference is called real."
         better = comparison.is_better(best, base) or (
             not self.facts["classes"] and comparison.is_better(base, best)
         )

@@ -82,8 +82,9 @@ def save(figure, out):
 
 
 def _write_labels(axes, x, y, texts):
-    """A label beside each point, at the first place where it meets no point and no other label; else at the last."""
+    """A label beside each point, at the first place in the panel where it meets no point and no other label; else the last."""
     axes.figure.draw_without_rendering()
+    panel = axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))
     taken = []
     for a, b, text in zip(x, y, texts, strict=True):
@@ -98,7 +99,8 @@ def _write_labels(axes, x, y, texts):
                 fontsize=9,
             )
             box = label.get_window_extent()
-            if not box.count_contains(points) and not box.count_overlaps(taken):
+            is_inside = panel.x0 < box.x0 and box.x1 < panel.x1
+            if is_inside and not box.count_contains(points) and not box.count_overlaps(taken):
                 break
             if (right, up) != _OFFSETS[-1]:
                 label.remove()

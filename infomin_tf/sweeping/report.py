@@ -12,7 +12,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; 
 table { border-collapse: collapse; font-size: 13px } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: right;
 white-space: nowrap }
 td:first-child, th:first-child { text-align: left } img { max-width: 100% } pre { background: #f5f5f5; padding: .8em;
-overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 0 } figcaption { color: #555 }
+overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 1.5em 1em 0;
+display: inline-block } figcaption { color: #555 }
 .problem { color: #a00 }
 """
 

@@ -85,6 +85,9 @@ class Combinations:
     def __init__(self, axes, settings, base):
         self.axes, self.settings, self.base = list(axes), list(settings), tuple(base)
         for setting in (*self.settings, self.base):
+            if len(setting) != len(self.axes):
+                names = ", ".join(axis.name for axis in self.axes)
+                raise UserError(f"{setting} must have one label of each axis: {names}")
             unknown = [
                 f"{a.name} {b}" for a, b in zip(axes, setting, strict=True) if b not in a.labels
             ]

@@ -109,6 +109,28 @@ def test_combinations_of_unknown_values_are_refused():
         Combinations([Axis("a.B.x", (1, 2), name="x")], [("7",)], ("1",))
 
 
+def test_a_base_that_is_none_is_refused_at_once():
+    axes = [Axis("a.B.x", (1, 2), name="x"), Axis("a.B.y", (1, 2), name="y")]
+    for base, message in ((("1",), "one label of each axis: x, y"), (("1", "7"), "y 7: no such")):
+        with pytest.raises(UserError, match=message):
+            Audit(axes, base, ["base.gin"])
+
+
+def test_failed_runs_and_single_seeds_are_said(tmp_path):
+    audit = small_audit()
+    audit._seeds, audit._final_seeds = (0,), (1,)
+    numbers = {"base": ([50.0], 2.0, -3.0), "x 3": ([53.0], 1.5, -2.9)}
+    first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", numbers)
+    second = audit.second_round(str(tmp_path), FACTS, first)
+    found = write_numbers(second, tmp_path / "two", numbers)
+    sure = " ".join(findings_module.Findings(audit, FACTS, first, found).uncertainty())
+    assert "With one seed a round the spread is unknown" in sure
+    assert "2 runs have no results" in sure  # x 1 and y on
+    lost = write_numbers(second, tmp_path / "lost", {"x 3": numbers["x 3"]})
+    with pytest.raises(UserError, match="base has no results in the second round"):
+        findings_module.Findings(audit, FACTS, first, lost)
+
+
 def test_finalists_are_base_best_and_the_improvements_together_with_fresh_seeds(tmp_path):
     found = both_rounds(tmp_path)
     assert found.second.sweep.axes[0].labels == ["base", "x 3", "x 3, y on"]
