@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 
 from infomin_tf import results
 from infomin_tf.errors import UserError
@@ -49,9 +50,11 @@ def claim(model_dir, text, overwrite):
 
 
 def make_folder(path):
-    """Makes a folder that is to be written to, or raises UserError."""
+    """Makes a folder, and sees whether it can be written to, or raises UserError."""
     try:
         os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); use another --out"

@@ -28,6 +28,7 @@ class Audit:
         seeds: of the first round.
         final_seeds: of the second.
         limit: at most so many images are looked at.
+        max_corrupt_share: more unreadable images than this share are an error.
         image_size: to which images are made smaller, in pixels.
     """
 
@@ -43,14 +44,16 @@ class Audit:
         final_seeds=(2, 3),
         limit=4000,
         image_size=96,
+        max_corrupt_share=0.01,
     ):
         if set(seeds) & set(final_seeds):
             raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
-        self.axes, self.base = list(axes), tuple(base)
+        self.axes, self.base = list(axes), tuple(map(str, base))
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
-        self.limit, self.image_size = limit, image_size
+        self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share
+        self.steps = steps
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
-        self._steps, self._batch_size = steps, batch_size
+        self._batch_size = batch_size
         self._seeds, self._final_seeds = seeds, final_seeds
 
     def first_round(self, out, facts):
@@ -100,13 +103,29 @@ class Audit:
                 "too few runs of the first round have results to go on from; see what they said above, then run the same "
                 "command again"
             )
-        together = list(self.base)
-        for place in range(len(self.axes)):
-            along = [s for s in order if _without(s, place) == _without(self.base, place)]
-            if ranking.is_improvement(found[along[0]], found[self.base], outcome.settings):
-                together[place] = along[0][place]
         best = order[0] if order[0] != self.base else order[1]
-        return list(dict.fromkeys([self.base, best, tuple(together)]))
+        together = self._together(order, found, outcome, ranking)
+        return list(dict.fromkeys([self.base, best, together]))
+
+    def _together(self, order, found, outcome, ranking):
+        """The base with the best value of every axis that improves on it; of two that bind the same parameter, the better."""
+        together, bound = list(self.base), set()
+        for setting in order:  # the best first
+            place = next((i for i, label in enumerate(setting) if label != self.base[i]), None)
+            if place is None or together[place] != self.base[place]:
+                continue
+            names = self._bound(place, setting[place])
+            if not names & bound and ranking.is_improvement(
+                found[setting], found[self.base], outcome.settings
+            ):
+                together[place] = setting[place]
+                bound |= names
+        return tuple(together)
+
+    def _bound(self, place, label):
+        axis = self.axes[place]
+        _, bindings = axis.arguments(axis.labels.index(label))
+        return {binding.partition("=")[0].strip() for binding in bindings}
 
     def _sweep(self, title, out, facts, settings, seeds):
         return Sweep(
@@ -120,7 +139,7 @@ class Audit:
 
     def _write_data_file(self, out, facts):
         """Writes a gin file of the prepared images and the length of a run; returns its path."""
-        epochs = self._steps / max(1, facts["sizes"]["unlabelled"] // self._batch_size)
+        epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self._batch_size)
         lines = [
             "# Made by bin/audit_views: the small copies of the images, and the length of each run.",
             "from __gin__ import dynamic_registration",
@@ -135,14 +154,10 @@ class Audit:
         for part in facts["sizes"]:
             lines += [
                 f"experiment.Data.{part} = @{part}/image_folder.ImageFolder()",
-                f"{part}/image_folder.ImageFolder.directory = {os.path.join(out, 'data', part)!r}",
+                f"{part}/image_folder.ImageFolder.directory = {os.path.join(out, 'copies', part)!r}",
             ]
             if part in ("train", "test"):
                 lines.append(f"{part}/image_folder.ImageFolder.labelled = True")
         path = os.path.join(out, "data.gin")
         results.write_atomically(path, "\n".join(lines) + "\n")
         return path
-
-
-def _without(setting, place):
-    return setting[:place] + setting[place + 1 :]

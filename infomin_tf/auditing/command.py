@@ -8,7 +8,7 @@ import gin
 from infomin_tf import configuration, environment, results, run_folder
 from infomin_tf.auditing import recommendation
 from infomin_tf.auditing.audit import Audit
-from infomin_tf.auditing.findings import NOT_TRIED, Findings
+from infomin_tf.auditing.findings import Findings
 from infomin_tf.sweeping.command import terminated_like_interrupted
 from infomin_tf.sweeping.outcome import Outcome, text_table
 from infomin_tf.sweeping.runner import Runner
@@ -34,7 +34,7 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
-        facts = preparation.prepare(images, labels, out, audit.limit, audit.image_size)
+        facts = preparation.prepare(images, labels, out, audit)
         first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
         second = _run_round(
             audit.second_round(out, facts, first), out, "second_round", jobs, devices
@@ -44,7 +44,7 @@ def run(files, gin_params, images, labels, out, jobs, devices):
         report.write(findings, _pictures(first, second), path, text, out)
     print(text_table(*second.table(findings.order)))
     print("\n" + "\n".join((*findings.sentences(), *findings.uncertainty())))
-    print("Not tried:\n  " + "\n  ".join(NOT_TRIED))
+    print("Not tried:\n  " + "\n  ".join(findings.not_tried()))
     print(f"\nReport: {os.path.join(out, 'report.html')}\nRecommended: {path}")
     return int(any(row.problem for row in (*first.rows, *second.rows)))
 
@@ -77,7 +77,12 @@ def _write_recommendation(findings, out):
     bindings = axis.arguments(place)[1]
     files = findings.audit.files(findings.facts)
     text = recommendation.gin_text(
-        path, findings.recommended, files, bindings, findings.facts["arguments"], evidence
+        path,
+        findings.recommended,
+        files,
+        bindings,
+        findings.facts["arguments"],
+        [*evidence, f"Audited with {findings.audit.steps} steps a run."],
     )
     results.write_atomically(path, text)
     return path

@@ -1,17 +1,12 @@
 """What an audit found, how sure it is, and what it did not try, in sentences."""
 
 import math
+from operator import ne
 
 from infomin_tf.auditing.ranking import SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.sweeping.comparison import Comparison
 from infomin_tf.sweeping.outcome import mean_text
-
-NOT_TRIED = (
-    "Strengths together, but for one combination of the best of each axis; values between and beyond those listed.",
-    "Larger networks, larger views and longer training, which usually bear stronger views; other losses and negatives.",
-    "Learned views, the JigSaw branch, patches, other operations and other colour spaces; tasks other than these labels.",
-)
 
 
 class Findings:
@@ -48,22 +43,37 @@ class Findings:
             *(self._axis(place) for place in range(len(self.audit.axes))),
         ]
 
+    def not_tried(self):
+        """What the audit leaves open."""
+        axis = self.second.sweep.axes[0]
+        changes = [sum(map(ne, setting, axis.base)) for setting in axis.settings]
+        combined = max(changes) > 1
+        return [
+            f"{'Other strengths' if combined else 'Strengths'} together; values between and beyond those listed.",
+            "Larger networks, larger views and longer training, which usually bear stronger views; other losses and "
+            "negatives.",
+            "Learned views, the JigSaw branch, patches, other operations and other colour spaces; tasks other than these "
+            "labels.",
+        ]
+
     def uncertainty(self):
         """How sure the recommendation is."""
         said = [self._told_apart()]
         if self.facts["classes"]:
-            share, size = self.order[0].mean(self.ranking.metric) / 100, self.facts["sizes"]["test"]
-            error = 100 * math.sqrt(max(share * (1 - share), 0.0) / size)
+            size = self.facts["sizes"]["test"]
+            share = (self.order[0].mean(self.ranking.metric) / 100 * size + 1) / (size + 2)
+            error = 100 * math.sqrt(share * (1 - share) / size)
             said += [
-                f"Accuracy is of {size} test images, a standard error of {error:.1f} points that all settings share, as "
-                "they are judged on the same images; the seeds' spread does not hold it.",
+                f"Accuracy is of {size} test images, a standard error of {error:.1f} points beside that over seeds, and in no "
+                "comparison here; all settings are judged, chosen and compared on the same images, so part of it cancels.",
                 self._without_labels(),
             ]
         else:
             said.append(
                 "No labels, so nothing was measured that a task needs: of the settings whose embeddings are spread over the "
                 "sphere (uniformity within 85 % of the best) the one with the least I_NCE is called best, as the paper's "
-                "principle is to share little. Label some hundred images and pass --labels to check."
+                "principle is to share little. I_NCE of splits, which have two smaller networks, and of whole images do not compare "
+                "strictly. Label some hundred images and pass --labels to check."
             )
         missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
         return said + (
@@ -76,7 +86,7 @@ class Findings:
             f"{name} {mean_text(best, name)}, base {mean_text(base, name)}"
             for name in self._shown()
         )
-        return f"Recommended: {self.recommended} ({shown}; second round, {len(best.values['I_NCE'])} fresh seeds)."
+        return f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, {len(best.values['I_NCE'])} of them)."
 
     def _shown(self):
         extra = (
@@ -94,7 +104,7 @@ class Findings:
         order = self.ranking.order([s for s in along.values() if s])
         best = next(label for label, setting in along.items() if setting is order[0])
         values = ", ".join(axis.labels)
-        edge = axis.ordered and best in (axis.labels[0], axis.labels[-1])
+        edge = axis.ordered and len(axis.labels) > 2 and best in (axis.labels[0], axis.labels[-1])
         return (
             f"{axis.name} ({values}; base {usual}): {best} ranks first in the first round"
             f"{', at the edge of what was tried' if edge else ''}{self._beside_base(order[0])}."
@@ -102,9 +112,9 @@ class Findings:
 
     def _beside_base(self, setting):
         base = self._named(self.first, "base")
-        if setting is base or not self.facts["classes"]:
-            return ""
         comparison = Comparison(self.first.settings, self.ranking.metric)
+        if setting is base or not self.facts["classes"] or not comparison.freedom:
+            return ""
         better = comparison.is_better(setting, base)
         return f", {'' if better else 'not '}told apart from the base"
 

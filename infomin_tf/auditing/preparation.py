@@ -1,5 +1,6 @@
 """Small copies of a person's images for the many short runs of an audit: read, checked and divided once."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,60 +17,102 @@ _LEAST_IMAGES = 200
 _PARTS = {"unlabelled": "train", "held_out": "test", "train": "train", "test": "test"}
 
 
-def prepare(images, labels, out, limit, image_size):
-    """Writes out/data: unlabelled/ and held_out/ of the images and, with labels, train/CLASS/ and test/CLASS/.
+def prepare(images, labels, out, audit):
+    """Writes out/copies: unlabelled/ and held_out/ of the images and, with labels, train/CLASS/ and test/CLASS/.
 
-    A quarter of the images, chosen by a hash of their paths, is held out of pre-training. What an earlier call with the same
-    arguments wrote is left as it is.
+    A quarter of the images, chosen by a hash of their paths, is held out of pre-training, and so is every other copy of a test
+    image. What an earlier call with the same arguments and images wrote is left as it is.
 
     Args:
         images: folder of images at any depth.
         labels: folder with a folder for each class, such as the same one; or a csv file with the columns file (path under
             `images`) and label; None without labels.
         out: folder of the audit.
-        limit: at most so many images, and so many labelled ones.
-        image_size: side of the copies in pixels.
+        audit: `Audit`.
 
     Returns:
-        dict: "sizes", a dict part -> number of images, and "classes", their number.
+        dict: "arguments", "sizes", a dict part -> number of images, and "classes", their number.
 
     Raises:
-        UserError: nothing to read, too few images or classes, or another audit in `out`.
+        UserError: nothing to read, too few images or classes, another audit or other files in `out`.
     """
-    directory, path = os.path.join(out, "data"), os.path.join(out, "data.json")
-    arguments = {
-        "images": images,
-        "labels": labels,
-        "limit": limit,
-        "image_size": image_size,
-        "test_share": _TEST_SHARE,
-    }
+    directory, path = os.path.join(out, "copies"), os.path.join(out, "copies.json")
+    arguments = _arguments(images, labels, out, audit)
     if os.path.exists(path):
         with open(path) as file:
             known = json.load(file)
-        if known["arguments"] != arguments:
+        changed = [name for name in arguments if known["arguments"].get(name) != arguments[name]]
+        if changed:
             raise UserError(
-                f"{out} holds an audit of {known['arguments']}, not of {arguments}; use another --out"
+                f"{out} holds an audit with another {', '.join(changed)}; use another --out, or delete that one"
             )
         return known
-    loaded = {part: source.load() for part, source in _sources(**arguments).items()}
-    _check_number(loaded, images)
+    marker = os.path.join(directory, "made_by_audit_views")
+    if os.path.lexists(directory) and not os.path.exists(marker):
+        raise UserError(f"{directory} was not made by bin/audit_views; use another --out")
+    sources = _sources(images, labels, audit)
+    loaded = {part: source.load() for part, source in sources.items()}
+    _check_number(loaded, images, audit.limit)
     classes = _usable_classes(loaded, labels)
-    shutil.rmtree(directory, ignore_errors=True)
-    for part, content in loaded.items():
-        _write(content, os.path.join(directory, part), classes)
-    facts = {
-        "arguments": arguments,
-        "sizes": {part: _size(content, classes) for part, content in loaded.items()},
-        "classes": len(classes - {-1}),
+    tested = {
+        image.tobytes()
+        for part in ("held_out", "test")
+        if part in loaded
+        for image in loaded[part].images.numpy()
     }
+    shutil.rmtree(directory, ignore_errors=True)
+    os.makedirs(directory)
+    results.write_atomically(marker, "")
+    sizes = {}
+    for part, content in loaded.items():
+        skipped = tested if part in ("unlabelled", "train") else ()
+        sizes[part] = _write(content, os.path.join(directory, part), classes, skipped)
+    facts = {"arguments": arguments, "sizes": sizes, "classes": len(classes - {-1})}
     results.write_atomically(path, json.dumps(facts, indent=2) + "\n")
     return facts
 
 
-def _sources(images, labels, limit, image_size, test_share):
-    shared = {"image_size": image_size, "test_share": test_share, "memory_limit_gib": float("inf")}
-    shares = {"train": 1.0 - test_share, "test": test_share}
+def _arguments(images, labels, out, audit):
+    """What an audit is of, with a digest of the names and sizes of its files."""
+    if labels is not None and not os.path.exists(labels):
+        raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
+    folders = [os.path.realpath(p) for p in (images, labels) if p and os.path.isdir(p)]
+    written = os.path.realpath(out)
+    for folder in folders:
+        if os.path.commonpath([folder, written]) in (folder, written):
+            raise UserError(
+                f"--out={out} and {folder} lie in each other; use an --out beside the images"
+            )
+    digest = hashlib.sha256()
+    for folder in folders:
+        for root, _, files in sorted(os.walk(folder)):
+            for file in sorted(files):
+                path = os.path.join(root, file)
+                size = os.path.getsize(path) if os.path.exists(path) else 0
+                digest.update(
+                    f"{os.path.relpath(path, folder)} {size}\n".encode("utf-8", "surrogateescape")
+                )
+    if labels and os.path.isfile(labels):
+        with open(labels, "rb") as file:
+            digest.update(file.read())
+    return {
+        "images": os.path.abspath(images),
+        "labels": labels and os.path.abspath(labels),
+        "contents": digest.hexdigest(),
+        "limit": audit.limit,
+        "image_size": audit.image_size,
+        "test_share": _TEST_SHARE,
+    }
+
+
+def _sources(images, labels, audit):
+    shared = {
+        "image_size": audit.image_size,
+        "test_share": _TEST_SHARE,
+        "memory_limit_gib": float("inf"),
+        "max_corrupt_share": audit.max_corrupt_share,
+    }
+    shares = {"train": 1.0 - _TEST_SHARE, "test": _TEST_SHARE}
     sources = {}
     for part, split in _PARTS.items():
         if part in ("unlabelled", "held_out"):
@@ -80,18 +123,17 @@ def _sources(images, labels, limit, image_size, test_share):
             where = {"directory": labels, "labelled": True}
         else:
             where = {"directory": images, "labels_file": labels}
-        sources[part] = ImageFolder(
-            split=split, limit=round(limit * shares[split]), **where, **shared
-        )
+        limit = round(audit.limit * shares[split])
+        sources[part] = ImageFolder(split=split, limit=limit, **where, **shared)
     return sources
 
 
-def _check_number(loaded, images):
+def _check_number(loaded, images, limit):
     total = loaded["unlabelled"].size + loaded["held_out"].size
     if total < _LEAST_IMAGES:
         raise UserError(
-            f"an audit needs at least {_LEAST_IMAGES} images, but {images} has {total}; add images, or judge views by eye "
-            "with bin/show_views"
+            f"an audit needs at least {_LEAST_IMAGES} images; of {images} it has {total} (Audit.limit is {limit}); add images, "
+            "or judge views by eye with bin/show_views"
         )
 
 
@@ -118,15 +160,14 @@ def _usable_classes(loaded, labels):
     return usable | {-1}
 
 
-def _write(content, directory, classes):
-    for index, (image, label) in enumerate(
-        zip(content.images.numpy(), content.labels.numpy(), strict=True)
-    ):
-        if label in classes:
+def _write(content, directory, classes, skipped):
+    """Writes the images of known classes but those that are skipped; returns their number."""
+    written = 0
+    os.makedirs(directory, exist_ok=True)
+    for image, label in zip(content.images.numpy(), content.labels.numpy().tolist(), strict=True):
+        if label in classes and image.tobytes() not in skipped:
             folder = os.path.join(directory, f"{label:04d}" if label >= 0 else "")
             os.makedirs(folder, exist_ok=True)
-            keras.utils.save_img(os.path.join(folder, f"{index:06d}.png"), image, scale=False)
-
-
-def _size(content, classes):
-    return sum(label in classes for label in content.labels.numpy().tolist())
+            keras.utils.save_img(os.path.join(folder, f"{written:06d}.png"), image, scale=False)
+            written += 1
+    return written

@@ -31,7 +31,8 @@ class AccuracyRanking:
 class SharingRanking:
     """Without labels: of the settings whose embeddings are spread over the sphere, the one whose views share least.
 
-    "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242) of at least 85 % of the most negative one; the others, which
+    "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242; of both views' embeddings the less uniform) of at least 85 %
+    of the most negative one; the others, which
     have not learned to tell images apart, follow by uniformity. To share little is the paper's principle (section 3.1); that
     what is shared is still enough for the task is a guess without labels.
     """
@@ -50,6 +51,9 @@ class SharingRanking:
         )
 
     def is_improvement(self, setting, base, settings):
-        """Whether a setting comes before the base among all settings."""
-        order = self.order(settings)
-        return order.index(setting) < order.index(base)
+        """Whether a setting comes before the base among all settings, and differs in I_NCE by a standard error."""
+        order, comparison = self.order(settings), Comparison(settings, self.metric)
+        differs = abs(comparison.difference(setting, base)) > (
+            comparison.standard_error(setting, base) if comparison.freedom else 0.0
+        )
+        return order.index(setting) < order.index(base) and differs

@@ -6,7 +6,6 @@ import os
 from matplotlib import pyplot as plt
 
 from infomin_tf import results
-from infomin_tf.auditing.findings import NOT_TRIED
 from infomin_tf.sweeping import curve, report
 
 
@@ -32,7 +31,7 @@ def write(findings, pictures, recommended, configuration, out):
         "<h2>How sure this is</h2>",
         report.bullets(findings.uncertainty()),
         "<h2>What was not tried</h2>",
-        report.bullets(NOT_TRIED),
+        report.bullets(findings.not_tried()),
         f"<h2>Ready to train</h2><p><code>bin/train --gin_file={html.escape(recommended)}</code></p><pre>{html.escape(text)}</pre>",
         "<h2>Second round: fresh seeds</h2>",
         "<p>Best first.</p>",

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
 
 
@@ -49,6 +50,8 @@ class SegmentationProbe:
         started = time.monotonic()
         keras.utils.set_random_seed(run.seed)
         train, test = (source.load(run.data_dir) for source in self._sources)
+        for images in (train, test):
+            _check_classes(images, self._num_classes, self._ignored)
         decoder = SegmentationDecoder(self._num_classes, train.maps.shape[1:], self._filters)
         steps = self._epochs * -(-len(train.images) // self._batch_size)
         decoder.compile(
@@ -80,6 +83,16 @@ class SegmentationProbe:
             f"{train.name}, {test.name} at {test.maps.shape[1:]}"
         )
         return mean_iou(confusion), protocol, time.monotonic() - started
+
+
+def _check_classes(images, num_classes, ignored):
+    found = np.unique(images.maps)
+    unknown = [int(v) for v in found if v != ignored and not 0 <= v < num_classes]
+    if unknown:
+        raise UserError(
+            f"the label maps of {images.name} hold {', '.join(map(str, unknown[:5]))}, which are neither below "
+            f"SegmentationProbe.num_classes = {num_classes} nor SegmentationProbe.ignored = {ignored}; mend one of them"
+        )
 
 
 def feature_maps(extractor, images, batch_size=32):

@@ -178,7 +178,7 @@ class Pretrain:
         measures = {
             "I_NCE": InfoNCE(temperature),
             "alignment": losses.alignment,
-            "uniformity": lambda z1, _: losses.uniformity(z1),
+            "uniformity": lambda *z: tf.reduce_max([losses.uniformity(part) for part in z]),
         }
         units = {"I_NCE": "nats"}
         estimates = mutual_information.estimate(

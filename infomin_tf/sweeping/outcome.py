@@ -87,6 +87,11 @@ class Outcome:
     def verdict(self):
         """Sentences: which point is best, where in the range it lies, and what it is told apart from."""
         best = self.best
+        if best is None and self.metric and self.names:
+            measured = ", ".join(self.names)
+            return [
+                f"{self.metric} was not measured, so no point is called best; measured: {measured}."
+            ]
         if best is None:
             return ["No accuracy was measured, so no point is called best."]
         said = [

@@ -96,7 +96,15 @@ def simclr(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5):
     return Family(RandomResizedCrop(size, area), operations)
 
 
-def infomin(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5, layers=2, magnitude=10.0):
+def infomin(
+    size=224,
+    area=(0.2, 1.0),
+    jitter=1.0,
+    blur_probability=0.5,
+    layers=2,
+    magnitude=10.0,
+    grey_probability=0.2,
+):
     """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12).
 
     Args:
@@ -106,6 +114,7 @@ def infomin(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5, layers=
         blur_probability: of Gaussian blur with sigma uniform in [0.1, 2]; 0 leaves it out.
         layers: operations of RandAugment; 0 leaves it out.
         magnitude: mean level of RandAugment, in [0, 10].
+        grey_probability: of grey; 0 leaves it out.
     """
     operations = []
     if jitter:
@@ -114,7 +123,9 @@ def infomin(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5, layers=
         operations.append(GaussianBlur(probability=blur_probability))
     if layers:
         operations.append(RandAugment(layers, magnitude))
-    return Family(RandomResizedCrop(size, area), [*operations, Greyscale()])
+    if grey_probability:
+        operations.append(Greyscale(grey_probability))
+    return Family(RandomResizedCrop(size, area), operations)
 
 
 def infomin_colorless(size=224, area=(0.2, 1.0), blur_probability=0.5, layers=2, magnitude=10.0):

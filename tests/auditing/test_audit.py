@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import gin
 import numpy as np
@@ -37,6 +38,11 @@ def clean_gin():
     yield
     gin.clear_config()
     gin.config._IMPORTS.clear()
+
+
+def standing_audit(limit=1000, image_size=8):
+    """What `prepare` asks of an audit."""
+    return types.SimpleNamespace(limit=limit, image_size=image_size, max_corrupt_share=0.01)
 
 
 def small_audit():
@@ -131,6 +137,21 @@ def test_failed_runs_and_single_seeds_are_said(tmp_path):
         findings_module.Findings(audit, FACTS, first, lost)
 
 
+def test_values_that_bind_the_same_parameter_are_not_put_together(tmp_path):
+    axes = [
+        Axis("a.B.x", (1, 2), name="x"),
+        BindingsAxis({"off": ("a.B.y = 0",), "on": ("a.B.y = 1", "a.B.x = 0")}, "y"),
+    ]
+    audit = Audit(axes, ("1", "off"), ["base.gin"])
+    numbers = {
+        "base": ([50, 50.2], 2.0, -3),
+        "x 2": ([52, 52.2], 2.0, -3),
+        "y on": ([55, 55.2], 2.0, -3),
+    }
+    first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", numbers)
+    assert audit.finalists(first, audit.ranking(FACTS)) == [("1", "off"), ("1", "on")]
+
+
 def test_finalists_are_base_best_and_the_improvements_together_with_fresh_seeds(tmp_path):
     found = both_rounds(tmp_path)
     assert found.second.sweep.axes[0].labels == ["base", "x 3", "x 3, y on"]
@@ -199,18 +220,20 @@ def test_copies_are_divided_once_and_test_images_are_not_learned_from(tmp_path):
     for seed, name in enumerate(("ant", "owl")):
         save_images(tmp_path / "photos" / name, 150, seed)
     photos, out = str(tmp_path / "photos"), str(tmp_path / "out")
-    facts = preparation.prepare(photos, photos, out, 1000, 8)
+    facts = preparation.prepare(photos, photos, out, standing_audit())
     assert facts["classes"] == 2 and sum(facts["sizes"].values()) == 600
     assert facts["sizes"]["test"] == facts["sizes"]["held_out"] > 40
     contents = {
-        part: {path.read_bytes() for path in (tmp_path / "out" / "data" / part).rglob("*.png")}
+        part: {path.read_bytes() for path in (tmp_path / "out" / "copies" / part).rglob("*.png")}
         for part in facts["sizes"]
     }
     assert contents["unlabelled"] == contents["train"] and contents["test"] == contents["held_out"]
     assert not contents["train"] & contents["test"]
-    assert json.loads(json.dumps(preparation.prepare(photos, photos, out, 1000, 8))) == facts
+    assert (
+        json.loads(json.dumps(preparation.prepare(photos, photos, out, standing_audit()))) == facts
+    )
     with pytest.raises(UserError, match="use another --out"):
-        preparation.prepare(photos, None, out, 1000, 8)
+        preparation.prepare(photos, None, out, standing_audit())
 
 
 def test_a_limit_and_a_csv_file(tmp_path):
@@ -218,10 +241,50 @@ def test_a_limit_and_a_csv_file(tmp_path):
     rows = [f"{index}.png,{'ant' if index % 2 else 'owl'}" for index in range(200)]
     (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows, "299.png,rare"]))
     csv = str(tmp_path / "labels.csv")
-    facts = preparation.prepare(str(tmp_path / "photos"), csv, str(tmp_path / "out"), 240, 8)
+    facts = preparation.prepare(
+        str(tmp_path / "photos"), csv, str(tmp_path / "out"), standing_audit(240)
+    )
     assert facts["classes"] == 2  # one image of a class can not be both trained and tested on
     sizes = facts["sizes"]
     assert sizes["unlabelled"] == 180 and sizes["held_out"] == 60 and sizes["test"] < 60
+
+
+def test_labelled_copies_of_other_names_are_not_learned_from_when_they_are_tested_on(tmp_path):
+    save_images(tmp_path / "flat", 240)
+    for index in range(240):
+        folder = tmp_path / "sorted" / ("ant" if index % 2 else "owl")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{index}.png").write_bytes((tmp_path / "flat" / f"{index}.png").read_bytes())
+    arguments = str(tmp_path / "flat"), str(tmp_path / "sorted"), str(tmp_path / "out")
+    facts = preparation.prepare(*arguments, standing_audit())
+    found = {
+        part: {path.read_bytes() for path in (tmp_path / "out" / "copies" / part).rglob("*.png")}
+        for part in facts["sizes"]
+    }
+    assert not (found["unlabelled"] | found["train"]) & (found["held_out"] | found["test"])
+    assert len(found["test"]) > 30 and facts["sizes"]["unlabelled"] == len(found["unlabelled"])
+
+
+def test_nothing_but_its_own_is_deleted_or_taken_for_the_same(tmp_path):
+    save_images(tmp_path / "project" / "copies", 240)
+    save_images(tmp_path / "photos", 240)
+    (tmp_path / "labels.csv").write_text(
+        "file,label\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(200))
+    )
+    csv, photos = str(tmp_path / "labels.csv"), str(tmp_path / "photos")
+    with pytest.raises(UserError, match="was not made by"):
+        preparation.prepare(photos, csv, str(tmp_path / "project"), standing_audit())
+    for out in (photos, str(tmp_path / "photos" / "out"), str(tmp_path)):
+        with pytest.raises(UserError, match="lie in each other"):
+            preparation.prepare(photos, csv, out, standing_audit())
+    assert len(list((tmp_path / "project" / "copies").glob("*.png"))) == 240
+    preparation.prepare(photos, csv, str(tmp_path / "out"), standing_audit())
+    with open(csv, "a") as file:
+        file.write("210.png,1\n")
+    with pytest.raises(UserError, match="another contents; use another --out"):
+        preparation.prepare(photos, csv, str(tmp_path / "out"), standing_audit())
+    with pytest.raises(UserError, match="neither a folder nor a csv file"):
+        preparation.prepare(photos, str(tmp_path / "none"), str(tmp_path / "new"), standing_audit())
 
 
 @pytest.mark.parametrize(
@@ -232,7 +295,10 @@ def test_too_few_images_or_classes_are_explained(tmp_path, count, classes, messa
         save_images(tmp_path / "photos" / str(index), count // classes)
     with pytest.raises(UserError, match=message):
         preparation.prepare(
-            str(tmp_path / "photos"), str(tmp_path / "photos"), str(tmp_path / "out"), 1000, 8
+            str(tmp_path / "photos"),
+            str(tmp_path / "photos"),
+            str(tmp_path / "out"),
+            standing_audit(),
         )
 
 
@@ -244,7 +310,7 @@ def standard_audit():
     return audit
 
 
-@pytest.mark.parametrize("classes", [0, 10])
+@pytest.mark.parametrize("classes", [0, 5, 10])
 def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, classes):
     facts = FACTS | {"classes": classes}
     if not classes:
@@ -252,7 +318,8 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
     sweep = standard_audit.first_round(str(tmp_path), facts)
     points = sweep.points()[: len(sweep.axes[0].labels)]
     assert len(points) == 14
-    arguments = FACTS["arguments"] | ({} if classes else {"labels": None})
+    labels = str(tmp_path) if classes == 10 else "labels.csv"
+    arguments = FACTS["arguments"] | {"labels": labels if classes else None}
     for place, point in enumerate(points):
         text = recommendation.gin_text(
             "r.gin",

@@ -63,6 +63,12 @@ def test_a_probe_learns_what_is_in_the_maps(halves):
         np.testing.assert_array_equal(old, new)
 
 
+def test_label_maps_of_unknown_classes_are_refused_before_training():
+    probe = segmentation.SegmentationProbe(Source(0), Source(1), 1)
+    with pytest.raises(UserError, match="neither below SegmentationProbe.num_classes = 1"):
+        probe.mean_iou(types.SimpleNamespace(seed=0, data_dir=None), None)
+
+
 def test_folders_pair_by_name_and_say_what_is_missing(tmp_path):
     for folder in ("images", "maps"):
         (tmp_path / folder).mkdir()
