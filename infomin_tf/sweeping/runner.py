@@ -143,6 +143,8 @@ class Runner:
             )
             with self._lock:
                 self._processes.add(process)
+                if self._stopped:  # between its start and here
+                    process.terminate()
             status = process.wait()
         with self._lock:
             self._processes.discard(process)
@@ -150,8 +152,8 @@ class Runner:
 
     def _stop(self):
         """Asks the running points to save and leave; the same command goes on from there."""
-        self._stopped = True
         with self._lock:
+            self._stopped = True
             for process in self._processes:
                 process.terminate()
 

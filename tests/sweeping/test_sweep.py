@@ -32,6 +32,8 @@ x, seed = float(re.search(r"= *([-\\d.]+)", flags["gin_param"]).group(1)), int(f
 folder = flags["model_dir"]
 with open(os.path.join(os.path.dirname(os.path.dirname(folder)), "runs.txt"), "a") as file:
     file.write(f"{x} {seed}\\n")
+if device := os.environ.get("CUDA_VISIBLE_DEVICES"):  # refuses to share it
+    os.mkdir(os.path.join(os.path.dirname(folder), "device" + device))
 time.sleep(float(os.environ.get("FAKE_SECONDS", 0)))
 if x == 3:
     sys.exit("error: pretrain: loss became nan at step 7; lower the learning rate")
@@ -40,6 +42,8 @@ for stage, name, value in (("pretrain", "I_NCE", 1 / x), ("evaluate", "kNN, pre-
     number = {"name": name, "value": value, "unit": "", "protocol": "fake"}
     with open(os.path.join(folder, stage, "results.json"), "w") as file:
         json.dump({"numbers": [number], "wall_time_seconds": 1.0}, file)
+if device:
+    os.rename(os.path.join(os.path.dirname(folder), "device" + device), os.path.join(folder, "device" + device))
 """
 
 
@@ -123,8 +127,14 @@ def test_a_point_of_changed_files_is_not_taken_for_finished(tmp_path, monkeypatc
 
 
 def test_each_device_has_one_point_at_a_time(tmp_path):
-    made = runner.Runner(sweep_over(1.0, 2.0, 4.0), str(tmp_path), jobs=4, devices=["5"])
-    assert made.jobs == 1 and made.run() == {}
+    os.environ["FAKE_SECONDS"] = "0.2"
+    made = runner.Runner(sweep_over(1.0, 2.0, 4.0), str(tmp_path), jobs=4, devices=["5", "7"])
+    try:
+        assert made.jobs == 2 and made.run() == {}
+    finally:
+        del os.environ["FAKE_SECONDS"]
+    used = [path.name for path in (tmp_path / "points").glob("*/device*")]
+    assert len(used) == 6 and set(used) == {"device5", "device7"}
 
 
 def test_a_spent_budget_leaves_points_out(tmp_path, monkeypatch):

@@ -1,0 +1,104 @@
+"""bin/audit_views from images to report, with runs that are stood in for."""
+
+import html.parser
+import re
+
+import gin
+import numpy as np
+import pytest
+from PIL import Image
+
+from infomin_tf import configuration
+from infomin_tf.auditing import command
+from infomin_tf.experiment import Experiment
+from infomin_tf.sweeping import runner
+
+# Stands for bin/train: kNN 30 + 5 for blur + 10 for full jitter, each run leaves a line in a file.
+FAKE_TRAIN = """
+import json, os, sys
+flags = [a.split("=", 1) for a in sys.argv[1:]]
+params = " ".join(value for name, value in flags if name == "--gin_param")
+folder = dict(flags)["--model_dir"]
+with open(os.path.join(folder, "..", "..", "..", "runs.txt"), "a") as file:
+    file.write(os.path.basename(folder) + "\\n")
+better = 5 * ("blur_probability = 0.5" in params) + 10 * ("jitter = 1.0" in params)
+numbers = {"pretrain": {"I_NCE": 2 - better / 10, "uniformity": -3.0},
+           "evaluate": {"kNN, pre-trained": 30.0 + better, "fast linear probe, pre-trained": 35.0}}
+for stage in numbers if "--until" in dict(flags) and dict(flags)["--until"] == "evaluate" else ["pretrain"]:
+    os.makedirs(os.path.join(folder, stage))
+    rows = [{"name": n, "value": v, "unit": "", "protocol": ""} for n, v in numbers[stage].items()]
+    with open(os.path.join(folder, stage, "results.json"), "w") as file:
+        json.dump({"numbers": rows, "wall_time_seconds": 1.0}, file)
+"""
+FAKE_SHOW_VIEWS = """
+import sys
+from PIL import Image
+Image.new("RGB", (4, 4)).save(dict(a.split("=", 1) for a in sys.argv[1:])["--out"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch):
+    monkeypatch.setattr(runner, "_TRAIN", FAKE_TRAIN)
+    monkeypatch.setattr(runner, "_SHOW_VIEWS", FAKE_SHOW_VIEWS)
+    clear()
+    yield
+    clear()
+
+
+def clear():
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+
+
+def audit(tmp_path, labels):
+    clear()
+    params = ["audit.Audit.image_size = 8", "audit.Audit.batch_size = 16"]
+    file = configuration.find_file("gin/audit_views.gin")
+    photos = str(tmp_path / "<photos>")
+    return command.run(
+        [file], params, photos, photos if labels else None, str(tmp_path / "out"), 2, []
+    )
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects tags and their addresses."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, capsys):
+    for index in range(240):
+        folder = tmp_path / "<photos>" / ("ant" if index % 2 else "owl")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    assert audit(tmp_path, labels) == 0
+    out = tmp_path / "out"
+    said = capsys.readouterr().out
+    together = "jitter 1.0, blur half of the views"
+    assert f"Recommended: {together} (" in said
+    page = (out / "report.html").read_text()
+    tags = Tags(page)
+    assert "photos" not in tags.tags and all(a.startswith("data:") for a in tags.addresses)
+    assert tags.tags.count("img") == 1 + 14 + 1 and "&lt;photos&gt;" in page and together in page
+    assert "Not tried" in said and "What was not tried" in page
+    runs = (out / "runs.txt").read_text().split()
+    assert len(runs) == 2 * 14 + 2 * 3 == len(set(runs))
+    clear()
+    configuration.parse([str(out / "recommended.gin")], [])
+    made = configuration.build(Experiment)
+    configuration.check_all_used()
+    assert made.stage_names == ("pretrain", "evaluate", "export")[:: 1 if labels else 2]
+    assert gin.query_parameter("infomin_tf.views.families.infomin.jitter") == 1.0
+    # The same command again repeats no run.
+    assert audit(tmp_path, labels) == 0 and len((out / "runs.txt").read_text().split()) == 34
+    assert re.search(r"\d+ minutes of stages", page)
