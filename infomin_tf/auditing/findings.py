@@ -24,7 +24,7 @@ class Findings:
     def __init__(self, audit, facts, first, second):
         self.audit, self.facts, self.first, self.second = audit, facts, first, second
         self.ranking = audit.ranking(facts)
-        self.order = self.ranking.order(second.settings)
+        self.order = self.ranking.order(second.settings, first.settings)
         if self._named(second, "base") not in self.order:
             raise UserError(
                 "the base has no results in the second round, so nothing can be recommended; see what its runs said above, "
@@ -101,7 +101,7 @@ class Findings:
         along = {
             label: self._named(self.first, self._label(axis, label, usual)) for label in axis.labels
         }
-        order = self.ranking.order([s for s in along.values() if s])
+        order = self.ranking.order([s for s in along.values() if s], self.first.settings)
         best = next(label for label, setting in along.items() if setting is order[0])
         values = ", ".join(axis.labels)
         edge = axis.ordered and len(axis.labels) > 2 and best in (axis.labels[0], axis.labels[-1])

@@ -16,8 +16,9 @@ class AccuracyRanking:
         self.metric = metric
         self.metrics = (metric,)
 
-    def order(self, settings):
-        """`outcome.Setting`s, the best first; those without the metric are left out."""
+    def order(self, settings, among=()):
+        """`outcome.Setting`s, the best first; those without the metric are left out. `among` has no say here."""
+        del among
         measured = [s for s in settings if self.metric in s.values]
         return sorted(measured, key=lambda s: -s.mean(self.metric))
 
@@ -40,10 +41,11 @@ class SharingRanking:
     metric = "I_NCE"
     metrics = ("uniformity",)
 
-    def order(self, settings):
-        """`outcome.Setting`s, the best first."""
+    def order(self, settings, among=()):
+        """`outcome.Setting`s, the best first; the most negative uniformity is looked for `among` others, too."""
         measured = [s for s in settings if "uniformity" in s.values]
-        limit = _SPREAD_SHARE * min((s.mean("uniformity") for s in measured), default=0.0)
+        known = [s.mean("uniformity") for s in (*settings, *among) if "uniformity" in s.values]
+        limit = _SPREAD_SHARE * min(known, default=0.0)
         spread = [s for s in measured if s.mean("uniformity") <= limit]
         others = [s for s in measured if s not in spread]
         return sorted(spread, key=lambda s: s.mean("I_NCE")) + sorted(

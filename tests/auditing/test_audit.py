@@ -179,6 +179,9 @@ def test_without_labels_the_least_shared_of_the_spread_comes_first():
     ]
     order = [s.labels[0] for s in ranking.SharingRanking().order(settings)]
     assert order == ["little", "much", "starved", "collapsed"]
+    # A starved setting stays starved where the well-spread ones are not at hand.
+    rest = ranking.SharingRanking().order([settings[2], settings[1]], among=settings)
+    assert [s.labels[0] for s in rest] == ["little", "starved"]
 
 
 def test_findings_with_labels(tmp_path):
