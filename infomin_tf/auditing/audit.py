@@ -53,7 +53,7 @@ class Audit:
         self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share
         self.steps = steps
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seeds, self._final_seeds = seeds, final_seeds
 
     def first_round(self, out, facts):
@@ -139,7 +139,7 @@ class Audit:
 
     def _write_data_file(self, out, facts):
         """Writes a gin file of the prepared images and the length of a run; returns its path."""
-        epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self._batch_size)
+        epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self.batch_size)
         lines = [
             "# Made by bin/audit_views: the small copies of the images, and the length of each run.",
             "from __gin__ import dynamic_registration",
@@ -148,7 +148,7 @@ class Audit:
             "from infomin_tf.stages import pretrain",
             "",
             f"image_folder.ImageFolder.image_size = {self.image_size}",
-            f"pretrain.Pretrain.batch_size = {self._batch_size}",
+            f"pretrain.Pretrain.batch_size = {self.batch_size}",
             f"pretrain.Pretrain.epochs = {epochs!r}",
         ]
         for part in facts["sizes"]:

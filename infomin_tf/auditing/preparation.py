@@ -10,6 +10,7 @@ from absl import logging
 
 from infomin_tf import results
 from infomin_tf.data.image_folder import ImageFolder
+from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 
 _TEST_SHARE = 0.25
@@ -52,21 +53,22 @@ def prepare(images, labels, out, audit):
         raise UserError(f"{directory} was not made by bin/audit_views; use another --out")
     sources = _sources(images, labels, audit)
     loaded = {part: source.load() for part, source in sources.items()}
-    _check_number(loaded, images, audit.limit)
-    classes = _usable_classes(loaded, labels)
     tested = {
         image.tobytes()
         for part in ("held_out", "test")
         if part in loaded
         for image in loaded[part].images.numpy()
     }
+    for part in {"unlabelled", "train"} & loaded.keys():
+        loaded[part] = _without(loaded[part], tested)
+    _check_number(loaded, images, audit)
+    classes = _usable_classes(loaded, labels)
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
     results.write_atomically(marker, "")
     sizes = {}
     for part, content in loaded.items():
-        skipped = tested if part in ("unlabelled", "train") else ()
-        sizes[part] = _write(content, os.path.join(directory, part), classes, skipped)
+        sizes[part] = _write(content, os.path.join(directory, part), classes)
     facts = {"arguments": arguments, "sizes": sizes, "classes": len(classes - {-1})}
     results.write_atomically(path, json.dumps(facts, indent=2) + "\n")
     return facts
@@ -102,6 +104,8 @@ def _arguments(images, labels, out, audit):
         "limit": audit.limit,
         "image_size": audit.image_size,
         "test_share": _TEST_SHARE,
+        "steps": audit.steps,
+        "batch_size": audit.batch_size,
     }
 
 
@@ -128,12 +132,16 @@ def _sources(images, labels, audit):
     return sources
 
 
-def _check_number(loaded, images, limit):
-    total = loaded["unlabelled"].size + loaded["held_out"].size
-    if total < _LEAST_IMAGES:
+def _check_number(loaded, images, audit):
+    learned, total = (
+        loaded["unlabelled"].size,
+        sum(loaded[p].size for p in ("unlabelled", "held_out")),
+    )
+    if total < _LEAST_IMAGES or learned < audit.batch_size:
         raise UserError(
-            f"an audit needs at least {_LEAST_IMAGES} images; of {images} it has {total} (Audit.limit is {limit}); add images, "
-            "or judge views by eye with bin/show_views"
+            f"an audit needs at least {_LEAST_IMAGES} images, {audit.batch_size} of them to learn from; of {images} it has "
+            f"{total} and {learned}, without copies of test images (Audit.limit is {audit.limit}); add images, lower "
+            "Audit.batch_size, or judge views by eye with bin/show_views"
         )
 
 
@@ -160,12 +168,18 @@ def _usable_classes(loaded, labels):
     return usable | {-1}
 
 
-def _write(content, directory, classes, skipped):
-    """Writes the images of known classes but those that are skipped; returns their number."""
+def _without(content, tested):
+    """The images whose pixels are not among those that are tested on."""
+    places = [i for i, image in enumerate(content.images.numpy()) if image.tobytes() not in tested]
+    return ArrayImages(content.name, *content.gather(places), content.class_names)
+
+
+def _write(content, directory, classes):
+    """Writes the images of known classes; returns their number."""
     written = 0
     os.makedirs(directory, exist_ok=True)
     for image, label in zip(content.images.numpy(), content.labels.numpy().tolist(), strict=True):
-        if label in classes and image.tobytes() not in skipped:
+        if label in classes:
             folder = os.path.join(directory, f"{label:04d}" if label >= 0 else "")
             os.makedirs(folder, exist_ok=True)
             keras.utils.save_img(os.path.join(folder, f"{written:06d}.png"), image, scale=False)

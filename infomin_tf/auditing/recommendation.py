@@ -9,13 +9,16 @@ from infomin_tf import configuration
 _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 {evidence}
 # Here the network is four times as wide as in the audit's own files, with views of 64 px and 100 epochs: larger networks and
-# longer training usually bear stronger views, so try stronger ones, too. Widths of blurs and of frequency splits are in
-# pixels of the view, so they are finer here, relative to it, than at the audit's 32 px. A quarter of the images is kept
-# for testing, as in the audit; without ImageFolder.split all are learned from.
+# longer training usually bear stronger views, so try stronger ones, too. The sigma of a frequency split is twice the audit's,
+# as its views had 32 px; that of blur is not. A quarter of the images is kept for testing, as in the audit; without
+# ImageFolder.split all are learned from.{overlap}
 #   bin/train --gin_file={path}
 """
+_OVERLAP = """
+# Labels come from another folder: where that holds copies of the images, some test images are learned from here, without
+# their labels (the audit itself leaves them out)."""
 _IMPORT = re.compile(r"^(?:from|import) .*$", re.MULTILINE)
-_WIDTH = re.compile(r"(?<=ResNet18\.width = )[\d.]+")
+_SCALED = re.compile(r"(?<=ResNet18\.width = )([\d.]+)|(?<=FrequencySplit\.sigma = )([\d.]+)")
 
 
 def gin_text(path, label, files, bindings, arguments, evidence):
@@ -31,7 +34,13 @@ def gin_text(path, label, files, bindings, arguments, evidence):
     """
     said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
     lines = [
-        _HEADER.format(images=arguments["images"], label=label, evidence=said, path=path)
+        _HEADER.format(
+            images=arguments["images"],
+            label=label,
+            evidence=said,
+            path=path,
+            overlap=_OVERLAP if _has_other_folder(arguments) else "",
+        )
         + _imports(files),
         *(f'include "{file}"' for file in files),
         "",
@@ -39,13 +48,18 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         f"image_folder.ImageFolder.test_share = {arguments['test_share']}",
         *_data(os.path.abspath(arguments["images"]), arguments["labels"]),
         "",
-        *(_WIDTH.sub(lambda width: repr(4 * float(width[0])), binding) for binding in bindings),
+        *(_SCALED.sub(_scale, binding) for binding in bindings),
         "view_size = 64",
         "pairs.CenterCrop.resize = 72",
         "pretrain.Pretrain.batch_size = 128",
         "pretrain.Pretrain.epochs = 100",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _scale(found):
+    """Four times the width, twice the sigma."""
+    return repr(4 * float(found[1]) if found[1] else 2 * float(found[2]))
 
 
 def _imports(files):
@@ -57,8 +71,13 @@ def _imports(files):
     return "\n".join(found) + "\n"
 
 
+def _has_other_folder(arguments):
+    labels = arguments["labels"]
+    return bool(labels) and os.path.isdir(labels) and labels != arguments["images"]
+
+
 def _data(images, labels):
-    """Bindings of the sources: what the audit held out is held out again."""
+    """Bindings of the sources, divided as in the audit."""
     lines = _source("unlabelled", images, "train") + _source("held_out", images, "test")
     if labels is None:
         return lines

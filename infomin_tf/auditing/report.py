@@ -42,6 +42,7 @@ def write(findings, pictures, recommended, configuration, out):
         ),
         f"<p>± one standard deviation over seeds. Images: {sizes}. {minutes:.0f} minutes of stages in all. Best first.</p>",
         report.table(*findings.first.table(findings.ranking.order(findings.first.settings))),
+        report.protocols(rows),
         report.problems(rows),
         report.views(pictures),
         f"<h2>Configuration</h2><pre>{html.escape(configuration)}</pre>",
@@ -57,7 +58,7 @@ def _draw(findings):
     settings = [s for s in findings.first.settings if metric in s.values]
     names = ["base", *(axis.name for axis in findings.audit.axes)]
     shades = plt.get_cmap("tab10").colors
-    colors = [shades[names.index(_axis_of(s.labels[0], names))] for s in settings]
+    colors = [shades[names.index(_axis_of(s.labels[0], names)) % 10] for s in settings]
     figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
     best = findings.ranking.order(settings)[0]
     curve.draw_points(axes, settings, metric, best, colors, ["o"] * len(settings))
@@ -65,4 +66,4 @@ def _draw(findings):
 
 
 def _axis_of(label, names):
-    return next(name for name in names if label.startswith(name))
+    return next(name for name in names if label == name or label.startswith(f"{name} "))

@@ -24,8 +24,8 @@ def of_folders(paths, directory):
     outside = [path for path in paths if os.sep not in path]
     if outside:
         raise UserError(
-            f"{outside[0]} lies outside the class folders of {directory}; put every image into DIRECTORY/class/, or bind "
-            "ImageFolder.labelled = False"
+            f"{outside[0]} lies outside the class folders of {directory}; put every image into DIRECTORY/class/, or "
+            "label them by a csv file"
         )
     return {path: path.split(os.sep)[0] for path in paths}
 

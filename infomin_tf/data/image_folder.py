@@ -143,7 +143,7 @@ class ImageFolder:
         )
         if len(corrupt) > self._max_corrupt_share * len(paths) or len(corrupt) == len(paths):
             raise UserError(
-                f"{message}\nremove or mend them, or raise ImageFolder.max_corrupt_share "
+                f"{message}\nremove or mend them, or raise max_corrupt_share "
                 f"(now {self._max_corrupt_share:g})"
             )
         logging.warning("%s\nthey are left out", message)

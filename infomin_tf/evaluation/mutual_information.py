@@ -14,7 +14,8 @@ class Estimate:
 
     Args:
         mean: in the unit of the measure; nats for a bound.
-        standard_error: of the mean, over batches; nan for a single one.
+        standard_error: of the mean, over batches; nan for a single one. Where N x draws exceeds the images, batches hold
+            the same ones in new views; the choice of images is in it only as far as batches differ.
         num_candidates: N, pairs in a batch, the positive included. I_NCE cannot exceed log(N).
         draws: batches.
     """

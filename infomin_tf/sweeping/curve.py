@@ -66,7 +66,7 @@ def draw_points(axes, settings, metric, best, colors, markers, is_line=False):
     axes.legend(loc="best", fontsize=9)
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
-    axes.set_xlabel("I_NCE, nats, on held-out images")
+    axes.set_xlabel("I_NCE, nats")
     axes.set_ylabel(metric if metric == "uniformity" else f"{metric}, %")
     _write_labels(axes, x, y, [" / ".join(s.labels) for s in settings])
 
@@ -112,7 +112,7 @@ def _draw_i_nce(axes, settings):
     errors = np.nan_to_num([s.spread("I_NCE") for s in settings])
     axes.errorbar(places, [s.mean("I_NCE") for s in settings], errors, fmt="o-", capsize=2)
     axes.set_xticks(places, [" / ".join(s.labels) for s in settings], rotation=30, ha="right")
-    axes.set_ylabel("I_NCE, nats, on held-out images")
+    axes.set_ylabel("I_NCE, nats")
     axes.grid(alpha=0.3)
 
 

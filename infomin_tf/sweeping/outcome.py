@@ -21,6 +21,7 @@ class Row:
     Args:
         point: `sweep.Point`.
         numbers: dict name -> value, of all its stages; empty when it has no results.
+        protocols: dict name -> how it was measured.
         seconds: wall-clock time of its stages.
         problem: why it has no results; None otherwise.
         command: that makes it.
@@ -28,6 +29,7 @@ class Row:
 
     point: object
     numbers: dict
+    protocols: dict
     seconds: float
     problem: str | None
     command: str
@@ -108,14 +110,14 @@ class Outcome:
 
     def _place(self, number):
         axis, label = self.sweep.axes[number], self.best.labels[number]
-        if label in (axis.labels[0], axis.labels[-1]):
+        measured = {s.labels[number] for s in self.settings if self.metric in s.values}
+        labels = [known for known in axis.labels if known in measured]
+        if label in (labels[0], labels[-1]):
             return (
-                f"It lies at the edge of the swept range of {axis.name} ({axis.labels[0]} to {axis.labels[-1]}): the "
-                "optimum may lie outside; extend the range."
+                f"It lies at the edge of the measured range of {axis.name} ({labels[0]} to {labels[-1]}): the optimum may "
+                "lie outside; extend the range."
             )
-        return (
-            f"It lies inside the swept range of {axis.name}, {axis.labels[0]} to {axis.labels[-1]}."
-        )
+        return f"It lies inside the measured range of {axis.name}, {labels[0]} to {labels[-1]}."
 
     def _comparison(self, best):
         """Which settings the best one is told apart from, by a t test with the spread pooled over all settings."""
@@ -196,16 +198,17 @@ def mean_text(setting, name):
 
 
 def _row(runner, point, problem):
-    numbers, seconds = {}, 0.0
+    numbers, protocols, seconds = {}, {}, 0.0
     finished = runner.is_finished(point)
     for stage in ("learn_views", "pretrain", "evaluate") if finished else ():
         content = results.read(os.path.join(runner.model_dir(point), stage))
         if content:
             numbers |= {number["name"]: number["value"] for number in content["numbers"]}
+            protocols |= {n["name"]: n.get("protocol", "") for n in content["numbers"]}
             seconds += content.get("wall_time_seconds", 0.0)
     if not finished and problem is None:
         problem = "not run"
-    return Row(point, numbers, round(seconds, 1), problem, runner.command(point))
+    return Row(point, numbers, protocols, round(seconds, 1), problem, runner.command(point))
 
 
 def _setting(labels, name, rows):

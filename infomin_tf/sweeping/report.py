@@ -35,9 +35,10 @@ def write(outcome, pictures, configuration, out):
         image(curve.save(curve.draw_curve(outcome), out), "accuracy against I_NCE")
         if outcome.settings
         else "",
-        "<h2>Means over seeds</h2><p>± one standard deviation over seeds. I_NCE in nats on held-out images, accuracy in % "
-        f"on test images. {len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
+        "<h2>Means over seeds</h2><p>± one standard deviation over seeds. "
+        f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
         table(*outcome.table()),
+        protocols(outcome.rows),
         problems(outcome.rows),
         views(pictures),
         f"<h2>Configuration</h2><pre>{html.escape(configuration)}</pre>",
@@ -67,6 +68,15 @@ def table(header, rows):
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def protocols(rows):
+    """How the numbers of the first point that has results were measured."""
+    found = next((row.protocols for row in rows if row.protocols), {})
+    if not found:
+        return ""
+    named = [f"{name}: {protocol}" for name, protocol in found.items()]
+    return "<h2>How it was measured (first point)</h2>" + bullets(named)
 
 
 def problems(rows):

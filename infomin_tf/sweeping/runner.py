@@ -102,9 +102,14 @@ class Runner:
         path = os.path.join(self.out, "views", f"{point.setting}.png")
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            flags = [*point.flags(self.data_dir), f"--out={path}"]
-            self._call([sys.executable, "-c", _SHOW_VIEWS, *flags], f"{path}.log")
-        return path if os.path.exists(path) else None
+            unfinished = f"{path.removesuffix('.png')}.part.png"
+            flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
+            log = path.removesuffix(".png") + ".log"
+            if self._call([sys.executable, "-c", _SHOW_VIEWS, *flags], log) != 0:
+                print(f"no picture of {point.setting}: {_last_error(log)} ({log})", file=sys.stderr)
+                return None
+            os.replace(unfinished, path)
+        return path
 
     def _run_point(self, point, device):
         """Trains; returns None, or what went wrong."""
@@ -145,7 +150,11 @@ class Runner:
                 self._processes.add(process)
                 if self._stopped:  # between its start and here
                     process.terminate()
-            status = process.wait()
+            try:
+                status = process.wait()
+            except BaseException:
+                process.terminate()
+                raise
         with self._lock:
             self._processes.discard(process)
         return status
@@ -180,5 +189,6 @@ def _last_error(log):
     """What a failed run said last."""
     with open(log, errors="replace") as file:
         lines = [line.strip() for line in re.split(r"[\r\n]", file.read()) if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
-    return (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")[:400]
+    starts = [place for place, line in enumerate(lines) if line.startswith("error:")]
+    said = lines[starts[-1] :] if starts else lines[-1:] or ["it said nothing"]
+    return " ".join(said).removeprefix("error: ")[:400]

@@ -44,7 +44,11 @@ class FileAxis:
     def __init__(self, files, labels=None, name="recipe", ordered=True):
         _check_values(files, labels, "FileAxis")
         stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
-        self.labels, self.name, self.ordered = list(labels or stems), name, ordered
+        self.labels, self.name, self.ordered = (
+            [str(label) for label in labels or stems],
+            name,
+            ordered,
+        )
         self._files = list(files)
 
     def arguments(self, place):
@@ -63,7 +67,9 @@ class BindingsAxis:
 
     def __init__(self, settings, name, ordered=True):
         _check_values(settings, None, f"BindingsAxis {name}")
-        self.labels, self.name, self.ordered = list(settings), name, ordered
+        for label, bindings in settings.items():
+            _check_list(bindings, f"BindingsAxis {name}, {label}")
+        self.labels, self.name, self.ordered = [str(label) for label in settings], name, ordered
         self._bindings = [list(bindings) for bindings in settings.values()]
 
     def arguments(self, place):
@@ -175,6 +181,14 @@ class Sweep:
     ):
         if not 1 <= len(axes) <= 2:
             raise UserError(f"Sweep.axes takes one axis or two, not {len(axes)}")
+        given = {
+            "gin_files": gin_files,
+            "gin_params": gin_params,
+            "seeds": seeds,
+            "metrics": metrics,
+        }
+        for name, values in given.items():
+            _check_list(values, f"Sweep.{name}")
         self.axes, self.seeds, self.hours = list(axes), list(seeds), hours
         self.metrics, self.until = list(metrics), until
         self.title, self.expectation = title, expectation
@@ -206,6 +220,11 @@ def _check_values(values, labels, what):
             f"{what} needs two values or more, and as many labels, if any; it has {len(values)} values and "
             f"{len(labels or ())} labels"
         )
+
+
+def _check_list(values, what):
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise UserError(f"{what} takes a tuple, not {values!r}; write ({values!r},)")
 
 
 def _gin_text(value):

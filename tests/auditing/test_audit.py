@@ -42,7 +42,9 @@ def clean_gin():
 
 def standing_audit(limit=1000, image_size=8):
     """What `prepare` asks of an audit."""
-    return types.SimpleNamespace(limit=limit, image_size=image_size, max_corrupt_share=0.01)
+    return types.SimpleNamespace(
+        limit=limit, image_size=image_size, max_corrupt_share=0.01, steps=5, batch_size=64
+    )
 
 
 def small_audit():
@@ -253,8 +255,8 @@ def test_a_limit_and_a_csv_file(tmp_path):
 
 
 def test_labelled_copies_of_other_names_are_not_learned_from_when_they_are_tested_on(tmp_path):
-    save_images(tmp_path / "flat", 240)
-    for index in range(240):
+    save_images(tmp_path / "flat", 300)
+    for index in range(300):
         folder = tmp_path / "sorted" / ("ant" if index % 2 else "owl")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{index}.png").write_bytes((tmp_path / "flat" / f"{index}.png").read_bytes())

@@ -16,7 +16,7 @@ from scipy import stats
 
 from infomin_tf.errors import UserError
 from infomin_tf.sweeping import outcome, report, runner
-from infomin_tf.sweeping.sweep import Axis, FileAxis, Sweep
+from infomin_tf.sweeping.sweep import Axis, BindingsAxis, FileAxis, Sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 PNG = bytes.fromhex(
@@ -90,6 +90,10 @@ def test_sweeps_that_cannot_be_are_refused():
         Axis("a.B.x", [1, 2], labels=["one"])
     with pytest.raises(UserError, match=r"one folder \(1.0_seed0"):
         sweep_over(1.0, -1.0)
+    with pytest.raises(UserError, match=r"y, off takes a tuple, not 'a.b = 0'"):
+        BindingsAxis({"off": "a.b = 0", "on": ("a.b = 1",)}, "y")
+    with pytest.raises(UserError, match=r"Sweep.seeds takes a tuple, not 3; write \(3,\)"):
+        sweep_over(1.0, 2.0, seeds=3)
     with pytest.raises(UserError, match="one axis or two"):
         Sweep(["base.gin"], [])
 
@@ -193,7 +197,7 @@ def test_the_verdict_tells_apart_what_a_t_test_tells_apart(tmp_path):
     found = finished(tmp_path, (1, 2, 3, 4), accuracies)
     said = " ".join(found.verdict())
     assert (
-        "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said and "inside the swept range of x" in said
+        "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said and "inside the measured range of x" in said
     )
     assert re.search(r"better than: 1, 4\. Not told apart from: 3\.", said)
     pooled = np.sqrt(np.mean([np.var(pair, ddof=1) for pair in accuracies]))
@@ -207,6 +211,20 @@ def test_the_verdict_says_where_the_best_lies(tmp_path, best, where):
     accuracies = [[10.0, 10.2]] * 3
     accuracies[best] = [20.0, 20.2]
     assert where in " ".join(finished(tmp_path, (1, 2, 3), accuracies).verdict())
+
+
+def test_an_edge_is_that_of_what_was_measured(tmp_path):
+    made = runner.Runner(sweep_over(1.0, 2.0, 3.0), str(tmp_path))  # 3 fails
+    said = " ".join(outcome.Outcome(made, made.run()).verdict())
+    assert "at the edge of the measured range of B.x (1.0 to 2.0)" in said
+    assert "2 of 6 points have no results" in said
+
+
+def test_a_metric_that_was_not_measured_is_named(tmp_path):
+    found = finished(tmp_path, (1, 2), [[10.0], [20.0]], metrics=("knn",))
+    assert found.verdict() == [
+        "knn was not measured, so no point is called best; measured: I_NCE, kNN, pre-trained."
+    ]
 
 
 def test_categories_have_no_edge_and_one_seed_no_spread(tmp_path):
