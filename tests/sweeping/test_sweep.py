@@ -197,7 +197,8 @@ def test_the_verdict_tells_apart_what_a_t_test_tells_apart(tmp_path):
     found = finished(tmp_path, (1, 2, 3, 4), accuracies)
     said = " ".join(found.verdict())
     assert (
-        "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said and "inside the measured range of x" in said
+        "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said
+        and "inside the measured range of x" in said
     )
     assert re.search(r"better than: 1, 4\. Not told apart from: 3\.", said)
     pooled = np.sqrt(np.mean([np.var(pair, ddof=1) for pair in accuracies]))
