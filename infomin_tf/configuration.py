@@ -108,6 +108,18 @@ def build(root):
         raise
 
 
+def load(root, files, bindings):
+    """Parses files and bindings, builds the root and refuses what nothing uses; errors as of these three.
+
+    Returns:
+        (the root, text of the operative configuration).
+    """
+    parse(files, bindings)
+    built = build(root)
+    check_all_used()
+    return built, gin.operative_config_str(max_line_length=120)
+
+
 def check_all_used():
     """Raises UserError naming the bindings that no object has taken, once the root is built."""
     users = {}

@@ -133,7 +133,8 @@ def _parameters(selector):
 
 
 def _hint(wrong, candidates):
+    candidates = set(candidates) - {"dynamic_registration"}
     near = difflib.get_close_matches(wrong, candidates, 1, 0.5)
     if near:
         return f"\n  nearest valid name: {near[0]}"
-    return f"\n  valid names: {', '.join(sorted(set(candidates)))}" if candidates else ""
+    return f"\n  valid names: {', '.join(sorted(candidates))}" if candidates else ""

@@ -3,6 +3,7 @@
 from absl import flags
 
 _STAGES = ("learn_views", "pretrain", "evaluate", "export")
+_EXAMPLES = {"sweep": "sweep.Sweep.seeds = (0, 1, 2)", "audit_views": "audit.Audit.steps = 1000"}
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
 
@@ -26,7 +27,7 @@ def define(command):
     flags.DEFINE_multi_string(
         "gin_param",
         [],
-        "one gin binding, such as 'pretrain.Pretrain.epochs = 3'; repeatable",
+        f"one gin binding, such as '{_EXAMPLES.get(command, 'pretrain.Pretrain.epochs = 3')}'; repeatable",
         flag_values=values,
     )
     if command != "audit_views":

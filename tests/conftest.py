@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import gin
 import pytest
 import tensorflow as tf
 
@@ -27,6 +28,19 @@ def real_data_dir():
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set INFOMIN_DATA_DIR")
     return str(folder)
+
+
+@pytest.fixture
+def clean_gin():
+    """No binding of another test, before and after."""
+    _forget_bindings()
+    yield
+    _forget_bindings()
+
+
+def _forget_bindings():
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
 
 
 @pytest.fixture(scope="session")

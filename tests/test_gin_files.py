@@ -15,16 +15,8 @@ GIN = pathlib.Path(__file__).parents[1] / "gin"
 RUNNABLE = sorted(
     path.name for path in GIN.glob("*.gin") if path.name not in ("debug.gin", "audit_views.gin")
 )
+pytestmark = pytest.mark.usefixtures("clean_gin")
 GENERATORS = ["additive", "reversible", "affine", "glow"]
-
-
-@pytest.fixture(autouse=True)
-def clean_gin():
-    gin.clear_config()
-    gin.config._IMPORTS.clear()
-    yield
-    gin.clear_config()
-    gin.config._IMPORTS.clear()
 
 
 def build(*files, bindings=(), root=Experiment):

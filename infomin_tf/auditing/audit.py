@@ -7,10 +7,8 @@ from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.sweeping.sweep import Combinations, Sweep
 
-_PROBES = (
-    "kNN, pre-trained",
-    "fast linear probe, pre-trained",
-)  # kNN has no setting to choose, and spreads less
+# kNN decides: it has no setting to choose, and spreads less over seeds.
+_PROBES = ("kNN, pre-trained", "fast linear probe, pre-trained")
 
 
 class Audit:

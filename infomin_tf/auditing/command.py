@@ -3,8 +3,6 @@
 import os
 import sys
 
-import gin
-
 from infomin_tf import configuration, environment, results, run_folder
 from infomin_tf.auditing import recommendation
 from infomin_tf.auditing.audit import Audit
@@ -26,14 +24,12 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     Returns:
         Exit status: 1 when runs have no results.
     """
-    configuration.parse(files, gin_params)
-    audit = configuration.build(Audit)
-    configuration.check_all_used()
-    text = gin.operative_config_str(max_line_length=120)
-    run_folder.make_folder(out)
+    audit, text = configuration.load(Audit, files, gin_params)
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
+        preparation.check_places(images, labels, out)
+        run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, audit)
         first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
         second = _run_round(

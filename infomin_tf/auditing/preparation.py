@@ -38,7 +38,7 @@ def prepare(images, labels, out, audit):
         UserError: nothing to read, too few images or classes, another audit or other files in `out`.
     """
     directory, path = os.path.join(out, "copies"), os.path.join(out, "copies.json")
-    arguments = _arguments(images, labels, out, audit)
+    arguments = _arguments(images, labels, audit)
     if os.path.exists(path):
         with open(path) as file:
             known = json.load(file)
@@ -74,19 +74,28 @@ def prepare(images, labels, out, audit):
     return facts
 
 
-def _arguments(images, labels, out, audit):
-    """What an audit is of, with a digest of the names and sizes of its files."""
+def check_places(images, labels, out):
+    """Raises UserError when images or labels are missing, or lie in the folder that is written to, or it in them."""
+    if not os.path.isdir(images):
+        raise UserError(f"--images={images} is not a folder; give one that holds images")
     if labels is not None and not os.path.exists(labels):
         raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
-    folders = [os.path.realpath(p) for p in (images, labels) if p and os.path.isdir(p)]
     written = os.path.realpath(out)
-    for folder in folders:
+    for folder in _folders(images, labels):
         if os.path.commonpath([folder, written]) in (folder, written):
             raise UserError(
                 f"--out={out} and {folder} lie in each other; use an --out beside the images"
             )
+
+
+def _folders(images, labels):
+    return [os.path.realpath(path) for path in (images, labels) if path and os.path.isdir(path)]
+
+
+def _arguments(images, labels, audit):
+    """What an audit is of, with a digest of the names and sizes of its files."""
     digest = hashlib.sha256()
-    for folder in folders:
+    for folder in _folders(images, labels):
         for root, _, files in sorted(os.walk(folder)):
             for file in sorted(files):
                 path = os.path.join(root, file)

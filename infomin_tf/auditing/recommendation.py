@@ -29,7 +29,7 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         label: of the recommended setting.
         files: gin files of the audited experiment.
         bindings: of the setting.
-        arguments: dict "images", "labels", "image_size", "test_share" of `preparation.prepare`.
+        arguments: dict "images", "labels", "image_size", "test_share", "batch_size" of `preparation.prepare`.
         evidence: sentences.
     """
     said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
@@ -51,7 +51,7 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         *(_SCALED.sub(_scale, binding) for binding in bindings),
         "view_size = 64",
         "pairs.CenterCrop.resize = 72",
-        "pretrain.Pretrain.batch_size = 128",
+        f"pretrain.Pretrain.batch_size = {arguments['batch_size']}",
         "pretrain.Pretrain.epochs = 100",
     ]
     return "\n".join(lines) + "\n"

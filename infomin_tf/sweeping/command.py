@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 
-import gin
-
 from infomin_tf import configuration, run_folder
 from infomin_tf.environment import quiet_standard_error
 from infomin_tf.sweeping.outcome import Outcome, text_table
@@ -25,10 +23,9 @@ def run(files, gin_params, out, data_dir, jobs, devices):
     Returns:
         Exit status: 1 when points have no results.
     """
-    configuration.parse(files, gin_params)
-    sweep = configuration.build(Sweep)
-    configuration.check_all_used()
-    text = gin.operative_config_str(max_line_length=120)
+    sweep, text = configuration.load(Sweep, files, gin_params)
+    for file in {file for point in sweep.points() for file in point.gin_files}:
+        configuration.find_file(file)
     run_folder.make_folder(out)
     runner = Runner(sweep, out, data_dir, jobs, devices)
     with terminated_like_interrupted():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from infomin_tf import configuration
 from infomin_tf.auditing import command
+from infomin_tf.errors import UserError
 from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping import runner
 
@@ -59,6 +60,15 @@ def audit(tmp_path, labels):
     return command.run(
         [file], params, photos, photos if labels else None, str(tmp_path / "out"), 2, []
     )
+
+
+def test_nothing_is_written_where_images_are(tmp_path):
+    photos = tmp_path / "<photos>"
+    photos.mkdir()
+    arguments = [configuration.find_file("gin/audit_views.gin")], [], str(photos), None
+    with pytest.raises(UserError, match="lie in each other"):
+        command.run(*arguments, str(photos / "audit"), 1, [])
+    assert not list(photos.iterdir())
 
 
 class Tags(html.parser.HTMLParser):

@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from infomin_tf.errors import UserError
-from infomin_tf.sweeping import outcome, report, runner
+from infomin_tf.sweeping import command, outcome, report, runner
 from infomin_tf.sweeping.sweep import Axis, BindingsAxis, FileAxis, Sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -128,6 +128,16 @@ def test_a_point_of_changed_files_is_not_taken_for_finished(tmp_path, monkeypatc
         UserError, match="other contents of base.gin or of files that these include"
     ):
         runner.Runner(sweep_over(1.0, 2.0), str(tmp_path)).run()
+
+
+def test_files_that_are_missing_are_named_before_anything_runs(tmp_path, clean_gin):
+    text = (ROOT / "gin" / "small" / "fig5_crop_area.gin").read_text()
+    (tmp_path / "wrong.gin").write_text(text.replace("small/moco.gin", "small/moko.gin"))
+    with pytest.raises(
+        UserError, match=r"small/moko.gin was not found.*\n.*nearest: gin/small/moco.gin"
+    ):
+        command.run([str(tmp_path / "wrong.gin")], [], str(tmp_path / "out"), None, 1, [])
+    assert not (tmp_path / "out").exists()
 
 
 def test_each_device_has_one_point_at_a_time(tmp_path):
