@@ -181,6 +181,7 @@ class Pretrain:
             "uniformity": lambda *z: tf.reduce_max([losses.uniformity(part) for part in z]),
         }
         units = {"I_NCE": "nats"}
+        notes = {"uniformity": "of the less uniform view, "}
         estimates = mutual_information.estimate(
             learner.embed,
             measures,
@@ -197,7 +198,7 @@ class Pretrain:
                     name,
                     found.mean,
                     units.get(name, ""),
-                    f"trained encoders, {found.protocol}, {where}",
+                    f"trained encoders, {notes.get(name, '')}{found.protocol}, {where}",
                 )
                 for name, found in estimates.items()
             ]
