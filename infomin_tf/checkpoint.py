@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from infomin_tf import workers
 from infomin_tf.errors import UserError
 
 
@@ -32,6 +33,7 @@ class Checkpoint:
         self._checkpoint = tf.train.Checkpoint(
             variables=self._variables, step=self._step, seconds=self._seconds
         )
+        self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
 
     @property
@@ -48,8 +50,17 @@ class Checkpoint:
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
 
         Raises:
-            UserError: there are checkpoints, but none can be read into this model.
+            UserError: there are checkpoints, but none can be read into this model; or workers read different ones.
         """
+        step = self._restore()
+        if len(set(workers.gather(step))) > 1:
+            raise UserError(
+                f"the workers find different checkpoints in {self._directory}; --model_dir must be a folder that all of "
+                "them share"
+            )
+        return step
+
+    def _restore(self):
         present = [c for c in self._manager.checkpoints if os.path.exists(c + ".index")]
         for path in reversed(present):
             try:
@@ -66,11 +77,13 @@ class Checkpoint:
         return 0
 
     def save(self, step):
-        """Writes a checkpoint; older ones than the newest few are removed only after it is complete.
+        """Writes a checkpoint, of several workers the chief does; older ones go only after it is complete.
 
         Raises:
             UserError: a weight that is not finite, or a disk that cannot be written.
         """
+        if not workers.is_chief():
+            return
         if not all(np.isfinite(v.numpy()).all() for v in self._variables if v.dtype.is_floating):
             raise UserError(
                 f"weights are not finite any more at step {step}; the last good checkpoint is "

@@ -146,7 +146,7 @@ def _run(command, values, files):
         import tensorflow as tf
         from absl import logging
 
-        from infomin_tf import distribution
+        from infomin_tf import distribution, workers
         from infomin_tf.experiment import Experiment
 
     tf.config.experimental.enable_op_determinism()
@@ -173,12 +173,16 @@ def _run(command, values, files):
             "data_dir": values.data_dir,
             "configuration": text,
         }
-        if command == "train":
-            run_folder.claim(values.model_dir, text, values.overwrite)
-            experiment.run(values.model_dir, until=values.until, **arguments)
-        else:
-            run_folder.check_same_training(values.model_dir, text)
-            experiment.repeat(command, values.model_dir, **arguments)
+        with workers.clear_loss():
+            if command == "train":
+                if workers.is_chief():
+                    run_folder.claim(values.model_dir, text, values.overwrite)
+                workers.wait_for_all()
+                experiment.run(values.model_dir, until=values.until, **arguments)
+            else:
+                run_folder.check_same_training(values.model_dir, text)
+                experiment.repeat(command, values.model_dir, **arguments)
+            workers.wait_for_all()
 
 
 def _show_views(values, files, experiment_class):

@@ -4,6 +4,9 @@ Conventions for learners: a loss is the mean over the GLOBAL batch; each replica
 `num_replicas()`, because Keras optimizers sum gradients over replicas.
 """
 
+import json
+import os
+
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
@@ -13,16 +16,22 @@ def create_strategy(name):
     """Returns the tf.distribute strategy of that name.
 
     Args:
-        name: "auto" (several GPUs: mirrored; otherwise one device), "one_device", "mirrored" (all local GPUs, or all
-            logical CPUs), "tpu" (the resolver's default address) or "multi_worker" (cluster given by TF_CONFIG).
+        name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the cluster that TF_CONFIG
+            describes), "tpu" (the one that TPU_NAME names, by default that of this machine), or "auto": multi_worker when
+            TF_CONFIG is set, tpu when TPU_NAME is, mirrored with several GPUs, otherwise one device.
 
     Returns:
         A tf.distribute.Strategy.
 
     Raises:
-        UserError: a name that is none of these, or a TPU that cannot be reached.
+        UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be reached.
     """
+    if name == "auto" and os.environ.get("TF_CONFIG"):
+        name = "multi_worker"
+    if name == "auto" and os.environ.get("TPU_NAME"):
+        name = "tpu"
     if name == "multi_worker":  # before anything starts the devices
+        _check_cluster(os.environ.get("TF_CONFIG", ""))
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         return _tpu_strategy()
@@ -37,6 +46,21 @@ def create_strategy(name):
     raise UserError(
         f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
     )
+
+
+def _check_cluster(text):
+    """Raises UserError unless a TF_CONFIG describes a cluster with this worker in it."""
+    example = """{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}"""
+    try:
+        found = json.loads(text)
+        task = found["task"]
+        if not 0 <= int(task["index"]) < len(found["cluster"][task["type"]]):
+            raise ValueError(f"there is no {task['type']} {task['index']}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--strategy=multi_worker needs TF_CONFIG, which is {text or 'not set'} ({error!r}); set it on each worker to\n"
+            f"  {example}\nwith the index of that worker"
+        ) from error
 
 
 def _tpu_strategy():
@@ -143,9 +167,11 @@ def distribute_batches(strategy, make_batches, global_batch_size):
     def host_batches(context):
         batches = make_batches((context.input_pipeline_id, context.num_input_pipelines))
         replicas_here = replicas // context.num_input_pipelines
-        if replicas_here == 1:
-            return batches
-        return batches.flat_map(lambda *batch: _split_batch(batch, replicas_here))
+        if replicas_here > 1:
+            batches = batches.flat_map(lambda *batch: _split_batch(batch, replicas_here))
+        # Several workers give up static shapes for a set that might end.
+        endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
+        return batches.apply(endless)
 
     return iter(strategy.distribute_datasets_from_function(host_batches))
 

@@ -6,7 +6,7 @@ import sys
 import keras
 from PIL import Image
 
-from infomin_tf import results
+from infomin_tf import results, workers
 from infomin_tf.errors import UserError
 from infomin_tf.stages.run import Run
 
@@ -130,7 +130,7 @@ class Experiment:
         for name in wanted:
             keras.utils.set_random_seed(seed)
             finished = run.numbers_of(name) is not None
-            if finished:
+            if finished and workers.is_chief():
                 print(f"{name} is finished: skipped", file=sys.stderr)
             if name == "learn_views":
                 self._view_learning.restore(run) if finished else self._view_learning.run(run)
@@ -232,7 +232,9 @@ def _check_jigsaw(pair, pretraining, num_parts):
 
 
 def print_results(model_dir):
-    """Prints the numbers of all finished stages under model_dir."""
+    """Prints the numbers of all finished stages under model_dir; of several workers the chief does."""
+    if not workers.is_chief():
+        return
     found = {}
     for name in ("learn_views", "pretrain", "evaluate", "export"):
         content = results.read(os.path.join(model_dir, name))

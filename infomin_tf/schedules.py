@@ -63,5 +63,5 @@ class StepDecay:
 def scheduled(optimizer, schedule, total_steps, steps_per_epoch):
     """A new optimizer like the given one, its learning rate following the schedule over a stage."""
     config = optimizer.get_config()
-    rate = schedule.over(float(optimizer.learning_rate), total_steps, steps_per_epoch)
+    rate = schedule.over(config["learning_rate"], total_steps, steps_per_epoch)
     return type(optimizer).from_config(config | {"learning_rate": rate})

@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from infomin_tf import distribution
+from infomin_tf import distribution, workers
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
 
@@ -99,7 +99,11 @@ class TrainingLoop:
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )
         run_steps = _compile_steps(task.learner, strategy, self.jit_compile)
-        writer = tf.summary.create_file_writer(task.directory)
+        writer = (
+            tf.summary.create_file_writer(task.directory)
+            if workers.is_chief()
+            else tf.summary.create_noop_writer()
+        )
         saved_at = time.monotonic()
         with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
             if step == 0 and task.on_start:
@@ -122,11 +126,12 @@ class TrainingLoop:
                     task.on_epoch_end(step, writer, last)
                 due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
                 due = due or (self.checkpoint_steps and step % self.checkpoint_steps == 0)
-                if due or stop.signal or last:
+                asked_to_stop = workers.gather(stop.signal or 0).max()
+                if due or asked_to_stop or last:
                     checkpoint.save(step)
                     saved_at = time.monotonic()
-                if stop.signal:
-                    stop.leave(task, step)
+                if asked_to_stop:
+                    _leave(task, step, int(asked_to_stop))
         return step, checkpoint.seconds
 
 
@@ -153,13 +158,15 @@ class _StopSignals:
     def __exit__(self, *exception):
         self._restore()
 
-    def leave(self, task, step):
-        """Says where the run stands and exits with the status of the signal."""
-        print(
-            f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command goes on from there",
-            file=sys.stderr,
-        )
-        raise SystemExit(128 + self.signal)
+
+def _leave(task, step, number):
+    """Says where the run stands and exits with the status of the signal."""
+    workers.wait_for_all()  # until the chief has saved
+    print(
+        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command goes on from there",
+        file=sys.stderr,
+    )
+    raise SystemExit(128 + number)
 
 
 def replica_step(learner, jit_compile=False):
@@ -219,6 +226,7 @@ def _progress(task, step):
         initial=step,
         desc=task.name,
         unit="step",
+        disable=not workers.is_chief(),
         mininterval=0.5 if sys.stderr.isatty() else 15.0,
         dynamic_ncols=True,
     )

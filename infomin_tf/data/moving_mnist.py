@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
-from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.common import split_seed, take_shard
 
 SPEED = 0.1
 
@@ -136,18 +136,19 @@ class Sequences:
             "background": tf.gather(self.backgrounds.labels, factors["background"]),
         }
 
-    def frames(self, count, seed):
+    def frames(self, count, seed, shard=(0, 1)):
         """Single frames, for probes.
 
         Args:
-            count: B.
+            count: frames that are drawn.
             seed: int32 [2].
+            shard: (index, number): which of so many equal parts of them is made, B = count / number.
 
         Returns:
             (images float32 [B, canvas, canvas, 3] in [0, 1], labels: a dict of digit and background, int32 [B], and
             position, the digit's centre (y, x) in pixels, float32 [B, 2]).
         """
-        factors = self.draw(count, seed)
+        factors = take_shard(self.draw(count, seed), shard)
         corners = tf.round(factors["start"])[:, None]
         centre = corners[:, 0] + (self.canvas - self.room) / 2
         return self.render(factors, corners)[:, 0], self.labels(factors) | {"position": centre}

@@ -9,6 +9,7 @@ from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment import jpeg
+from infomin_tf.views.augment.common import take_shard
 
 _PIXELS_PER_CHUNK = 2**17
 
@@ -35,7 +36,8 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     Args:
         images: `ArrayImages` or `StreamedImages`; or `Sequences`, which are drawn anew in every step.
         batch_size: images of a global batch.
-        seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step, shard).
+        seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step): the shards of a batch together
+            are the batch of one host.
         transform: `FactorPair` for sequences; otherwise `Family` or pair: `draw(b, seed)` -> draws, `apply(images uint8 [b, H, W, 3], draws)` -> views. With
             `transform.on_device`, batches hold (images, draws) in the place of views.
         first_step: global step of the first batch.
@@ -50,15 +52,15 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     steps = steps_per_epoch(images, batch_size)
     size = batch_size // count
     if isinstance(images, Sequences):
-        return _sequence_views(images, size, seed, transform, first_step, index)
+        return _sequence_views(images, batch_size, seed, transform, first_step, shard)
     order = (batch_size, seed, first_step, shard, steps)
     if _cuts_files(images, transform):
-        draws = _draws(transform, size, 1, seed, first_step, index)
+        draws = _draws(transform, batch_size, 1, seed, first_step, shard)
         views = _views_of_files(_streamed_images(images, *order), images, draws, transform)
         return views.batch(size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
     on_device = getattr(transform, "on_device", False)
     chunk = size if on_device else _chunk_size(size, getattr(transform, "size", 64))
-    draws = _draws(transform, size, chunk, seed, first_step, index)
+    draws = _draws(transform, batch_size, chunk, seed, first_step, shard)
     if isinstance(images, ArrayImages):
         raw = _array_chunks(images, *order, chunk)
     else:
@@ -75,12 +77,12 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     return _join(views, size // chunk).prefetch(tf.data.AUTOTUNE)
 
 
-def _sequence_views(sequences, size, seed, pair, first_step, shard_index):
+def _sequence_views(sequences, batch_size, seed, pair, first_step, shard):
     """(v1, v2) of sequences that are drawn and rendered in each step; the labels are none."""
 
     def of_step(step):
-        views = pair(sequences, size, _step_seed(seed, step, shard_index))
-        return views, tf.fill([size], -1)
+        views = pair(sequences, batch_size, _step_seed(seed, step), shard)
+        return views, tf.fill([batch_size // shard[1]], -1)
 
     steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
     return steps.map(of_step, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -95,20 +97,20 @@ def frame_batches(sequences, batch_size, seed, first_step=0, shard=(0, 1)):
     index, count = shard
     if batch_size % count:
         raise UserError(f"batch size {batch_size} cannot be divided among {count} hosts")
-    size = batch_size // count
     steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
     frames = steps.map(
-        lambda step: sequences.frames(size, _step_seed(seed, step, index)), tf.data.AUTOTUNE
+        lambda step: sequences.frames(batch_size, _step_seed(seed, step), shard), tf.data.AUTOTUNE
     )
     return frames.prefetch(tf.data.AUTOTUNE)
 
 
-def _draws(transform, size, chunk, seed, first_step, shard_index):
-    """The drawn parameters of chunk after chunk, `size // chunk` of them a step."""
+def _draws(transform, batch_size, chunk, seed, first_step, shard):
+    """The drawn parameters of chunk after chunk of a shard of each step's batch."""
+    chunks = batch_size // shard[1] // chunk
 
     def of_step(step):
-        draws = transform.draw(size, _step_seed(seed, step, shard_index))
-        shape = [size // chunk, chunk]
+        draws = take_shard(transform.draw(batch_size, _step_seed(seed, step)), shard)
+        shape = [chunks, chunk]
         return tf.nest.map_structure(lambda x: tf.reshape(x, [*shape, *x.shape[1:]]), draws)
 
     steps = tf.data.Dataset.range(first_step, tf.int64.max - 1)
@@ -226,7 +228,7 @@ def _epoch_seed(seed, epoch):
     )
 
 
-def _step_seed(seed, step, shard_index):
-    """int32 [2] from (seed, step, shard), well mixed."""
-    key = tf.stack([tf.cast(seed, tf.int64), step * 1009 + shard_index])
+def _step_seed(seed, step):
+    """int32 [2] from (seed, step), well mixed."""
+    key = tf.stack([tf.cast(seed, tf.int64), step * 1009])
     return tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)

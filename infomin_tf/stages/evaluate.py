@@ -9,7 +9,6 @@ import time
 import keras
 import tensorflow as tf
 
-from infomin_tf import results
 from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.results import Number
 
@@ -93,13 +92,8 @@ class Evaluate:
             )
             other.need_labels(f"Transfer to {transfer.name}")
             self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
-        results.write(
-            run.directory(self.name),
-            self._numbers,
-            steps=run.numbers_of("pretrain")["steps"],
-            wall_time_seconds=round(self._seconds, 1),
-            **run.facts(),
-        )
+        steps = run.numbers_of("pretrain")["steps"]
+        run.finish(self.name, self._numbers, steps, self._seconds)
 
     def clear(self, run):
         """Forgets the probes of an earlier evaluation, which may have had another protocol."""

@@ -3,7 +3,7 @@
 import os
 import time
 
-from infomin_tf import export, results
+from infomin_tf import export, workers
 from infomin_tf.results import Number
 
 
@@ -22,6 +22,8 @@ class Export:
 
     def run(self, run, extractor):
         """Exports, and writes results.json."""
+        if not workers.is_chief():
+            return
         started, size = time.monotonic(), run.pair.size
         resize = self.view.resize if self.view else None
         encoder = export.ImageEncoder(extractor, size, resize)
@@ -33,10 +35,5 @@ class Export:
             Number("features", float(extractor.output_dimension), "dimensions", path),
             Number("parameters", float(encoder.count_params()), "", path),
         ]
-        results.write(
-            directory,
-            numbers,
-            steps=run.numbers_of("pretrain")["steps"],
-            wall_time_seconds=round(time.monotonic() - started, 1),
-            **run.facts(),
-        )
+        steps = run.numbers_of("pretrain")["steps"]
+        run.finish(self.name, numbers, steps, time.monotonic() - started)

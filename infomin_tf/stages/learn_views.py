@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import results, training, view_learning
+from infomin_tf import training, view_learning
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
@@ -173,13 +173,7 @@ class LearnViews:
             "log_det": "nats/pixel",
         }
         numbers += [Number(name, v, units.get(name, ""), where) for name, v in figures.items()]
-        results.write(
-            run.directory(self.name),
-            numbers,
-            steps=steps,
-            wall_time_seconds=round(seconds, 1),
-            **run.facts(),
-        )
+        run.finish(self.name, numbers, steps, seconds)
 
 
 def generator_figures(split, images):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from infomin_tf import results, training
+from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.bounds import InfoNCE
@@ -191,22 +191,16 @@ class Pretrain:
             self._num_candidates,
         )
         where = f"temperature {temperature}, {run.held_out.name}, views as in training"
-        results.write(
-            run.directory(self.name),
-            [
-                Number(
-                    name,
-                    found.mean,
-                    units.get(name, ""),
-                    f"trained encoders, {notes.get(name, '')}{found.protocol}, {where}",
-                )
-                for name, found in estimates.items()
-            ]
-            + self._more_numbers(run),
-            steps=steps,
-            wall_time_seconds=round(seconds, 1),
-            **run.facts(),
-        )
+        numbers = [
+            Number(
+                name,
+                found.mean,
+                units.get(name, ""),
+                f"trained encoders, {notes.get(name, '')}{found.protocol}, {where}",
+            )
+            for name, found in estimates.items()
+        ]
+        run.finish(self.name, numbers + self._more_numbers(run), steps, seconds)
 
 
 def _needs_one_view(negatives, learning, split):

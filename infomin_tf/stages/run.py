@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from infomin_tf import results
+from infomin_tf import results, workers
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 
@@ -44,8 +44,17 @@ class Run:
         """model_dir/<stage>."""
         return os.path.join(self.model_dir, stage)
 
-    def facts(self):
-        """What results.json says of the data and the seed."""
+    def finish(self, stage, numbers, steps, seconds):
+        """Writes the stage's results.json, which says that it is finished; of several workers the chief does.
+
+        Args:
+            stage: its name.
+            numbers: list of `Number`.
+            steps: of training, behind the numbers.
+            seconds: wall-clock time.
+        """
+        if not workers.is_chief():
+            return
         sets = {
             "unlabelled": self.unlabelled,
             "train": self.train,
@@ -55,7 +64,15 @@ class Run:
         data = {
             role: f"{images.name}, {images.size} images" for role, images in sets.items() if images
         }
-        return {"data": data, "seed": self.seed}
+        results.write(
+            self.directory(stage),
+            numbers,
+            steps=steps,
+            wall_time_seconds=round(seconds, 1),
+            data=data,
+            seed=self.seed,
+            replicas=self.strategy.num_replicas_in_sync,
+        )
 
     def need_labels(self, why):
         """Raises UserError when the run has no labelled train and test images of the same classes."""

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from infomin_tf import results, training
+from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
@@ -124,13 +124,7 @@ class TrainSupervised:
         """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
         learner, task = self._prepare(run)
         steps, seconds = self._loop.fit(task, run.strategy)
-        results.write(
-            run.directory(self.name),
-            factors.end_to_end_errors(learner, run),
-            steps=steps,
-            wall_time_seconds=round(seconds, 1),
-            **run.facts(),
-        )
+        run.finish(self.name, factors.end_to_end_errors(learner, run), steps, seconds)
         return learner.extractor
 
     def restore(self, run):
@@ -190,13 +184,7 @@ class EvaluateFactors:
                 run, untrained(), "untrained", self._num_train, self._num_test
             )
             numbers, seconds = numbers + more, seconds + extra
-        results.write(
-            run.directory(self.name),
-            numbers,
-            steps=run.numbers_of("pretrain")["steps"],
-            wall_time_seconds=round(seconds, 1),
-            **run.facts(),
-        )
+        run.finish(self.name, numbers, run.numbers_of("pretrain")["steps"], seconds)
 
     def clear(self, run):
         """Nothing is kept between evaluations."""

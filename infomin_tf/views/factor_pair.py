@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.common import split_seed, take_shard
 
 
 class FactorPair:
@@ -54,13 +54,14 @@ class FactorPair:
         }
         return tuple(name for name, keep in kept.items() if keep)
 
-    def __call__(self, sequences, count, seed):
-        """Views of `count` sequences.
+    def __call__(self, sequences, count, seed, shard=(0, 1)):
+        """Views of sequences.
 
         Args:
             sequences: `Sequences`.
-            count: B.
+            count: sequences that are drawn.
             seed: int32 [2].
+            shard: (index, number): which of so many equal parts of them is made, B = count / number.
 
         Returns:
             (v1 float32 [B, k, canvas, canvas, 3], v2 float32 [B, canvas, canvas, 3]) in [0, 1].
@@ -69,7 +70,7 @@ class FactorPair:
             raise UserError(
                 f"FactorPair.size is {self.size} px and MovingMnist.canvas {sequences.canvas}; make them equal"
             )
-        factors, target = self.factors(sequences, count, seed)
+        factors, target = take_shard(self.factors(sequences, count, seed), shard)
         v1 = sequences.render(factors, sequences.corners(factors, range(1, self.num_frames + 1)))
         return v1, sequences.render(target, target["corner"][:, None])[:, 0]
 

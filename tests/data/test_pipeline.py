@@ -83,11 +83,11 @@ def test_a_later_start_equals_skipping(kind, first_step):
 def test_shards_together_are_the_global_batch(kind):
     whole = pipeline.training_batches(kind(24), 6, 7, NOISE)
     parts = [pipeline.training_batches(kind(24), 6, 7, NOISE, shard=(i, 3)) for i in range(3)]
-    for (_, expected), *shards in zip(
+    for (views, labels_), *shards in zip(
         whole.take(6), *[part.take(6) for part in parts], strict=True
     ):
-        joined = np.concatenate([label for _, label in shards])
-        np.testing.assert_array_equal(joined, expected)
+        np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)
+        np.testing.assert_array_equal(np.concatenate([view for view, _ in shards]), views)
 
 
 def test_views_differ_between_steps_and_shapes_are_static():
@@ -173,7 +173,7 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step():
     for (views, labels), (again, again_labels) in zip(stream[2:], resumed, strict=True):
         np.testing.assert_array_equal(labels, again_labels)
         np.testing.assert_array_equal(views, again)
-    draws = pair.draw(6, pipeline._step_seed(3, tf.constant(1, tf.int64), 0))
+    draws = pair.draw(6, pipeline._step_seed(3, tf.constant(1, tf.int64)))
     views, labels = stream[1]
     for place, label in enumerate(labels.numpy()):
         one = tf.nest.map_structure(lambda x, place=place: x[place : place + 1], draws)
