@@ -8,9 +8,9 @@ from infomin_tf.models.resnet import ConvolutionAndNormalization
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ConvNet(keras.layers.Layer):
-    """Four 3x3 convolutions of stride 2 with batch normalisation and ReLU, then average pooling.
+    """Four 5x5 convolutions of stride 2 with batch normalisation and ReLU, then average pooling.
 
-    The paper gives the filters; strides and normalisation are ours.
+    The paper gives the filters; kernels, strides and normalisation are ours.
 
     Args:
         filters: of each convolution.
@@ -25,7 +25,7 @@ class ConvNet(keras.layers.Layer):
         """Makes the weights for images of shape (None, H, W, C)."""
         self.convolutions, channels = [], input_shape[-1]
         for filters in self.filters:
-            convolution = ConvolutionAndNormalization(filters, 3, 2, relu=True)
+            convolution = ConvolutionAndNormalization(filters, 5, 2, relu=True)
             convolution.build((None, None, None, channels))
             self.convolutions.append(convolution)
             channels = filters
