@@ -89,6 +89,18 @@ def test_every_point_of_a_sweep_builds(file):
         configuration.check_all_used()
 
 
+@pytest.mark.parametrize("file", ("paper/table4_digit.gin", "paper/table4_supervised.gin"))
+def test_moving_mnist_trains_and_tests_on_digits_and_backgrounds_apart(file):
+    for more in ((), ("small/moving_mnist.gin",)):
+        unlabelled, train, test, held_out = build(file, *more)._data._sources
+        for role in ("_digits", "_backgrounds"):
+            splits = [vars(getattr(images, role)) for images in (unlabelled, train, test, held_out)]
+            assert [split["_split"] for split in splits] == ["train", "train", "test", "test"]
+            assert len({split["_name"] for split in splits}) == 1
+        gin.clear_config()
+        gin.config._IMPORTS.clear()
+
+
 def test_imagenet_may_be_a_folder():
     files = ("recipes/infomin", "recipes/sgd", "paper/imagenet", "data/imagenet_folder")
     build(*(f"{file}.gin" for file in files), bindings=["pretrain.Pretrain.epochs = 200"])

@@ -143,6 +143,19 @@ def test_batches_are_a_function_of_seed_and_step(sequences):
     assert not np.array_equal(frames[0][0], frames[1][0])
 
 
+def test_shards_together_are_the_batch_of_one_host(sequences):
+    pair = FactorPair(keep_position=True)
+    streams = (
+        lambda shard: pipeline.training_batches(sequences, 4, 3, pair, shard=shard),
+        lambda shard: pipeline.frame_batches(sequences, 4, 3, shard=shard),
+    )
+    for stream in streams:
+        [whole], *shards = (stream(shard).take(1) for shard in ((0, 1), (0, 2), (1, 2)))
+        flat = [tf.nest.flatten(next(iter(shard))) for shard in shards]
+        for expected, *parts in zip(tf.nest.flatten(whole), *flat, strict=True):
+            np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
 def test_entropy_counts_what_may_be_drawn(sequences):
     rounded = np.round(np.linspace(0, 36, 36 * 1000 + 1)).astype(int)
     shares = np.bincount(rounded) / len(rounded)
