@@ -64,7 +64,15 @@ def make_folder(path):
 def check_same_training(model_dir, text):
     """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
     differences = compare(_saved_text(model_dir), text)
-    of_evaluation = ("--seed", "evaluate.", "linear.", "export.", "probe/", "pairs.CenterCrop.")
+    of_evaluation = (
+        "--seed",
+        "evaluate.",
+        "sequences.EvaluateFactors.",
+        "linear.",
+        "export.",
+        "probe/",
+        "pairs.CenterCrop.",
+    )
     differences = [line for line in differences if not line.startswith(of_evaluation)]
     if differences:
         raise UserError(

@@ -202,3 +202,23 @@ def test_what_is_no_run_is_never_deleted(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         run_folder.claim(str(tmp_path / "file"), "x.y = 1\n", False)
+
+
+@pytest.mark.parametrize(
+    "binding, allowed",
+    [
+        ("evaluate.Evaluate.raw_pixels", True),
+        ("sequences.EvaluateFactors.random_encoder", True),
+        ("linear.LinearProbe.epochs", True),
+        ("sequences.PretrainSequences.epochs", False),
+        ("pretrain.Pretrain.epochs", False),
+    ],
+)
+def test_a_finished_training_may_be_evaluated_in_another_way(binding, allowed, tmp_path):
+    run_folder.claim(str(tmp_path), f"# seed: 0\n{binding} = 1\n", overwrite=False)
+    other = f"# seed: 0\n{binding} = 2\n"
+    if allowed:
+        run_folder.check_same_training(str(tmp_path), other)
+    else:
+        with pytest.raises(UserError, match=f"{binding}: 1 -> 2"):
+            run_folder.check_same_training(str(tmp_path), other)
