@@ -23,12 +23,12 @@ FACTORS = ("digit", "background", "position")
 
 
 def cell(points, name, digits=1):
-    """Mean over seeds, and in brackets each seed."""
+    """Mean over seeds, and in brackets each seed; of a single point its number."""
     values = [point["numbers"][name] for point in points if name in point["numbers"]]
     if not values:
         return "not measured"
     each = " ".join(f"{value:.{digits}f}" for value in values)
-    return f"{statistics.mean(values):.{digits}f} ({each})"
+    return f"{statistics.mean(values):.{digits}f}" + (f" ({each})" if len(points) > 1 else "")
 
 
 def main():

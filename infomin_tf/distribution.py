@@ -18,7 +18,7 @@ def create_strategy(name):
     Args:
         name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the cluster that TF_CONFIG
             describes), "tpu" (the one that TPU_NAME names, by default that of this machine), or "auto": multi_worker when
-            TF_CONFIG is set, tpu when TPU_NAME is, mirrored with several GPUs, otherwise one device.
+            TF_CONFIG names several workers, tpu when TPU_NAME is, mirrored with several GPUs, otherwise one device.
 
     Returns:
         A tf.distribute.Strategy.
@@ -26,12 +26,13 @@ def create_strategy(name):
     Raises:
         UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be reached.
     """
-    if name == "auto" and os.environ.get("TF_CONFIG"):
+    text = os.environ.get("TF_CONFIG", "")
+    if name == "auto" and text and _count_workers(text) > 1:
         name = "multi_worker"
     if name == "auto" and os.environ.get("TPU_NAME"):
         name = "tpu"
     if name == "multi_worker":  # before anything starts the devices
-        _check_cluster(os.environ.get("TF_CONFIG", ""))
+        _count_workers(text)
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         return _tpu_strategy()
@@ -48,18 +49,25 @@ def create_strategy(name):
     )
 
 
-def _check_cluster(text):
-    """Raises UserError unless a TF_CONFIG describes a cluster with this worker in it."""
+def _count_workers(text):
+    """Workers, the chief included, of the cluster that a TF_CONFIG describes.
+
+    Raises:
+        UserError: it describes none, or one without this process as a chief or worker in it.
+    """
     example = """{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}"""
     try:
         found = json.loads(text)
-        task = found["task"]
-        if not 0 <= int(task["index"]) < len(found["cluster"][task["type"]]):
+        cluster, task = found["cluster"], found["task"]
+        if task["type"] not in ("chief", "worker"):
+            raise ValueError(f"a {task['type']} does not train")
+        if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
             raise ValueError(f"there is no {task['type']} {task['index']}")
+        return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"--strategy=multi_worker needs TF_CONFIG, which is {text or 'not set'} ({error!r}); set it on each worker to\n"
-            f"  {example}\nwith the index of that worker"
+            f"TF_CONFIG describes no cluster with this process in it ({error!r}): {text or 'it is not set'}\nset it on each "
+            f"worker to\n  {example}\nwith the index of that worker, or use --strategy=one_device or mirrored"
         ) from error
 
 

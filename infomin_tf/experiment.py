@@ -129,7 +129,7 @@ class Experiment:
         extractor = None
         for name in wanted:
             keras.utils.set_random_seed(seed)
-            finished = run.numbers_of(name) is not None
+            finished = bool(workers.gather(run.numbers_of(name) is not None).max())
             if finished and workers.is_chief():
                 print(f"{name} is finished: skipped", file=sys.stderr)
             if name == "learn_views":
@@ -176,11 +176,14 @@ class Experiment:
         first, *others = [Image.fromarray(frame) for frame in frames]
         try:
             first.save(
-                path, **{"save_all": True, "append_images": others, "loop": 0} if others else {}
+                path,
+                **{"save_all": True, "append_images": others, "loop": 0, "duration": 100}
+                if others
+                else {},
             )
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{path} cannot be written ({error}); give --out a file name that ends in .png, in a folder that exists"
+                f"{path} cannot be written ({error}); give --out a file name that ends in .png, .jpg or .gif, in a folder that exists"
             ) from error
 
     def _finish(self, name, run, extractor):

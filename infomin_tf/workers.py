@@ -58,8 +58,8 @@ def clear_loss():
         if not are_several():
             raise
         raise UserError(
-            f"another worker is lost ({str(error).splitlines()[0][:200]}); start all workers again with the same command, "
-            "and they go on from the newest checkpoint"
+            "another worker is lost: it was stopped, failed, or cannot be reached; its own messages say why. Start all "
+            "workers again with the same command, and they go on from the newest checkpoint"
         ) from error
 
 

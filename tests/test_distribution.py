@@ -21,6 +21,28 @@ def test_names():
         distribution.create_strategy("two_devices")
 
 
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("", "it is not set"),
+        ("{", "JSONDecodeError"),
+        ('{"cluster": {"worker": ["a:1"]}}', "KeyError"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "no worker 1"),
+        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "does not train"),
+    ],
+)
+def test_a_tf_config_that_is_none_is_explained(text, reason, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UserError, match=reason):
+        distribution.create_strategy("multi_worker")
+
+
+def test_auto_takes_a_cluster_of_one_for_a_single_device(monkeypatch):
+    cluster = {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    assert isinstance(distribution.create_strategy("auto"), tf.distribute.OneDeviceStrategy)
+
+
 def test_multi_worker_starts_from_tf_config():
     cluster = {"cluster": {"worker": ["localhost:23456"]}, "task": {"type": "worker", "index": 0}}
     code = (

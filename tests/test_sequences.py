@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from infomin_tf import results, training
 from infomin_tf.data.moving_mnist import Sequences
@@ -177,3 +178,14 @@ def test_probes_of_perfect_features_make_no_error_and_chance_is_that_of_constant
     assert 40 < chance[0].value < 60
     # Mean distance of a uniform point of a square of side a from its centre: a (sqrt 2 + asinh 1) / 6.
     assert chance[2].value == pytest.approx(20 * (np.sqrt(2) + np.arcsinh(1)) / 6, rel=0.05)
+
+
+def test_the_picture_of_sequences_moves_as_a_gif(tmp_path):
+    path = tmp_path / "views.gif"
+    experiment(keep_digit=True).save_picture(str(path))
+    with Image.open(path) as picture:
+        assert picture.n_frames == 5 and picture.info["duration"] == 100
+        assert picture.height == 32
+    experiment(keep_digit=True).save_picture(str(tmp_path / "views.png"))
+    with Image.open(tmp_path / "views.png") as picture:
+        assert picture.size == (5 * 34, 8 * 34)

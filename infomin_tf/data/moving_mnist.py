@@ -33,12 +33,16 @@ class MovingMnist:
             source.load(data_dir) for source in (self._digits, self._backgrounds)
         )
         for images in (digits, backgrounds):
-            if not isinstance(images, ArrayImages) or not images.class_names:
+            in_memory = isinstance(images, ArrayImages)
+            if not in_memory or not images.class_names or images.labels.numpy().min() < 0:
                 raise UserError(
                     f"MovingMnist needs labelled images in memory, which {images.name} are not; choose a labelled split, or "
                     "raise its memory_limit_gib"
                 )
-        if digits.image_shape[0] >= self._canvas or min(backgrounds.image_shape[:2]) < self._canvas:
+        if (
+            max(digits.image_shape[:2]) >= self._canvas
+            or min(backgrounds.image_shape[:2]) < self._canvas
+        ):
             raise UserError(
                 f"a canvas of {self._canvas} px takes smaller digits and backgrounds of that size or larger, not "
                 f"{digits.image_shape[0]} px and {backgrounds.image_shape[:2]} px; change MovingMnist.canvas"
@@ -69,6 +73,10 @@ class Sequences:
     def size(self):
         """Sequences in an epoch: as many as there are digits."""
         return self.digits.size
+
+    def thin(self, count):
+        """Sequences of at most `count` of the digits and as many of the backgrounds."""
+        return Sequences(self.digits.thin(count), self.backgrounds.thin(count), self.canvas)
 
     def draw(self, count, seed):
         """Independent factors of `count` sequences.

@@ -70,3 +70,15 @@ class SequenceEncoder(keras.layers.Layer):
         return self.head(
             self.recurrent(tf.reshape(features, [-1, frames.shape[1], features.shape[-1]]))
         )
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        parts = {"backbone": serialize(self.backbone), "head": serialize(self.head)}
+        return super().get_config() | parts | {"units": self.units}
+
+    @classmethod
+    def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
+        parts = ("backbone", "head")
+        built = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
+        return cls(**config | built)

@@ -21,15 +21,14 @@ class Export:
         self.view = view
 
     def run(self, run, extractor):
-        """Exports, and writes results.json."""
-        if not workers.is_chief():
-            return
+        """Exports, and writes results.json; of several workers the chief writes."""
         started, size = time.monotonic(), run.pair.size
         resize = self.view.resize if self.view else None
         encoder = export.ImageEncoder(extractor, size, resize)
         encoder.build()
         directory = run.directory(self.name)
-        export.save_encoder(encoder, directory)
+        if workers.is_chief():
+            export.save_encoder(encoder, directory)
         path = os.path.join(directory, "saved_model")
         numbers = [
             Number("features", float(extractor.output_dimension), "dimensions", path),

@@ -53,8 +53,11 @@ class Run:
             steps: of training, behind the numbers.
             seconds: wall-clock time.
         """
-        if not workers.is_chief():
-            return
+        if workers.is_chief():
+            self._write(stage, numbers, steps, seconds)
+        workers.wait_for_all()  # so that all of them find the stage finished
+
+    def _write(self, stage, numbers, steps, seconds):
         sets = {
             "unlabelled": self.unlabelled,
             "train": self.train,
@@ -84,6 +87,11 @@ class Run:
             raise UserError(
                 f"{why} needs the same classes in training and test images; {self.train.name} has "
                 f"{self.train.class_names or 'none'}, {self.test.name} has {self.test.class_names or 'none'}"
+            )
+        grounds = [getattr(images, "backgrounds", None) for images in (self.train, self.test)]
+        if all(grounds) and grounds[0].class_names != grounds[1].class_names:
+            raise UserError(
+                f"{why} needs the same classes of backgrounds in {grounds[0].name} and {grounds[1].name}"
             )
         for images in (self.train, self.test):
             if isinstance(images, ArrayImages) and images.labels.numpy().min() < 0:

@@ -1,5 +1,6 @@
 """Colorful Moving-MNIST: motion, reflection, kept and redrawn factors, independent seeds."""
 
+import itertools
 import math
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_probe_frames_say_where_the_digit_is_and_what_is_there(sequences):
     assert frames.shape == (64, 64, 64, 3)
 
 
-@pytest.mark.parametrize("keep", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1)])
+@pytest.mark.parametrize("keep", list(itertools.product((0, 1), repeat=3)))
 def test_kept_factors_equal_those_of_frame_t_and_the_others_are_independent(sequences, keep):
     digit, position, background = map(bool, keep)
     pair = FactorPair(64, digit, position, background)
@@ -120,6 +121,12 @@ def test_kept_factors_equal_those_of_frame_t_and_the_others_are_independent(sequ
     for name in [n for n, kept in (("digit", digit), ("background", background)) if not kept]:
         table = np.histogram2d(first[name] % 10, second[name] % 10, bins=10)[0]
         assert stats.chi2_contingency(table).pvalue > 1e-3
+    if not background:
+        table = np.histogram2d(first["crop"][:, 0], second["crop"][:, 0], bins=8)[0]
+        assert stats.chi2_contingency(table).pvalue > 1e-3
+    redrawn = second["angle"].numpy()  # of nothing that is kept
+    for name in ("digit", "background"):
+        assert stats.pearsonr(second[name], redrawn).pvalue > 1e-3
 
 
 def test_view_2_shows_what_is_kept(sequences):
@@ -181,6 +188,12 @@ class Loaded:
         return self._content
 
 
+def test_fewer_digits_and_backgrounds_to_try_a_configuration_out(sequences):
+    few = sequences.thin(30)
+    assert few.size == 30 and few.backgrounds.size == 30 and few.canvas == 64
+    np.testing.assert_array_equal(few.digits.images[0], sequences.digits.images[0])
+
+
 def test_wrong_sources_and_settings_are_explained():
     digits, backgrounds = images("digits", 20, 28), images("backgrounds", 20, 96)
     with pytest.raises(UserError, match="change MovingMnist.canvas"):
@@ -188,6 +201,9 @@ def test_wrong_sources_and_settings_are_explained():
     nameless = ArrayImages("nameless", backgrounds.images, [-1] * 20)
     with pytest.raises(UserError, match="needs labelled images"):
         MovingMnist(Loaded(digits), Loaded(nameless)).load()
+    unlabelled = ArrayImages("unlabelled", backgrounds.images, [-1] * 20, NAMES)
+    with pytest.raises(UserError, match="needs labelled images"):
+        MovingMnist(Loaded(digits), Loaded(unlabelled)).load()
     with pytest.raises(UserError, match="1 <= num_frames < target_frame"):
         FactorPair(num_frames=10, target_frame=10)
     made = MovingMnist(Loaded(digits), Loaded(backgrounds), canvas=80).load()
