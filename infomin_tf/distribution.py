@@ -102,7 +102,9 @@ def all_gather(x):
     replicas = num_replicas()
     if replicas == 1:
         return x
-    gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
+    # Several workers cannot gather integers; 64 bits hold those up to 2^53 exactly.
+    sent = tf.cast(x, tf.float64) if x.dtype.is_integer else x
+    gathered = tf.cast(tf.distribute.get_replica_context().all_gather(sent, axis=0), x.dtype)
     return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
 
