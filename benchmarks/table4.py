@@ -7,28 +7,28 @@ python benchmarks/table4.py runs/table4
 import argparse
 import json
 import os
+import pathlib
+import re
 import statistics
 
-PUBLISHED = {  # errors: digit %, background %, position px
-    "digit": (16.8, 88.6, 13.6),
-    "background": (88.6, 51.7, 16.1),
-    "position": (57.9, 87.6, 3.95),
-    "background digit position": (88.8, 56.3, 16.2),
-    "background digit": (88.2, 53.9, 16.3),
-    "background position": (88.8, 53.8, 15.9),
-    "digit position": (14.5, 88.9, 13.7),
-    "supervised": (3.4, 45.3, 0.93),
-}
 FACTORS = ("digit", "background", "position")
+ROWS = pathlib.Path(__file__).parents[1] / "gin" / "paper"
+HEADER = r"published errors digit ([\d.]+) %, background ([\d.]+) %, position ([\d.]+) px"
+
+
+def published(label):
+    """The paper's errors of a row, as the header of its gin file says: digit and background in %, position in px."""
+    header = (ROWS / f"table4_{label.replace(' ', '_')}.gin").read_text()
+    return re.search(HEADER, header).groups()
 
 
 def cell(points, name, digits=1):
-    """Mean over seeds, and in brackets each seed; of a single point its number."""
+    """Mean over seeds, and in brackets each seed unless all are the same."""
     values = [point["numbers"][name] for point in points if name in point["numbers"]]
     if not values:
         return "not measured"
     each = " ".join(f"{value:.{digits}f}" for value in values)
-    return f"{statistics.mean(values):.{digits}f}" + (f" ({each})" if len(points) > 1 else "")
+    return f"{statistics.mean(values):.{digits}f}" + (f" ({each})" if len(set(values)) > 1 else "")
 
 
 def main():
@@ -48,12 +48,12 @@ def main():
     ]
     print("| " + " | ".join([*header, "I_NCE, nats", "entropy, nats"]) + " |")
     print("|---" * (len(header) + 2) + "|")
-    for label, published in PUBLISHED.items():
+    for label in dict.fromkeys(point["point"]["labels"][0] for point in points):
         row = [point for point in points if point["point"]["labels"] == [label]]
         how = "end to end" if label == "supervised" else "pre-trained"
         cells = []
-        for factor, number in zip(FACTORS, published, strict=True):
-            cells += [cell(row, f"{factor} error, {how}"), f"{number:g}"]
+        for factor, number in zip(FACTORS, published(label), strict=True):
+            cells += [cell(row, f"{factor} error, {how}"), number]
         shared = [cell(row, name, 2) for name in ("I_NCE", "entropy of the shared factors")]
         print(f"| {label} | " + " | ".join([*cells, *shared]) + " |")
     chance = [cell(points[:1], f"{factor} error, chance") for factor in FACTORS]

@@ -99,11 +99,7 @@ class TrainingLoop:
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )
         run_steps = _compile_steps(task.learner, strategy, self.jit_compile)
-        writer = (
-            tf.summary.create_file_writer(task.directory)
-            if workers.is_chief()
-            else tf.summary.create_noop_writer()
-        )
+        writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
         with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
             if step == 0 and task.on_start:

@@ -11,33 +11,34 @@ from infomin_tf.errors import UserError
 
 def are_several():
     """Whether the strategy in scope joins more than one process."""
-    strategy = tf.distribute.get_strategy()
-    is_multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    return is_multi_worker and strategy.extended._num_workers > 1
+    return _place()[1] > 1
 
 
 def is_chief():
     """Whether this process writes checkpoints, events, results and messages: worker 0, or the only process."""
-    if not are_several():
-        return True
-    resolver = tf.distribute.get_strategy().cluster_resolver
-    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
-    return (resolver.task_type, resolver.task_id) == (first, 0)
+    return _place()[0] == 0
 
 
 def gather(number):
     """The number that each worker gives, as an array that is the same on all; every worker must call it."""
-    if not are_several():
+    index, count = _place()
+    if count == 1:
         return np.array([number])
-    extended = tf.distribute.get_strategy().extended
-    mine = np.zeros(extended._num_workers, np.int64)
-    mine[extended._id_in_cluster] = number
+    mine = np.zeros(count, np.int64)
+    mine[index] = number
     return _sum_over_workers(tf.distribute.get_strategy())(tf.constant(mine)).numpy()
 
 
 def wait_for_all():
     """Returns once every worker is here."""
     gather(0)
+
+
+def summary_writer(directory):
+    """A writer of events for TensorBoard, which writes nothing unless this is the chief."""
+    if is_chief():
+        return tf.summary.create_file_writer(directory)
+    return tf.summary.create_noop_writer()
 
 
 @contextlib.contextmanager
@@ -61,6 +62,17 @@ def clear_loss():
             "another worker is lost: it was stopped, failed, or cannot be reached; its own messages say why. Start all "
             "workers again with the same command, and they go on from the newest checkpoint"
         ) from error
+
+
+def _place():
+    """(which, of how many) worker this process is; a chief comes before the workers."""
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    resolver = strategy.cluster_resolver
+    jobs = resolver.cluster_spec().as_dict()
+    chiefs, workers = len(jobs.get("chief", ())), len(jobs.get("worker", ()))
+    return resolver.task_id + (resolver.task_type == "worker") * chiefs, chiefs + workers
 
 
 @functools.cache

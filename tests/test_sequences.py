@@ -73,7 +73,7 @@ def experiment(pretraining=None, loop=None, **keep):
     return Experiment(
         SmallData(),
         FactorPair(32, num_frames=3, target_frame=5, **keep),
-        splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3, num_frames=3),
+        splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3),
         pretraining,
         EvaluateFactors(num_train=700, num_test=300, random_encoder=True),
     )

@@ -96,25 +96,20 @@ class Sequence(Whole):
 
     Args:
         color_space, mean, std: see `Whole`; mean and std must be given.
-        num_frames: of the sequence.
     """
 
     num_parts = 2
 
-    def __init__(self, color_space, mean, std, num_frames=10, **kwargs):
+    def __init__(self, color_space, mean, std, **kwargs):
         super().__init__(color_space, mean, std, **kwargs)
-        self.num_frames = num_frames
 
     def part_shapes(self, view_shape):
-        """[(T, H, W, 3), (H, W, 3)] for views (H, W, 3)."""
-        return [(self.num_frames, *view_shape), tuple(view_shape)]
+        """[(None, H, W, 3), (H, W, 3)] for views (H, W, 3): a sequence of any length, and an image."""
+        return [(None, *view_shape), tuple(view_shape)]
 
     def of_images(self):
         """The same for single images alone."""
         return Whole(self.color_space, self.mean, self.std)
-
-    def get_config(self):
-        return super().get_config() | {"num_frames": self.num_frames}
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
