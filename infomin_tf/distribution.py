@@ -1,4 +1,4 @@
-"""The only file that knows tf.distribute: strategies, gathering over replicas, per-replica batches.
+"""With workers.py the only file that knows tf.distribute: strategies, gathering over replicas, per-replica batches.
 
 Conventions for learners: a loss is the mean over the GLOBAL batch; each replica contributes its part divided by
 `num_replicas()`, because Keras optimizers sum gradients over replicas.
