@@ -4,6 +4,7 @@ Conventions for learners: a loss is the mean over the GLOBAL batch; each replica
 `num_replicas()`, because Keras optimizers sum gradients over replicas.
 """
 
+import contextlib
 import json
 import os
 
@@ -87,6 +88,18 @@ def num_replicas():
     return context.num_replicas_in_sync if context else 1
 
 
+def replicas_in_scope():
+    """Number of replicas of the strategy under whose scope this is called."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def mean_over_replicas(tensors):
+    """The mean over replicas of each tensor of a list, on every replica."""
+    if num_replicas() == 1:
+        return tensors
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, tensors)
+
+
 def all_gather(x):
     """Concatenates x over all replicas, on every replica, in replica order; differentiable.
 
@@ -117,6 +130,28 @@ def move_towards(variable, goal, share):
     tf.raw_ops.ResourceApplyGradientDescent(
         var=variable.handle, alpha=tf.cast(share, delta.dtype), delta=delta
     )
+
+
+def assign_here(variable, value):
+    """Writes this replica's copy of a tf.Variable; the caller sees to it that all replicas write the same."""
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+
+
+@contextlib.contextmanager
+def undone_unless(kept, variables):
+    """Gives keras variables back their values at the end, on each replica, unless `kept()` is true then.
+
+    Without a branch, so that replicas can reduce and gather inside; takes a copy of the variables.
+
+    Args:
+        kept: function -> bool scalar, alike on all replicas.
+        variables: keras variables.
+    """
+    before = [tf.identity(v.value) for v in variables]
+    yield
+    keep = kept()
+    for variable, value in zip(variables, before, strict=True):
+        assign_here(variable.value, tf.where(keep, variable.value, value))
 
 
 def read_without_copy(variable):

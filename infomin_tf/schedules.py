@@ -61,7 +61,11 @@ class StepDecay:
 
 
 def scheduled(optimizer, schedule, total_steps, steps_per_epoch):
-    """A new optimizer like the given one, its learning rate following the schedule over a stage."""
+    """A new optimizer like the given one, its learning rate following the schedule over a stage.
+
+    A schedule counts updates, each of which takes `gradient_accumulation_steps` steps.
+    """
     config = optimizer.get_config()
-    rate = schedule.over(config["learning_rate"], total_steps, steps_per_epoch)
+    count = config.get("gradient_accumulation_steps") or 1
+    rate = schedule.over(config["learning_rate"], total_steps // count, steps_per_epoch / count)
     return type(optimizer).from_config(config | {"learning_rate": rate})

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import distribution
+from infomin_tf.optimization import Update
 
 
 class FactorLearner(keras.Model):
@@ -19,7 +20,7 @@ class FactorLearner(keras.Model):
     def __init__(self, extractor, num_classes, canvas, optimizer, **kwargs):
         super().__init__(**kwargs)
         self.extractor, self.canvas = extractor, canvas
-        self.factor_optimizer = optimizer
+        self.factor_optimizer = Update(optimizer)
         self.heads = {
             "digit": keras.layers.Dense(num_classes["digit"], dtype="float32"),
             "background": keras.layers.Dense(num_classes["background"], dtype="float32"),
@@ -58,9 +59,7 @@ class FactorLearner(keras.Model):
             }
             total = tf.add_n(list(losses.values()))
             replica_loss = total / distribution.num_replicas()
-        variables = self.trainable_variables
-        gradients = tape.gradient(replica_loss, [v.value for v in variables])
-        self.factor_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.factor_optimizer.minimize(tape, replica_loss, self.trainable_variables)
         return losses | {"loss": total}
 
     def _outputs(self, features):

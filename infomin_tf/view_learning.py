@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from infomin_tf import distribution
 from infomin_tf.errors import UserError
+from infomin_tf.optimization import Update
 
 
 class ViewLearner(keras.Model):
@@ -52,7 +53,8 @@ class ViewLearner(keras.Model):
         self.split = split
         self.critics, self.classifiers = list(critics), list(classifiers)
         self.bound = bound
-        self.critic_optimizer, self.generator_optimizer = critic_optimizer, generator_optimizer
+        self.critic_optimizer = Update(critic_optimizer)
+        self.generator_optimizer = Update(generator_optimizer)
         self.unsupervised_weight, self.supervised_weight = unsupervised_weight, supervised_weight
 
     @property
@@ -90,7 +92,7 @@ class ViewLearner(keras.Model):
             scores = self._scores(f1(v1, training=True), f2(v2, training=True))
             loss = -self.bound.objective(scores)
             replica_loss = loss / distribution.num_replicas()
-        self._apply(tape, replica_loss, self._critic_variables(), self.critic_optimizer)
+        self.critic_optimizer.minimize(tape, replica_loss, self._critic_variables())
         return {"critic_loss": loss, "i_nce": self.bound.estimate(scores)}
 
     def _update_generator(self, x1, x2, labelled):
@@ -107,7 +109,7 @@ class ViewLearner(keras.Model):
                 cross_entropy, metrics = self._classification(*labelled[0])
                 loss += self.supervised_weight * cross_entropy
             replica_loss = loss / distribution.num_replicas()
-        self._apply(tape, replica_loss, self._generator_variables(), self.generator_optimizer)
+        self.generator_optimizer.minimize(tape, replica_loss, self._generator_variables())
         return metrics | {"generator_loss": loss}
 
     def _classification(self, views, labels):
@@ -136,10 +138,6 @@ class ViewLearner(keras.Model):
 
     def _scores(self, z1, z2):
         return self.bound.scores(distribution.all_gather(z1), distribution.all_gather(z2))
-
-    def _apply(self, tape, loss, variables, optimizer):
-        gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def _critic_variables(self):
         return [v for critic in self.critics for v in critic.trainable_variables]

@@ -8,6 +8,7 @@ import tensorflow as tf
 from infomin_tf import distribution
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.negatives import InBatch
+from infomin_tf.optimization import Update
 
 
 class ContrastiveLearner(keras.Model):
@@ -65,7 +66,7 @@ class ContrastiveLearner(keras.Model):
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
-        self.encoder_optimizer = optimizer
+        self.encoder_optimizer = Update(optimizer)
         self.both_directions = both_directions
         self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
         self.shuffle_keys = shuffle_keys
@@ -127,9 +128,10 @@ class ContrastiveLearner(keras.Model):
             else:
                 total = loss
             replica_loss = total / distribution.num_replicas()
-        gradients = self._apply_gradients(tape, replica_loss)
+        gradients = self._gradients(tape, replica_loss)
+        updates = self.encoder_optimizer.apply(gradients, self._encoder_variables())
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
-            self._update_keys(q1, q2, k1, k2, indices)
+            self._update_keys(q1, q2, k1, k2, indices, updates)
         return self._scalars(total, loss, correct, q1, k2)
 
     def embed(self, x1, x2):
@@ -156,8 +158,8 @@ class ContrastiveLearner(keras.Model):
             return tf.stop_gradient(self.key_encoders[index](x, training=True))
 
         if self.shuffle_keys:
-            step = tf.cast(self.encoder_optimizer.iterations, tf.int32)
-            return distribution.shuffled(encode, view, tf.stack([step, 2 * self.seed + index]))
+            seed = tf.stack([self.encoder_optimizer.steps, 2 * self.seed + index])
+            return distribution.shuffled(encode, view, seed)
         return encode(view)
 
     def _encode_patches(self, patches):
@@ -167,7 +169,7 @@ class ContrastiveLearner(keras.Model):
         return self.jigsaw_head(tf.reshape(features, [-1, count, features.shape[-1]]))
 
     def _loss(self, q, k, encoder_index, indices):
-        step = self.encoder_optimizer.iterations
+        step = self.encoder_optimizer.steps
         return self.negatives.contrast(q, k, encoder_index, indices, step)
 
     def _contrast(self, q1, q2, k1, k2, indices):
@@ -177,27 +179,26 @@ class ContrastiveLearner(keras.Model):
         backward, _ = self._loss(q2, k1, 0, indices)
         return (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2, correct
 
-    def _apply_gradients(self, tape, loss):
+    def _gradients(self, tape, loss):
         variables = self._encoder_variables()
-        gradients = tape.gradient(loss, [v.value for v in variables])
+        gradients = self.encoder_optimizer.gradients(tape, loss, variables)
         decay = self.weight_decay / distribution.num_replicas()
-        if decay:
-            gradients = [
-                g if self.decay_only_kernels and len(v.shape) < 2 else g + decay * v.value
-                for g, v in zip(gradients, variables, strict=True)
-            ]
-        self.encoder_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return gradients
+        if not decay:
+            return gradients
+        return [
+            g if self.decay_only_kernels and len(v.shape) < 2 else g + decay * v.value
+            for g, v in zip(gradients, variables, strict=True)
+        ]
 
-    def _update_keys(self, q1, q2, k1, k2, indices):
-        """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own); the
-        negatives take the new keys.
+    def _update_keys(self, q1, q2, k1, k2, indices, updates):
+        """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own), where the step
+        updates theta_q; the negatives take the new keys.
         """
         for encoder, key_encoder in zip(self.encoders, self.key_encoders, strict=False):
-            m = self.negatives.momentum
+            share = (1.0 - self.negatives.momentum) * updates
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
-                distribution.move_towards(theta_k.value, theta_q.value, 1.0 - m)
+                distribution.move_towards(theta_k.value, theta_q.value, share)
         last = len(self.encoders) - 1
         if self.negatives.needs_indices:
             self.negatives.update(q1, k1, 0, indices)
@@ -220,7 +221,7 @@ class ContrastiveLearner(keras.Model):
             "alignment": losses.alignment(z1, z2),
             "uniformity": losses.uniformity(z1),
             "embedding_spread": losses.embedding_spread(z1),
-            "learning_rate": tf.convert_to_tensor(self.encoder_optimizer.learning_rate),
+            "learning_rate": self.encoder_optimizer.learning_rate,
         }
 
     def _encoder_variables(self):

@@ -8,6 +8,7 @@ from infomin_tf import distribution, training
 from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
+from infomin_tf.optimization import Update
 from infomin_tf.schedules import Constant, scheduled
 from infomin_tf.views import pairs
 
@@ -25,7 +26,7 @@ class ProbeLearner(keras.Model):
         super().__init__(**kwargs)
         self.extractor = extractor
         self.classifier = heads.Classifier(num_classes)
-        self.probe_optimizer = optimizer
+        self.probe_optimizer = Update(optimizer)
 
     @property
     def optimizers(self):
@@ -52,13 +53,12 @@ class ProbeLearner(keras.Model):
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
             replica_loss = loss / distribution.num_replicas()
         variables = self.classifier.trainable_variables
-        gradients = tape.gradient(replica_loss, [v.value for v in variables])
-        self.probe_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.probe_optimizer.minimize(tape, replica_loss, variables)
         correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
         return {
             "loss": loss,
             "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32)),
-            "learning_rate": tf.convert_to_tensor(self.probe_optimizer.learning_rate),
+            "learning_rate": self.probe_optimizer.learning_rate,
         }
 
 

@@ -1,0 +1,121 @@
+"""From a loss to an update: what Keras's optimizers leave to the caller when several replicas run together."""
+
+import keras
+import tensorflow as tf
+
+from infomin_tf import distribution
+
+_CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+
+
+class Update:
+    """A Keras optimizer whose settings mean the gradient of the global batch, on any number of replicas.
+
+    - `clipnorm`, `global_clipnorm`, `clipvalue`: Keras clips the part of each replica; here the sum is clipped.
+    - `gradient_accumulation_steps` = n: the mean gradient of n steps makes one update; `iterations`, and with them a
+      schedule, count updates.
+    - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): an update whose gradient
+      is not finite is left out, and the scale halved.
+
+    Make it under the scope of the strategy.
+
+    Args:
+        optimizer: a keras optimizer that is not built yet.
+    """
+
+    def __init__(self, optimizer):
+        config, replicas = optimizer.get_config(), distribution.replicas_in_scope()
+        self._accumulated = config.get("gradient_accumulation_steps") or 1
+        self._clips = any(config.get(name) for name in _CLIPPING)
+        # A replica hands over its share of the sum, so clipping, which is homogeneous, has a share of the bound.
+        shares = {name: config[name] / replicas for name in _CLIPPING if config.get(name)}
+        shares["gradient_accumulation_steps"] = None
+        self._optimizer = type(optimizer).from_config(config | shares)
+        self._scales_loss = keras.config.dtype_policy().compute_dtype == "float16"
+        if self._scales_loss:
+            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+        self._sums, self._waiting = [], None
+
+    def build(self, variables):
+        """Makes the optimizer's state for keras variables."""
+        self._optimizer.build(variables)
+        if self._accumulated > 1:
+            self._sums = [_zeros(v.shape, "float32") for v in variables]
+            self._waiting = _zeros((), "int32")
+
+    @property
+    def variables(self):
+        """All state: the optimizer's, sums of gradients and their number, the scale of the loss."""
+        waiting = [] if self._waiting is None else [self._waiting]
+        return [*self._optimizer.variables, *self._sums, *waiting]
+
+    @property
+    def learning_rate(self):
+        """Of the next update."""
+        return tf.convert_to_tensor(self._optimizer.learning_rate)
+
+    @property
+    def steps(self):
+        """Steps done, int32; those between updates count."""
+        updates = tf.cast(self._optimizer.iterations, tf.int32)
+        if self._waiting is None:
+            return updates
+        return updates * self._accumulated + self._waiting.value
+
+    def gradients(self, tape, loss, variables):
+        """This replica's part of the gradient, float32; zeros for a variable that the loss does not touch.
+
+        Args:
+            tape: that recorded the loss.
+            loss: this replica's part of the loss, a scalar.
+            variables: keras variables.
+        """
+        values = [v.value for v in variables]
+        if not self._scales_loss:
+            return tape.gradient(loss, values, unconnected_gradients="zero")
+        scale = self._optimizer.dynamic_scale.value
+        scaled = tape.gradient(
+            loss, values, output_gradients=scale + 0.0, unconnected_gradients="zero"
+        )
+        return [g / scale for g in scaled]
+
+    def apply(self, gradients, variables):
+        """Updates the variables, or waits for more gradients.
+
+        Args:
+            gradients: as of `gradients`; the sum over replicas counts.
+            variables: as in `build`.
+
+        Returns:
+            1.0 when this step updates, else 0.0.
+        """
+        if self._clips or self._scales_loss or self._accumulated > 1:
+            gradients = distribution.mean_over_replicas(gradients)
+        if self._accumulated == 1:
+            self._apply(gradients, variables)
+            return 1.0
+        sums = [s.value + g for s, g in zip(self._sums, gradients, strict=True)]
+        due = tf.equal(self._waiting.value, self._accumulated - 1)
+        # Tried and undone, as a branch cannot hold what several replicas do together.
+        with distribution.undone_unless(lambda: due, [*variables, *self._optimizer.variables]):
+            self._apply([s / self._accumulated for s in sums], variables)
+        for variable, total in zip(self._sums, sums, strict=True):
+            distribution.assign_here(variable.value, tf.where(due, 0.0, total))
+        distribution.assign_here(self._waiting.value, tf.where(due, 0, self._waiting.value + 1))
+        return tf.cast(due, tf.float32)
+
+    def minimize(self, tape, loss, variables):
+        """`gradients`, then `apply`."""
+        self.apply(self.gradients(tape, loss, variables), variables)
+
+    def _apply(self, gradients, variables):
+        if self._scales_loss:
+            gradients = [g * self._optimizer.dynamic_scale.value for g in gradients]
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+def _zeros(shape, dtype):
+    """A variable that is alike on all replicas."""
+    return keras.Variable(
+        "zeros", shape=shape, dtype=dtype, trainable=False, aggregation="only_first_replica"
+    )
