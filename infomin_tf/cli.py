@@ -163,9 +163,7 @@ def _run(command, values, files):
     strategy = distribution.create_strategy(values.strategy)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
-        configuration.parse(files, values.gin_param)
-        experiment = configuration.build(Experiment)
-        configuration.check_all_used()
+        experiment = _build(values, files, Experiment)
         text = configuration.operative_text(seed)
         arguments = {
             "strategy": strategy,
@@ -185,9 +183,18 @@ def _run(command, values, files):
             workers.wait_for_all()
 
 
-def _show_views(values, files, experiment_class):
+def _build(values, files, experiment_class):
+    """The experiment that the files configure, its layers made in the precision that they bind."""
+    from infomin_tf import precision
+
     configuration.parse(files, values.gin_param)
+    precision.use(configuration.bound(experiment_class, "precision", "float32"))
     experiment = configuration.build(experiment_class)
     configuration.check_all_used()
+    return experiment
+
+
+def _show_views(values, files, experiment_class):
+    experiment = _build(values, files, experiment_class)
     experiment.save_picture(values.out, data_dir=values.data_dir, seed=values.seed)
     print(f"wrote {values.out}")

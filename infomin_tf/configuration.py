@@ -88,6 +88,14 @@ def parse(files, bindings):
         raise UserError(explain.parse_error(error, source, search_paths())) from error
 
 
+def bound(root, name, default):
+    """What the files bind to a parameter of the root class, for use before it is built."""
+    for (scope, selector), parameters in gin.config._CONFIG.items():
+        if not scope and selector.endswith(f"{root.__module__}.{root.__name__}"):
+            return parameters.get(name, default)
+    return default
+
+
 def build(root):
     """Calls the configured root class, which builds every object of the experiment.
 

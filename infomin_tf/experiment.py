@@ -1,14 +1,14 @@
 """The root that a gin file configures: the stages of a run in order, each resumable."""
 
-import os
 import sys
 
 import keras
 from PIL import Image
 
-from infomin_tf import results, workers
+from infomin_tf import workers
 from infomin_tf.errors import UserError
-from infomin_tf.stages.run import Run
+from infomin_tf.precision import in_use
+from infomin_tf.stages.run import Run, print_results
 
 
 class Data:
@@ -66,11 +66,24 @@ class Experiment:
         evaluation: `Evaluate`; None when there are no labels.
         view_learning: `LearnViews`; None to train on raw views.
         export: `Export`; None for no export.
+        precision: of the networks, see `precision.use`, which must have been called with it before.
     """
 
     def __init__(
-        self, data, pair, split, pretraining, evaluation=None, view_learning=None, export=None
+        self,
+        data,
+        pair,
+        split,
+        pretraining,
+        evaluation=None,
+        view_learning=None,
+        export=None,
+        precision="float32",
     ):
+        if precision != in_use():
+            raise ValueError(
+                f"the layers were made in {in_use()}; call precision.use({precision!r}) before"
+            )
         if (view_learning is not None) != (split.generator is not None):
             raise UserError(
                 "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
@@ -232,16 +245,3 @@ def _check_jigsaw(pair, pretraining, num_parts):
             f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "
             "equal"
         )
-
-
-def print_results(model_dir):
-    """Prints the numbers of all finished stages under model_dir; of several workers the chief does."""
-    if not workers.is_chief():
-        return
-    found = {}
-    for name in ("learn_views", "pretrain", "evaluate", "export"):
-        content = results.read(os.path.join(model_dir, name))
-        if content and content["numbers"]:
-            found[name] = content
-    print(f"\nResults in {model_dir}")
-    print(results.table(found))

@@ -31,7 +31,7 @@ class ImageEncoder(keras.Model):
     """
 
     def __init__(self, extractor, size, resize=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.extractor, self.size, self.resize = extractor, size, resize
 
     @property

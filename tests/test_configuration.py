@@ -222,3 +222,10 @@ def test_a_finished_training_may_be_evaluated_in_another_way(binding, allowed, t
     else:
         with pytest.raises(UserError, match=f"{binding}: 1 -> 2"):
             run_folder.check_same_training(str(tmp_path), other)
+
+
+def test_a_binding_of_the_root_is_known_before_it_is_built():
+    build(BASE, "fake_experiment.Experiment.second = 'x'")
+    assert configuration.bound(fake.Experiment, "second", "y") == "x"
+    assert configuration.bound(fake.Experiment, "third", "y") == "y"
+    assert configuration.bound(fake.Keywords, "depth", 3) == 3

@@ -9,7 +9,7 @@ from infomin_tf.data import pipeline
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class FeatureExtractor(keras.layers.Layer):
-    """image -> split -> backbone of each part -> concatenated features: what is probed and what is exported.
+    """image -> split -> backbone of each part -> concatenated features, float32: what is probed and what is exported.
 
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> parts.
@@ -17,7 +17,7 @@ class FeatureExtractor(keras.layers.Layer):
     """
 
     def __init__(self, split, backbones, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.split, self.backbones = split, list(backbones)
 
     def build(self, input_shape):
@@ -34,7 +34,7 @@ class FeatureExtractor(keras.layers.Layer):
     def call(self, images, training=None):
         parts = self.split(images)
         features = [f(v, training=training) for f, v in zip(self.backbones, parts, strict=True)]
-        return tf.concat(features, axis=-1)
+        return tf.cast(tf.concat(features, axis=-1), tf.float32)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

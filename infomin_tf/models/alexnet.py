@@ -32,8 +32,8 @@ class AlexNetHalf(keras.layers.Layer):
                 f"AlexNetHalf takes images of at least 24x24 px, not {tuple(input_shape[1:3])}; enlarge the views"
             )
         filters = [max(1, round(self.width * f)) for f in (48, 96, 192, 192, 96)]
-        self.convolutions = [layers.convolution(f, 3) for f in filters]
-        self.normalizations = [layers.batch_normalization() for _ in filters]
+        self.convolutions = [layers.convolution(f, 3, dtype=self.dtype_policy) for f in filters]
+        self.normalizations = [layers.batch_normalization(dtype=self.dtype_policy) for _ in filters]
         self.pool = keras.layers.MaxPooling2D(3, strides=2, padding="valid")
         height, width, channels = input_shape[1:]
         for index, f in enumerate(filters):
@@ -51,10 +51,14 @@ class AlexNetHalf(keras.layers.Layer):
     def _build_fully_connected(self, inputs):
         self.dropouts = [keras.layers.Dropout(self.dropout) for _ in range(2)]
         self.fully_connected = [
-            keras.layers.Dense(self.output_dimension, kernel_initializer="he_normal")
+            keras.layers.Dense(
+                self.output_dimension, kernel_initializer="he_normal", dtype=self.dtype_policy
+            )
             for _ in range(2)
         ]
-        self.fully_connected_normalizations = [layers.batch_normalization() for _ in range(2)]
+        self.fully_connected_normalizations = [
+            layers.batch_normalization(dtype=self.dtype_policy) for _ in range(2)
+        ]
         for dense, normalization in zip(
             self.fully_connected, self.fully_connected_normalizations, strict=True
         ):

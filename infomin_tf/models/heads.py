@@ -1,4 +1,4 @@
-"""Heads on a backbone's features [B, D]."""
+"""Heads on a backbone's features [B, D]; what they give is float32 in any precision."""
 
 import keras
 import tensorflow as tf
@@ -16,7 +16,7 @@ class LinearHead(keras.layers.Layer):
     def __init__(self, dimension=128, normalize=True, **kwargs):
         super().__init__(**kwargs)
         self.dimension, self.normalize = dimension, normalize
-        self.projection = keras.layers.Dense(dimension)
+        self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         self.projection.build(input_shape)
@@ -42,11 +42,11 @@ class MlpHead(keras.layers.Layer):
     def __init__(self, dimension=128, hidden=None, normalize=True, **kwargs):
         super().__init__(**kwargs)
         self.dimension, self.hidden, self.normalize = dimension, hidden, normalize
-        self.projection = keras.layers.Dense(dimension)
+        self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         units = self.hidden or input_shape[-1]
-        self.hidden_layer = keras.layers.Dense(units, activation="relu")
+        self.hidden_layer = keras.layers.Dense(units, activation="relu", dtype=self.dtype_policy)
         self.hidden_layer.build(input_shape)
         self.projection.build((None, units))
         self.built = True
@@ -72,7 +72,7 @@ class JigsawHead(keras.layers.Layer):
     def __init__(self, patch_head, num_patches=9, dimension=128, **kwargs):
         super().__init__(**kwargs)
         self.patch_head, self.num_patches, self.dimension = patch_head, num_patches, dimension
-        self.projection = keras.layers.Dense(dimension)
+        self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         if not self.patch_head.built:
@@ -126,4 +126,5 @@ class Classifier(keras.layers.Layer):
 
 
 def _unit_length(x, normalize):
+    x = tf.cast(x, tf.float32)
     return tf.math.l2_normalize(x, axis=-1) if normalize else x

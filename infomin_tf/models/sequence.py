@@ -25,7 +25,9 @@ class ConvNet(keras.layers.Layer):
         """Makes the weights for images of shape (None, H, W, C)."""
         self.convolutions, channels = [], input_shape[-1]
         for filters in self.filters:
-            convolution = ConvolutionAndNormalization(filters, 5, 2, relu=True)
+            convolution = ConvolutionAndNormalization(
+                filters, 5, 2, relu=True, dtype=self.dtype_policy
+            )
             convolution.build((None, None, None, channels))
             self.convolutions.append(convolution)
             channels = filters
@@ -55,7 +57,7 @@ class SequenceEncoder(keras.layers.Layer):
     def __init__(self, backbone, head, units=64, **kwargs):
         super().__init__(**kwargs)
         self.backbone, self.head, self.units = backbone, head, units
-        self.recurrent = keras.layers.LSTM(units)
+        self.recurrent = keras.layers.LSTM(units, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         if not self.backbone.built:

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from infomin_tf import results, workers
+from infomin_tf import precision, results, workers
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 
@@ -75,6 +75,7 @@ class Run:
             data=data,
             seed=self.seed,
             replicas=self.strategy.num_replicas_in_sync,
+            precision=precision.in_use(),
         )
 
     def need_labels(self, why):
@@ -111,3 +112,16 @@ class Run:
     def numbers_of(self, stage):
         """The finished stage's results, or None."""
         return results.read(self.directory(stage))
+
+
+def print_results(model_dir):
+    """Prints the numbers of all finished stages under model_dir; of several workers the chief does."""
+    if not workers.is_chief():
+        return
+    found = {}
+    for name in ("learn_views", "pretrain", "evaluate", "export"):
+        content = results.read(os.path.join(model_dir, name))
+        if content and content["numbers"]:
+            found[name] = content
+    print(f"\nResults in {model_dir}")
+    print(results.table(found))

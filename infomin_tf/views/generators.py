@@ -29,7 +29,7 @@ class PixelFlow(keras.layers.Layer):
     block = None
 
     def __init__(self, num_blocks=4, lone_channels=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         if num_blocks < 1:
             raise ValueError(f"num_blocks must be at least 1, not {num_blocks}")
         if lone_channels is not None and not (lone_channels and set(lone_channels) <= {0, 1, 2}):
@@ -81,7 +81,7 @@ class _Block(keras.layers.Layer):
     """One block on the planes of P pixels."""
 
     def __init__(self, index, lone_channel, same_channel_always, **kwargs):
-        super().__init__(name=f"block_{index}", **kwargs)
+        super().__init__(name=f"block_{index}", dtype="float32", **kwargs)
         self.index = index
         self.lone = lone_channel
         self.others = [channel for channel in range(3) if channel != lone_channel]
@@ -114,7 +114,7 @@ class CouplingNetwork(keras.layers.Layer):
     """Conv 1x1 -> ReLU -> conv 1x1 on planes [inputs, P] -> [outputs, P]."""
 
     def __init__(self, inputs, hidden, outputs, leading_relu, last_stddev, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)
         self.leading_relu = leading_relu
         self.hidden_kernel = self._weight("hidden_kernel", (hidden, inputs), inputs**-0.5)
         self.hidden_bias = self.add_weight(

@@ -18,7 +18,7 @@ class _StandardizedSplit(keras.layers.Layer):
     """Colour space, then (x - mean) / std by channel; the constants are weights, given or measured from data."""
 
     def __init__(self, color_space, mean=None, std=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         if (mean is None) != (std is None):
             raise ValueError(f"give both mean and std, or neither; got mean={mean}, std={std}")
         self.color_space, self.mean, self.std = color_space, mean, std
