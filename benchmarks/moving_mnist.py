@@ -24,7 +24,7 @@ class Contestant:
         import numpy as np
         import tensorflow as tf
 
-        from infomin_tf import training
+        from infomin_tf import steps
         from infomin_tf.contrastive import learner, negatives
         from infomin_tf.data import moving_mnist, pipeline, sources
         from infomin_tf.models import encoder, heads, sequence
@@ -56,7 +56,7 @@ class Contestant:
         optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
         made = learner.ContrastiveLearner(split, encoders, negatives.InBatch(), optimizer)
         made.build((64, 64, 3))
-        self._train_step = tf.function(training.replica_step(made))
+        self._train_step = tf.function(steps.replica_step(made))
         self._train_step(self._batch)
 
     def make(self):

@@ -43,7 +43,7 @@ class Ours:
         import keras
         import tensorflow as tf
 
-        from infomin_tf import training
+        from infomin_tf import steps
         from infomin_tf.contrastive import learner, negatives
         from infomin_tf.models import encoder, heads, resnet
         from infomin_tf.views import color, splits
@@ -70,7 +70,7 @@ class Ours:
         x1, x2 = tf.random.stateless_uniform([2, options.batch, *shape], (1, 2))
         self._batch = (x1, x2), tf.zeros([options.batch], tf.int32)
         self._views = (x1 - 0.5) / 0.25, (x2 - 0.5) / 0.25
-        self._train_step = tf.function(training.replica_step(self._learner))
+        self._train_step = tf.function(steps.replica_step(self._learner))
         self._bare_step = tf.function(self._bare)
 
     def step(self):

@@ -12,6 +12,11 @@ from infomin_tf import workers
 from infomin_tf.errors import UserError
 
 
+def state(learner):
+    """All variables of a learner and of its optimizers."""
+    return [*learner.variables, *(v for o in learner.optimizers for v in o.variables)]
+
+
 class Checkpoint:
     """A learner and its step in `directory/checkpoints`; a checkpoint is complete or it does not count.
 
@@ -27,11 +32,13 @@ class Checkpoint:
         self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._started = time.monotonic()
         # All variables by position: TensorFlow does not see those of Keras layers that are kept in lists.
-        variables = list(learner.variables)
-        variables += [v for optimizer in learner.optimizers for v in optimizer.variables]
-        self._variables = [v.value for v in variables]
+        self._variables = [v.value for v in state(learner)]
+        self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            variables=self._variables, step=self._step, seconds=self._seconds
+            variables=self._variables,
+            step=self._step,
+            skipped=self._skipped,
+            seconds=self._seconds,
         )
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
@@ -45,6 +52,11 @@ class Checkpoint:
     def seconds(self):
         """Wall-clock seconds of training up to the newest checkpoint, over all runs."""
         return float(self._seconds.numpy())
+
+    def count_skipped(self, more):
+        """Notes that so many more steps were left out; returns how many have been, over all runs."""
+        self._skipped.assign_add(more)
+        return int(self._skipped.numpy())
 
     def restore(self):
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from infomin_tf import distribution, workers
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
+from infomin_tf.steps import compile_steps
 
 
 @dataclasses.dataclass
@@ -56,6 +57,8 @@ class TrainingLoop:
         checkpoint_steps: steps between checkpoints, besides; None for by time alone.
         checkpoints_kept: how many of the newest checkpoints stay on disk.
         jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
+        skipped_steps_limit: steps that a stage may leave out because a loss, or a weight after them, is not finite; they
+            change nothing. One more stops the stage; with 0 the first does. Takes a copy of all weights when it is not 0.
         steps_limit: end every stage after that many steps, to try a configuration out; None for no limit.
     """
 
@@ -66,8 +69,10 @@ class TrainingLoop:
         checkpoint_steps=None,
         checkpoints_kept=2,
         jit_compile=False,
+        skipped_steps_limit=0,
         steps_limit=None,
     ):
+        self.skipped_steps_limit = skipped_steps_limit
         self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
         self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
         self.checkpoint_minutes, self.checkpoints_kept = checkpoint_minutes, checkpoints_kept
@@ -98,7 +103,8 @@ class TrainingLoop:
         batches = distribution.distribute_batches(
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )
-        run_steps = _compile_steps(task.learner, strategy, self.jit_compile)
+        skips = self.skipped_steps_limit > 0
+        run_steps = compile_steps(task.learner, strategy, self.jit_compile, skips)
         writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
         with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
@@ -111,10 +117,12 @@ class TrainingLoop:
                     count = min(count, self.checkpoint_steps - step % self.checkpoint_steps)
                 started = time.monotonic()
                 history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+                if skips:
+                    history = self._leave_out(history, task, step, checkpoint)
                 _stop_if_not_finite(history, task, step, checkpoint)
                 step += count
                 seconds = time.monotonic() - started
-                metrics = {name: float(values.mean()) for name, values in history.items()}
+                metrics = {n: float(values.mean()) for n, values in history.items() if len(values)}
                 metrics["images_per_second"] = task.global_batch_size * count / seconds
                 _report(metrics, step, progress, count)
                 last = step == task.total_steps
@@ -129,6 +137,28 @@ class TrainingLoop:
                 if asked_to_stop:
                     _leave(task, step, int(asked_to_stop))
         return step, checkpoint.seconds
+
+    def _leave_out(self, history, task, step, checkpoint):
+        """The metrics of the steps that were not skipped."""
+        skipped = history.pop("skipped") > 0
+        total = checkpoint.count_skipped(int(skipped.sum()))
+        if total > self.skipped_steps_limit:
+            raise UserError(
+                f"{task.name}: a loss or a weight was not finite at step {step + int(np.flatnonzero(skipped)[-1]) + 1}, as in "
+                f"{total - 1} steps before, which were left out; TrainingLoop.skipped_steps_limit is "
+                f"{self.skipped_steps_limit}. The last good checkpoint is {checkpoint.newest or 'none yet'}. Lower the "
+                "learning rate and start with another --model_dir"
+            )
+        if skipped.any():
+            logging.warning(
+                "%s: left out %d step(s) after step %d, as a loss or a weight was not finite (%d so far)",
+                task.name,
+                skipped.sum(),
+                step,
+                total,
+            )
+        tf.summary.scalar("skipped_steps", total, step=step + len(skipped))
+        return {name: values[~skipped] for name, values in history.items()}
 
 
 class _StopSignals:
@@ -165,46 +195,6 @@ def _leave(task, step, number):
     raise SystemExit(128 + number)
 
 
-def replica_step(learner, jit_compile=False):
-    """The learner's `train_step` as it runs on a replica, for a graph: under XLA, or reading its tables without a copy."""
-    if jit_compile:
-        return tf.function(learner.train_step, jit_compile=True)
-
-    def step(batch):
-        for table in getattr(learner, "tables", ()):
-            distribution.read_without_copy(table.value)
-        return learner.train_step(batch)
-
-    return step
-
-
-def _compile_steps(learner, strategy, jit_compile):
-    """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas."""
-    step = replica_step(learner, jit_compile)
-
-    @tf.function
-    def one_step(batch):
-        metrics = strategy.run(step, args=(batch,))
-        return {
-            name: tf.cast(
-                strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32
-            )
-            for name, value in metrics.items()
-        }
-
-    @tf.function
-    def several_steps(iterator, count):
-        # The trace of one step tells the metrics' names, so that the loop holds the only copy of the step.
-        names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
-        history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
-        for index in tf.range(count):
-            metrics = one_step(next(iterator))
-            history = {name: history[name].write(index, metrics[name]) for name in names}
-        return {name: array.stack() for name, array in history.items()}
-
-    return lambda iterator, count: several_steps(iterator, tf.constant(count))
-
-
 def _stop_if_not_finite(history, task, step, checkpoint):
     for name, values in history.items():
         bad = np.flatnonzero(~np.isfinite(values))
@@ -212,7 +202,7 @@ def _stop_if_not_finite(history, task, step, checkpoint):
             raise UserError(
                 f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
                 f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
-                "with another --model_dir"
+                "with another --model_dir; to leave such steps out, bind TrainingLoop.skipped_steps_limit there"
             )
 
 

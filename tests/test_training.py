@@ -129,19 +129,53 @@ def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
     assert Checkpoint(again.learner, again.directory).restore() == 5
 
 
+def poisoned(task, *bad):
+    """The task with not-a-number in the last image of the batches of those steps, counted from 0."""
+    make = task.make_batches
+
+    def spoil(number, batch):
+        (first, second), labels = batch
+        is_bad = tf.reduce_any(number == tf.constant(bad, tf.int64))
+        last = tf.where(is_bad, np.nan * first[-1:], first[-1:])
+        return (tf.concat([first[:-1], last], axis=0), second), labels
+
+    task.make_batches = lambda step, shard: make(step, shard).enumerate(step).map(spoil)
+    return task
+
+
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
     fit(contrastive_task(tmp_path, total_steps=3))
-    broken = contrastive_task(tmp_path)
-    make = broken.make_batches
-
-    def poisoned(step, shard):
-        numbered = make(step, shard).enumerate(step)
-        spoil = lambda n, x: x / tf.cast(n != 7, tf.float32)  # noqa: E731
-        return numbered.map(lambda n, batch: ((spoil(n, batch[0][0]), batch[0][1]), batch[1]))
-
-    broken.make_batches = poisoned
     with pytest.raises(UserError, match=r"nan at step 8; the last good checkpoint\s+is .*ckpt-5"):
-        fit(broken)
+        fit(poisoned(contrastive_task(tmp_path), 7))
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog):
+    """As if the batches with not-a-number were not there: weights, queue, optimizer, on each replica."""
+    strategy = two_replicas if replicas == 2 else STRATEGY
+
+    def end(task, **settings):
+        training.TrainingLoop(steps_per_call=3, **settings).fit(task, strategy)
+        return small.weights(task.learner)
+
+    with strategy.scope():
+        skipping = poisoned(contrastive_task(tmp_path / "skipping", total_steps=10), 2, 7)
+        without = contrastive_task(tmp_path / "without", total_steps=8)
+        make = without.make_batches
+        good = lambda number, batch: (number != 2) & (number != 7)  # noqa: E731
+        without.make_batches = lambda step, shard: (
+            make(step, shard).enumerate(step).filter(good).map(lambda number, batch: batch)
+        )
+        for a, b in zip(end(skipping, skipped_steps_limit=2), end(without), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert "left out 1 step(s) after step 5" in caplog.text
+
+
+def test_no_more_steps_than_the_limit_are_skipped_over_all_runs(tmp_path):
+    settings = {"skipped_steps_limit": 2, "checkpoint_steps": 5}
+    fit(poisoned(contrastive_task(tmp_path, total_steps=5), 1, 3), **settings)
+    with pytest.raises(UserError, match=r"step 8, as in 2 steps before.*ckpt-5"):
+        fit(poisoned(contrastive_task(tmp_path), 7), **settings)
 
 
 def test_checkpoints_are_few_and_a_foreign_one_is_refused(tmp_path):
