@@ -1,6 +1,7 @@
 """Building blocks that the backbones share."""
 
 import functools
+import threading
 
 import keras
 import numpy as np
@@ -22,6 +23,27 @@ def convolution(filters, kernel_size, strides=1, padding="same", groups=1, dtype
         kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal"),
         dtype=dtype,
     )
+
+
+_recomputation = threading.local()  # replicas are traced in threads that take turns
+
+
+def rematerialized(layer, x, training=None):
+    """layer(x, training=training), whose inner maps are not kept for the backward pass but computed again.
+
+    The same numbers; moving statistics of batch normalisation take the batch once.
+    """
+    passes = []
+
+    def call(x):
+        _recomputation.runs = bool(passes)
+        passes.append(layer)
+        try:
+            return layer(x, training=training)
+        finally:
+            _recomputation.runs = False
+
+    return tf.recompute_grad(call)(x)
 
 
 def batch_normalization(gamma_initializer="ones", synchronized=True, splits=1, dtype=None):
@@ -66,6 +88,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 f"splits take synchronized = False and a number of at least 1, not {self.synchronized} and {splits}"
             )
         self.splits = splits
+
+    @property
+    def momentum(self):
+        """Share that the moving statistics keep; all of them while `rematerialized` computes a map again."""
+        return 1.0 if getattr(_recomputation, "runs", False) else self._momentum
+
+    @momentum.setter
+    def momentum(self, value):
+        self._momentum = value
 
     def get_config(self):
         """The arguments."""

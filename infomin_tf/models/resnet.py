@@ -23,6 +23,8 @@ class ResNet(keras.layers.Layer):
             saved.
         normalization_splits: parts of a replica's batch that are normalised apart, see `layers.BatchNormalization`;
             more than 1 goes with synchronized = False and a batch that it divides.
+        rematerialize: compute the maps inside each block again in the backward pass instead of keeping them: less memory,
+            more time, the same numbers.
     """
 
     blocks_per_stage = ()
@@ -36,9 +38,11 @@ class ResNet(keras.layers.Layer):
         zero_init_last=False,
         synchronized=True,
         normalization_splits=1,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.rematerialize = rematerialize
         if normalization_splits > 1 and synchronized:
             raise UserError(
                 f"{type(self).__name__}.normalization_splits = {normalization_splits} normalises parts of a replica's batch, "
@@ -87,7 +91,10 @@ class ResNet(keras.layers.Layer):
             x = tf.nn.max_pool2d(_pad(x, 1), 3, 2, "VALID")  # x >= 0: zeros never win
         for stage in self.stages:
             for block in stage:
-                x = block(x, training=training)
+                if training and self.rematerialize:
+                    x = layers.rematerialized(block, x, training)
+                else:
+                    x = block(x, training=training)
             maps.append(x)
         return maps
 
@@ -107,6 +114,7 @@ class ResNet(keras.layers.Layer):
             "zero_init_last",
             "synchronized",
             "normalization_splits",
+            "rematerialize",
         )
         return super().get_config() | {name: getattr(self, name) for name in own}
 
