@@ -1,6 +1,5 @@
 """Residual networks as torchvision has them (v1.5: the stride of a bottleneck is on its 3x3 convolution)."""
 
-import functools
 import itertools
 
 import keras
@@ -8,6 +7,14 @@ import tensorflow as tf
 
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers
+from infomin_tf.models.residual import (
+    BasicBlock,
+    Bottleneck,
+    Bottleneck32x4d,
+    Bottleneck32x8d,
+    ConvolutionAndNormalization,
+    pad,
+)
 
 
 class ResNet(keras.layers.Layer):
@@ -88,7 +95,7 @@ class ResNet(keras.layers.Layer):
             self.build(images.shape)
         x, maps = self.stem(images, training=training), []
         if self.max_pool:
-            x = tf.nn.max_pool2d(_pad(x, 1), 3, 2, "VALID")  # x >= 0: zeros never win
+            x = tf.nn.max_pool2d(pad(x, 1), 3, 2, "VALID")  # x >= 0: zeros never win
         for stage in self.stages:
             for block in stage:
                 if training and self.rematerialize:
@@ -117,128 +124,6 @@ class ResNet(keras.layers.Layer):
             "rematerialize",
         )
         return super().get_config() | {name: getattr(self, name) for name in own}
-
-
-class ConvolutionAndNormalization(keras.layers.Layer):
-    """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU."""
-
-    def __init__(
-        self,
-        filters,
-        kernel_size,
-        strides=1,
-        relu=False,
-        groups=1,
-        gamma_initializer="ones",
-        synchronized=True,
-        splits=1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.filters, self.relu = filters, relu
-        self.padding = kernel_size // 2 if strides > 1 else 0
-        padding = "valid" if strides > 1 else "same"
-        dtype = self.dtype_policy
-        self.convolution = layers.convolution(filters, kernel_size, strides, padding, groups, dtype)
-        self.normalization = layers.batch_normalization(
-            gamma_initializer, synchronized, splits, dtype
-        )
-
-    def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.normalization.build((None, None, None, self.filters))
-        self.built = True
-
-    def call(self, x, training=None):
-        x = self.normalization(self.convolution(_pad(x, self.padding)), training=training)
-        return tf.nn.relu(x) if self.relu else x
-
-
-class ResidualBlock(keras.layers.Layer):
-    """relu(residual(x) + shortcut(x)); the shortcut is a 1x1 convolution where the shape changes.
-
-    Args:
-        filters: of the stage.
-        strides: of the block.
-        zero_init_last: the scale of the last normalisation of the residual starts at 0.
-        synchronized, splits: of batch normalisation.
-    """
-
-    expansion = 1
-
-    def __init__(
-        self, filters, strides, zero_init_last=False, synchronized=True, splits=1, **kwargs
-    ):
-        super().__init__(**kwargs)
-        self.strides, self.output_channels = strides, self.expansion * filters
-        self.part = functools.partial(
-            ConvolutionAndNormalization,
-            synchronized=synchronized,
-            splits=splits,
-            dtype=self.dtype_policy,
-        )
-        last = {"gamma_initializer": "zeros" if zero_init_last else "ones"}
-        self.residual = self._make_residual(filters, last)
-
-    def _make_residual(self, filters, last):
-        """The convolutions of the residual; `last` are arguments of the last."""
-        raise NotImplementedError
-
-    def build(self, input_shape):
-        self.shortcut = None
-        if self.strides > 1 or input_shape[-1] != self.output_channels:
-            self.shortcut = self.part(self.output_channels, 1, self.strides)
-            self.shortcut.build(input_shape)
-        channels = input_shape[-1]
-        for part in self.residual:
-            part.build((None, None, None, channels))
-            channels = part.filters
-        self.built = True
-
-    def call(self, x, training=None):
-        shortcut = x if self.shortcut is None else self.shortcut(x, training=training)
-        for part in self.residual:
-            x = part(x, training=training)
-        return tf.nn.relu(x + shortcut)
-
-
-class BasicBlock(ResidualBlock):
-    """Two 3x3 convolutions."""
-
-    def _make_residual(self, filters, last):
-        first = self.part(filters, 3, self.strides, relu=True)
-        return [first, self.part(filters, 3, **last)]
-
-
-class Bottleneck(ResidualBlock):
-    """1x1, 3x3 and 1x1 convolution, the last with four times the filters.
-
-    The 3x3 convolution has `groups` groups of `group_width` filters in the first stage at width 1, and at least one
-    filter a group.
-    """
-
-    expansion = 4
-    groups, group_width = 1, 64
-
-    def _make_residual(self, filters, last):
-        inner = max(1, filters * self.group_width // 64) * self.groups
-        return [
-            self.part(inner, 1, relu=True),
-            self.part(inner, 3, self.strides, relu=True, groups=self.groups),
-            self.part(self.expansion * filters, 1, **last),
-        ]
-
-
-class Bottleneck32x4d(Bottleneck):
-    """Bottleneck with 32 groups of 4 filters."""
-
-    groups, group_width = 32, 4
-
-
-class Bottleneck32x8d(Bottleneck):
-    """Bottleneck with 32 groups of 8 filters."""
-
-    groups, group_width = 32, 8
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -303,7 +188,3 @@ class ResNeXt152(ResNet):
 
     blocks_per_stage = (3, 8, 36, 3)
     block = Bottleneck32x8d
-
-
-def _pad(x, pixels):
-    return tf.pad(x, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]]) if pixels else x

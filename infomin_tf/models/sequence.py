@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from infomin_tf.models.resnet import ConvolutionAndNormalization
+from infomin_tf.models.residual import ConvolutionAndNormalization
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf.models.resnet import BasicBlock, Bottleneck, ResNet
+from infomin_tf.models.residual import BasicBlock, Bottleneck
+from infomin_tf.models.resnet import ResNet
 
 ONE = tf.distribute.OneDeviceStrategy("CPU:0")
 IMAGES = np.random.default_rng(0).random((8, 12, 12, 3), np.float32)
