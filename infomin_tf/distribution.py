@@ -116,7 +116,8 @@ def all_gather(x):
     if replicas == 1:
         return x
     # Several workers cannot gather integers; 64 bits hold those up to 2^53 exactly.
-    sent = tf.cast(x, tf.float64) if x.dtype.is_integer else x
+    workers = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    sent = tf.cast(x, tf.float64) if workers and x.dtype.is_integer else x
     gathered = tf.cast(tf.distribute.get_replica_context().all_gather(sent, axis=0), x.dtype)
     return tf.ensure_shape(gathered, [replicas * x.shape[0], *x.shape[1:]])
 
@@ -135,6 +136,11 @@ def move_towards(variable, goal, share):
 def assign_here(variable, value):
     """Writes this replica's copy of a tf.Variable; the caller sees to it that all replicas write the same."""
     tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+
+
+def assign_rows_here(variable, rows, values):
+    """As `assign_here`, the rows int32 [n] only, in place; values [n, ...]. A TPUStrategy refuses `scatter_update`."""
+    tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=rows, updates=values)
 
 
 @contextlib.contextmanager

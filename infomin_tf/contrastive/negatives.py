@@ -148,8 +148,8 @@ class MomentumQueue(keras.layers.Layer):
         pointer = self.pointers[encoder_index]
         count = keys.shape[0]
         rows = (pointer.value + tf.range(count)) % self.size
-        self.queues[encoder_index].value.scatter_update(tf.IndexedSlices(keys, rows))
-        pointer.assign((pointer.value + count) % self.size)
+        distribution.assign_rows_here(self.queues[encoder_index].value, rows, keys)
+        distribution.assign_here(pointer.value, (pointer.value + count) % self.size)
 
 
 class MemoryBank(keras.layers.Layer):
@@ -230,7 +230,7 @@ class MemoryBank(keras.layers.Layer):
         old = self.look_up(encoder_index, indices)
         new = self.momentum * old + (1.0 - self.momentum) * tf.cast(q, tf.float32)
         new = tf.math.l2_normalize(new, axis=-1)
-        self.banks[encoder_index].value.scatter_update(tf.IndexedSlices(new, indices))
+        distribution.assign_rows_here(self.banks[encoder_index].value, indices, new)
 
 
 def _random_unit_rows(layer, rows, dimension, name):
