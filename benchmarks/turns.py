@@ -6,6 +6,7 @@ import importlib.util
 import multiprocessing
 import os
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -54,6 +55,7 @@ class Process:
 
 
 def _serve(pipe, make, module, arguments):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends at once, without a traceback
     importlib.import_module(module)
     usage, started = {"imports": peak_memory()}, time.perf_counter()
     contestant = make(*arguments)

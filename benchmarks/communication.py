@@ -1,0 +1,247 @@
+"""What a step moves, on paper: ResNet-50, batch 4096, K 65536, on 8 GPUs and on 32 TPU cores, as docs/scaling.md holds it.
+
+    python benchmarks/communication.py
+
+Exchanges are those that the code asks TensorFlow for; tests/test_communication.py compares them with the graph of a step.
+Sizes of the network are counted on the network itself. All numbers are float32; MB, GB and GFLOP are powers of ten.
+"""
+
+import dataclasses
+import os
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import tensorflow as tf
+
+from infomin_tf.models import encoder, heads, resnet
+
+BATCH, QUEUE, DIMENSION, SIDE = 4096, 65536, 128, 224
+FLOAT = 4
+PASSES = (
+    6  # of logits through memory: written, maximum, exponentials, softmax, its gradient, product
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Rates of one device, all of them assumptions: what the makers publish, which programs reach only in part.
+
+    Args:
+        name: of the machine.
+        replicas: devices.
+        link: bytes/s that a device sends.
+        call: seconds that a collective takes however small it is.
+        arithmetic: FLOP/s.
+        memory: bytes/s.
+        host: bytes/s into a device.
+        tpu: TPUStrategy gathers by an all-reduce of what is gathered, with zeros for the others' rows; the other
+            strategies gather lengths first, and then the rows.
+    """
+
+    name: str
+    replicas: int
+    link: float
+    call: float
+    arithmetic: float
+    memory: float
+    host: float
+    tpu: bool = False
+
+
+GPUS = Machine("8 GPUs (A100)", 8, 300e9, 20e-6, 156e12, 2.0e12, 32e9)
+TPU_CORES = Machine("32 TPU cores (v3)", 32, 166e9, 10e-6, 61.5e12, 450e9, 2e9, True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """Sizes of an encoder: trainable numbers, layers and channels of batch normalisation, FLOPs of one image forward."""
+
+    parameters: int
+    layers: int
+    channels: int
+    flops: int = 0
+
+    @classmethod
+    def of(cls, layer, view_shape=None):
+        """Counted on a built encoder; FLOPs on its graph by TensorFlow's profiler, for views of a shape (H, W, 3)."""
+        means = [v for v in layer.non_trainable_variables if v.path.endswith("moving_mean")]
+        return cls(
+            sum(v.shape.num_elements() for v in layer.trainable_variables),
+            len(means),
+            sum(v.shape.num_elements() for v in means),
+            _flops(layer, view_shape) if view_shape else 0,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """Equal collectives of one step.
+
+    Args:
+        what: is exchanged.
+        kind: "all-reduce" or "gather", around a ring; "copy": from the first device to each other.
+        calls: how many.
+        numbers: float32 values of all calls together; of a gather, those that a device then has.
+    """
+
+    what: str
+    kind: str
+    calls: int
+    numbers: int
+
+    def sent(self, machine):
+        """Bytes that a device sends; of a copy, the first."""
+        others = machine.replicas - 1
+        if self.kind == "copy":
+            return others * self.numbers * FLOAT
+        halves = 1 if self.kind == "gather" and not machine.tpu else 2
+        return halves * others / machine.replicas * self.numbers * FLOAT
+
+    def seconds(self, machine):
+        """At the rate of the link, and with what each call costs by itself."""
+        calls = 2 * self.calls if self.kind == "gather" and not machine.tpu else self.calls
+        return self.sent(machine) / machine.link + calls * machine.call
+
+
+def queue_exchanges(network, batch, dimension, image=0):
+    """A step with a MomentumQueue, one direction.
+
+    Args:
+        network: `Network` of the encoder; the key encoder has the same sizes.
+        batch, dimension: B, D.
+        image: numbers of a view, where keys are shuffled; 0 where they are not.
+
+    Returns:
+        List of `Exchange`.
+    """
+    shuffled = [
+        Exchange("shuffled keys: views", "gather", 1, batch * image),
+        Exchange("shuffled keys: keys", "gather", 1, batch * dimension),
+    ]
+    return [
+        *_training(network, backward_passes=1),
+        *(shuffled if image else []),
+        Exchange("keys for the queue", "gather", 1, batch * dimension),
+        Exchange("keys into the queue", "copy", 1, batch * dimension),
+        Exchange("metrics", "gather", 2, 2 * batch * dimension),
+    ]
+
+
+def in_batch_exchanges(network, batch, dimension):
+    """A step with InBatch (or NTXent) negatives, both directions; arguments and result as of `queue_exchanges`."""
+    return [
+        *_training(network, backward_passes=2),
+        Exchange("queries and keys", "gather", 4, 4 * batch * dimension),
+        Exchange("their gradients", "all-reduce", 4, 4 * batch * dimension),
+        Exchange("metrics", "gather", 2, 2 * batch * dimension),
+    ]
+
+
+def _training(network, backward_passes):
+    """Gradients, and statistics: sums, squares and counts of two passes forward, two gradients a pass backward."""
+    return [
+        Exchange("gradients", "all-reduce", 1, network.parameters),
+        Exchange("statistics, forward", "all-reduce", 6 * network.layers, 6 * network.channels),
+        Exchange(
+            "statistics, backward",
+            "all-reduce",
+            2 * backward_passes * network.layers,
+            2 * backward_passes * network.channels,
+        ),
+    ]
+
+
+def _flops(layer, view_shape):
+    """Floating-point operations of one image forward; a multiplication and its addition are two."""
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder.float_operation()
+    options = profiler.ProfileOptionBuilder(options).with_empty_output().build()
+    image = tf.TensorSpec([1, *view_shape])
+    graph = tf.function(lambda x: layer(x, training=False)).get_concrete_function(image).graph
+    return profiler.profile(graph, options=options, cmd="op").total_float_ops
+
+
+def exchange_table(machine, exchanges):
+    """Lines of Markdown."""
+    lines = ["| exchange | kind | calls | MB sent by a device | ms |", "|---|---|---|---|---|"]
+    for e in exchanges:
+        cells = f"{e.calls} | {e.sent(machine) / 1e6:,.1f} | {1e3 * e.seconds(machine):.2f}"
+        lines.append(f"| {e.what} | {e.kind} | {cells} |")
+    return lines
+
+
+def device_table(machine, network):
+    """Lines of Markdown: work, memory and input of a device, with the queue and in the batch."""
+    images = BATCH / machine.replicas
+    logits = images * QUEUE, BATCH**2  # of a direction
+    directions, passes = (
+        (1, 2),
+        (3 + 1, 2 * 3),
+    )  # backward costs twice a forward pass; keys have none
+    products = (
+        2 * 2,
+        2 * 3 * 2,
+    )  # of the logits, each D multiplications and additions; the queue has no gradient
+    views = 2 * images * SIDE**2 * 3
+    arithmetic, host = machine.arithmetic, machine.host
+    rows = [
+        ("networks, GFLOP", 1e9, arithmetic, [p * images * network.flops for p in passes]),
+        (
+            "logits and their gradients, GFLOP",
+            1e9,
+            arithmetic,
+            [p * size * DIMENSION for p, size in zip(products, logits, strict=True)],
+        ),
+        ("uniformity (a metric), GFLOP", 1e9, arithmetic, [2 * BATCH**2 * DIMENSION] * 2),
+        (
+            f"logits through memory, {PASSES} times, MB",
+            1e6,
+            machine.memory,
+            [PASSES * d * size * FLOAT for d, size in zip(directions, logits, strict=True)],
+        ),
+        ("views from the host, float32, MB", 1e6, host, [views * FLOAT] * 2),
+        ("views from the host, were they uint8, MB", 1e6, host, [views] * 2),
+    ]
+    lines = ["| a device | queue, one direction | in-batch, both |", "|---|---|---|"]
+    for what, scale, rate, values in rows:
+        cells = [f"{v / scale:,.0f} in {1e3 * v / rate:.2f} ms" for v in values]
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    held = [f"{size * FLOAT / 1e6:.0f}" for size in logits]
+    return [
+        *lines,
+        f"| memory of the logits of a direction, MB | {' | '.join(held)} |",
+        f"| memory of the queue, MB | {QUEUE * DIMENSION * FLOAT / 1e6:.0f} | none |",
+        f"| memory of gathered views (shuffled keys), MB | {BATCH * SIDE**2 * 3 * FLOAT / 1e6:,.0f} | none |",
+    ]
+
+
+def resnet50():
+    """The built encoder."""
+    layer = encoder.Encoder(resnet.ResNet50(), heads.MlpHead(DIMENSION))
+    layer.build((None, SIDE, SIDE, 3))
+    return layer
+
+
+def report(network):
+    """The whole model as lines of Markdown."""
+    with_queue = queue_exchanges(network, BATCH, DIMENSION, SIDE**2 * 3)
+    in_batch = in_batch_exchanges(network, BATCH, DIMENSION)
+    lines = [
+        f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers of batch normalisation "
+        f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP an image forward; B {BATCH}, K {QUEUE}, "
+        f"D {DIMENSION}, views {SIDE}x{SIDE}."
+    ]
+    for machine in (GPUS, TPU_CORES):
+        # A TPU refuses this write of the queue.
+        queue = [e for e in with_queue if e.kind != "copy"] if machine.tpu else with_queue
+        for title, found in (("queue, one direction", queue), ("in-batch, both", in_batch)):
+            lines += ["", f"{machine.name}, {title}:", "", *exchange_table(machine, found)]
+        lines += ["", f"{machine.name}:", "", *device_table(machine, network)]
+    return lines
+
+
+if __name__ == "__main__":
+    tf.get_logger().setLevel("ERROR")
+    print("\n".join(report(Network.of(resnet50(), (SIDE, SIDE, 3)))))
