@@ -235,9 +235,9 @@ def main():
         f"{options.rounds} rounds, seed {SEED}, TensorFlow {importlib.metadata.version('tensorflow')}"
     )
     for kind in ("queue", "in-batch"):
-        print(f"\n{kind} (load average before {os.getloadavg()[0]:.1f}", end=", ", flush=True)
+        before = os.getloadavg()[0]
         seconds = take_turns(options, kind)
-        print(f"after {os.getloadavg()[0]:.1f}, of which 1 to {CORES} ours)\n")
+        print(f"\n{kind}; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after\n")
         print_steps(*seconds)
         print()
         print_shares(*seconds)

@@ -65,6 +65,8 @@ def test_bytes_are_those_that_a_ring_sends(replicas):
     found, sent = run_ring(list(own), reduce=True)  # TPUStrategy: zeros for the others' rows
     np.testing.assert_array_equal(found, [whole] * replicas)
     np.testing.assert_allclose(sent, gather.sent(tpu))
+    copies = [whole.copy() for _ in range(1, replicas)]  # from the first device
+    assert Exchange("", "copy", 1, len(whole)).sent(machine) == sum(c.nbytes for c in copies)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
