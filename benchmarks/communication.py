@@ -232,9 +232,9 @@ def report(network):
     with_queue = queue_exchanges(network, BATCH, DIMENSION, SIDE**2 * 3)
     in_batch = in_batch_exchanges(network, BATCH, DIMENSION)
     lines = [
-        f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers of batch normalisation "
+        f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers of batch normalisation",
         f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP an image forward; B {BATCH}, K {QUEUE}, "
-        f"D {DIMENSION}, views {SIDE}x{SIDE}."
+        f"D {DIMENSION}, views {SIDE}x{SIDE}.",
     ]
     for machine in (GPUS, TPU_CORES):
         # A TPU refuses this write of the queue.
