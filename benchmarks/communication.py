@@ -81,7 +81,7 @@ class Exchange:
 
     Args:
         what: is exchanged.
-        kind: "all-reduce" or "gather", around a ring; "copy": from the first device to each other.
+        kind: "all-reduce" or "gather".
         calls: how many.
         numbers: float32 values of all calls together; of a gather, those that a device then has.
     """
@@ -92,12 +92,10 @@ class Exchange:
     numbers: int
 
     def sent(self, machine):
-        """Bytes that a device sends; of a copy, the first."""
-        others = machine.replicas - 1
-        if self.kind == "copy":
-            return others * self.numbers * FLOAT
+        """Bytes that each device sends, around a ring."""
+        share = (machine.replicas - 1) / machine.replicas
         halves = 1 if self.kind == "gather" and not machine.tpu else 2
-        return halves * others / machine.replicas * self.numbers * FLOAT
+        return halves * share * self.numbers * FLOAT
 
     def seconds(self, machine):
         """At the rate of the link, and with what each call costs by itself."""
@@ -124,7 +122,6 @@ def queue_exchanges(network, batch, dimension, image=0):
         *_training(network, backward_passes=1),
         *(shuffled if image else []),
         Exchange("keys for the queue", "gather", 1, batch * dimension),
-        Exchange("keys into the queue", "copy", 1, batch * dimension),
         Exchange("metrics", "gather", 2, 2 * batch * dimension),
     ]
 
@@ -237,9 +234,7 @@ def report(network):
         f"D {DIMENSION}, views {SIDE}x{SIDE}.",
     ]
     for machine in (GPUS, TPU_CORES):
-        # A TPU refuses this write of the queue.
-        queue = [e for e in with_queue if e.kind != "copy"] if machine.tpu else with_queue
-        for title, found in (("queue, one direction", queue), ("in-batch, both", in_batch)):
+        for title, found in (("queue, one direction", with_queue), ("in-batch, both", in_batch)):
             lines += ["", f"{machine.name}, {title}:", "", *exchange_table(machine, found)]
         lines += ["", f"{machine.name}:", "", *device_table(machine, network)]
     return lines

@@ -87,9 +87,9 @@ class Replicas:
     def _compile(self):
         import tensorflow as tf
 
-        from infomin_tf import training
+        from infomin_tf import steps
 
-        step = training.replica_step(self._learner)
+        step = steps.replica_step(self._learner)
 
         @tf.function
         def whole_step(batch):
