@@ -1,6 +1,8 @@
 """Checkpoints of a learner: all its variables, its optimizers', the step and the time spent."""
 
+import contextlib
 import os
+import re
 import shutil
 import time
 
@@ -19,6 +21,9 @@ def state(learner):
 
 class Checkpoint:
     """A learner and its step in `directory/checkpoints`; a checkpoint is complete or it does not count.
+
+    What is there is read from the folder itself: TensorFlow's `CheckpointManager` goes by a list in a file, and drops from
+    it what was written under a clock that ran ahead, such as another machine's.
 
     Args:
         learner: a built keras.Model with a tuple `optimizers`.
@@ -41,12 +46,13 @@ class Checkpoint:
             seconds=self._seconds,
         )
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
-        self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
+        self._kept = kept
 
     @property
     def newest(self):
         """Path of the newest checkpoint, or None."""
-        return self._manager.latest_checkpoint
+        steps = self._steps()
+        return self._path(steps[-1]) if steps else None
 
     @property
     def seconds(self):
@@ -73,15 +79,15 @@ class Checkpoint:
         return step
 
     def _restore(self):
-        present = [c for c in self._manager.checkpoints if os.path.exists(c + ".index")]
-        for path in reversed(present):
+        steps = self._steps()
+        for path in map(self._path, reversed(steps)):
             try:
                 self._checkpoint.restore(path).assert_consumed()
                 return int(self._step.numpy())
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 logging.warning("the checkpoint %s cannot be read (%s)", path, reason)
-        if present:
+        if steps:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
                 "anew, or use another --model_dir"
@@ -106,11 +112,33 @@ class Checkpoint:
         self._seconds.assign_add(now - self._started)
         self._started = now
         try:
-            self._manager.save(checkpoint_number=step)
+            self._checkpoint.write(self._path(step))
+            # One of a later step could not be read, or this run would have gone on from there.
+            self._delete_all_but([s for s in self._steps() if s <= step][-self._kept :])
         except (OSError, tf.errors.OpError) as error:
             free = shutil.disk_usage(os.path.dirname(self._directory)).free
+            self._delete_all_but(self._steps())
             raise UserError(
                 f"the checkpoint at step {step} could not be written to {self._directory} "
                 f"({str(error).splitlines()[0]}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
                 "the same command to go on from the checkpoint before"
             ) from error
+
+    def _path(self, step):
+        return os.path.join(self._directory, f"ckpt-{step}")
+
+    def _steps(self):
+        """Steps of the checkpoints that are there, in order; TensorFlow writes the index last."""
+        names = os.listdir(self._directory) if os.path.isdir(self._directory) else ()
+        return sorted(
+            int(m[1]) for name in names if (m := re.fullmatch(r"ckpt-(\d+)\.index", name))
+        )
+
+    def _delete_all_but(self, steps):
+        """Deletes other checkpoints, and what killed or failed writers left."""
+        with contextlib.suppress(OSError):  # what stays is deleted another time
+            for entry in os.scandir(self._directory):
+                match = re.fullmatch(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)", entry.name)
+                if match and int(match[1]) in steps:
+                    continue
+                (shutil.rmtree if entry.is_dir() else os.remove)(entry.path)

@@ -1,5 +1,6 @@
 """The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
 
+import contextlib
 import os
 import sys
 
@@ -171,14 +172,16 @@ def _run(command, values, files):
             "data_dir": values.data_dir,
             "configuration": text,
         }
-        with workers.clear_loss():
+        if command != "train":
+            run_folder.check_same_training(values.model_dir, text)
+        only_writer = run_folder.locked if workers.is_chief() else contextlib.nullcontext
+        with workers.clear_loss(), only_writer(values.model_dir):
             if command == "train":
                 if workers.is_chief():
                     run_folder.claim(values.model_dir, text, values.overwrite)
                 workers.wait_for_all()
                 experiment.run(values.model_dir, until=values.until, **arguments)
             else:
-                run_folder.check_same_training(values.model_dir, text)
                 experiment.repeat(command, values.model_dir, **arguments)
             workers.wait_for_all()
 

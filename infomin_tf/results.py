@@ -7,7 +7,10 @@ import platform
 import tempfile
 from importlib import metadata
 
+from infomin_tf.errors import UserError
+
 FILE_NAME = "results.json"
+UNFINISHED = ".unfinished_"
 _PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
 
 
@@ -82,12 +85,33 @@ def _shown(value):
 
 
 def write_atomically(path, text):
-    """Writes a text file so that a reader, or a killed process, never sees half of it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    """Writes a text file so that a reader, or a killed process, never sees half of it.
+
+    Raises:
+        UserError: it cannot be written; a file that was there before stays as it is.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with unfinished_folder(os.path.dirname(path)) as folder:
+            unfinished = os.path.join(folder, os.path.basename(path))
+            with open(unfinished, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); make room or make it writable, then run the same command "
+            "to go on"
+        ) from error
+
+
+def unfinished_folder(directory):
+    """A context with a folder in `directory` whose files are moved to their places once they are complete.
+
+    It is deleted at the end, or when `directory` is next written to by a run, where that was killed.
+    """
+    return tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=directory)
 
 
 def _version(package):

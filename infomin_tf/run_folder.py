@@ -1,19 +1,68 @@
-"""Folders that runs write to: whose they are, and whether their configuration is the same."""
+"""Folders that runs write to: whose they are, who writes now, and whether their configuration is the same."""
 
+import contextlib
+import fcntl
+import glob
 import os
 import re
 import shutil
+import socket
 import tempfile
+
+from absl import logging
 
 from infomin_tf import results
 from infomin_tf.errors import UserError
 
 FILE_NAME = "config.gin"
-_MADE_BY_A_RUN = ("learn_views", "pretrain", "evaluate", "export", FILE_NAME)
+_STAGES = ("learn_views", "pretrain", "evaluate", "export")
+_MADE_BY_A_RUN = (*_STAGES, FILE_NAME)
+_LOCK = "run.lock"
+
+
+@contextlib.contextmanager
+def locked(model_dir):
+    """Makes this process the only writer of model_dir, and removes what a killed one left half-written there.
+
+    The kernel takes the lock back however the process ends. The lock's file stays.
+
+    Raises:
+        UserError: another process writes to model_dir, files there are no run's, or nothing can be written there.
+    """
+    _found(model_dir)
+    with contextlib.ExitStack() as stack:
+        with _clear_errors(model_dir):
+            os.makedirs(model_dir, exist_ok=True)
+            file = stack.enter_context(open(os.path.join(model_dir, _LOCK), "a+"))
+            _lock(file, model_dir)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            for folder in (model_dir, *(os.path.join(model_dir, stage) for stage in _STAGES)):
+                for path in glob.glob(os.path.join(glob.escape(folder), results.UNFINISHED + "*")):
+                    _delete(path)
+        yield
+
+
+def _lock(file, model_dir):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        raise UserError(
+            f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, or use another "
+            "--model_dir"
+        ) from error
+    except OSError as error:
+        logging.warning(
+            "%s cannot be locked (%s); see to it that no other process writes there",
+            model_dir,
+            error.strerror,
+        )
 
 
 def claim(model_dir, text, overwrite):
-    """Makes model_dir this configuration's own and saves it there.
+    """Makes model_dir, which is locked, this configuration's own and saves it there.
 
     Args:
         model_dir: of the run.
@@ -23,17 +72,10 @@ def claim(model_dir, text, overwrite):
     Raises:
         UserError: model_dir holds a run of another configuration, or files of those names that are no run.
     """
-    found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
-    path = os.path.join(model_dir, FILE_NAME)
-    if found and FILE_NAME not in found:
-        raise UserError(
-            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so no run that may be gone on with or deleted; "
-            "use another --model_dir, or remove these yourself"
-        )
-    try:
+    found = _found(model_dir)
+    with _clear_errors(model_dir):
         if found:
-            with open(path) as file:
-                differences = compare(file.read(), text)
+            differences = compare(_saved_text(model_dir), text)
             if differences and not overwrite:
                 raise UserError(
                     f"{model_dir} holds another run:\n  "
@@ -42,7 +84,28 @@ def claim(model_dir, text, overwrite):
                 )
             for name in found if differences else ():
                 _delete(os.path.join(model_dir, name))
-        results.write_atomically(path, text)
+        results.write_atomically(os.path.join(model_dir, FILE_NAME), text)
+
+
+def _found(model_dir):
+    """What of a run is in model_dir.
+
+    Raises:
+        UserError: files of those names that are no run.
+    """
+    found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
+    if found and FILE_NAME not in found:
+        raise UserError(
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so no run that may be gone on with or deleted; "
+            "use another --model_dir, or remove these yourself"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _clear_errors(model_dir):
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"{model_dir} cannot be written ({error.strerror}); use another --model_dir"

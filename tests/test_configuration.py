@@ -200,8 +200,11 @@ def test_what_is_no_run_is_never_deleted(tmp_path):
             run_folder.claim(str(tmp_path), "x.y = 1\n", overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["evaluate"]
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written"):
-        run_folder.claim(str(tmp_path / "file"), "x.y = 1\n", False)
+    with (
+        pytest.raises(UserError, match=r"file cannot be written .*use another --model_dir"),
+        run_folder.locked(str(tmp_path / "file")),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ def numbers(model_dir):
 
 
 def checkpoint(model_dir, stage):
-    path = tf.train.latest_checkpoint(str(model_dir / stage / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
+    files = (model_dir / stage / "checkpoints").glob("*.index")
+    newest = max((file.with_suffix("") for file in files), key=lambda p: int(p.name.split("-")[1]))
+    reader = tf.train.load_checkpoint(str(newest))
     names = [n for n in reader.get_variable_to_shape_map() if n.startswith("variables/")]
     return {name: reader.get_tensor(name) for name in names}
 

@@ -115,8 +115,9 @@ class Runner:
         """Trains; returns None, or what went wrong."""
         model_dir = self.model_dir(point)
         os.makedirs(model_dir, exist_ok=True)
-        with open(os.path.join(model_dir, "lock"), "w") as lock:
-            # The run inherits the lock: where a sweep was killed and its run goes on, the next sweep waits for it here.
+        with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
+            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its run goes on, the next
+            # sweep waits for it here.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.is_finished(point):
                 return None
