@@ -1,12 +1,11 @@
 """A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for going on in Keras."""
 
 import os
-import shutil
-import tempfile
 
 import keras
 import tensorflow as tf
 
+from infomin_tf import results
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment import crop
 
@@ -67,7 +66,7 @@ class ImageEncoder(keras.Model):
 
 
 def save_encoder(encoder, directory):
-    """Writes directory/saved_model and directory/encoder.keras, each complete or not at all.
+    """Writes directory/saved_model and directory/encoder.keras, each complete or, as it was before, not at all.
 
     The SavedModel has the endpoints serve and train (uint8 images), serve_float and train_float (float32 images in
     [0, 1]); the train endpoints use batch statistics and update them, and its trainable variables fine-tune.
@@ -75,8 +74,10 @@ def save_encoder(encoder, directory):
     Args:
         encoder: a built `ImageEncoder`.
         directory: made when missing; older exports in it are replaced.
+
+    Raises:
+        UserError: the disk is full or cannot be written.
     """
-    os.makedirs(directory, exist_ok=True)
     archive = keras.export.ExportArchive()
     archive.track(encoder)
     for suffix, dtype in (("", tf.uint8), ("_float", tf.float32)):
@@ -84,14 +85,21 @@ def save_encoder(encoder, directory):
         for endpoint, training in (("serve", False), ("train", True)):
             function = _endpoint(encoder, training)
             archive.add_endpoint(endpoint + suffix, function, input_signature=signature)
-    with tempfile.TemporaryDirectory(dir=directory) as temporary:
-        archive.write_out(os.path.join(temporary, "saved_model"), verbose=False)
-        encoder.save(os.path.join(temporary, "encoder.keras"))
-        for name in ("saved_model", "encoder.keras"):
-            target = os.path.join(directory, name)
-            if os.path.isdir(target):
-                shutil.rmtree(target)
-            os.replace(os.path.join(temporary, name), target)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with results.unfinished_folder(directory) as unfinished:
+            archive.write_out(os.path.join(unfinished, "saved_model"), verbose=False)
+            encoder.save(os.path.join(unfinished, "encoder.keras"))
+            for name in ("saved_model", "encoder.keras"):
+                target = os.path.join(directory, name)
+                if os.path.isdir(target):  # which cannot be replaced, but moved at once
+                    os.replace(target, os.path.join(unfinished, "replaced"))
+                os.replace(os.path.join(unfinished, name), target)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(
+            f"the export could not be written to {directory} ({str(error).splitlines()[0]}); make room or make it "
+            "writable, then run the same command"
+        ) from error
 
 
 def _endpoint(encoder, training):

@@ -1,5 +1,6 @@
 """results.json: numbers that carry their protocol, data, seed, steps, wall time and versions."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -54,6 +55,12 @@ def read(directory):
             return json.load(file)
     except FileNotFoundError:
         return None
+
+
+def forget(directory):
+    """Makes a stage unfinished again, if it was finished."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(directory, FILE_NAME))
 
 
 def table(results):
