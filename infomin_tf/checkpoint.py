@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf import workers
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, reason
 
 
 def state(learner):
@@ -29,6 +29,9 @@ class Checkpoint:
         learner: a built keras.Model with a tuple `optimizers`.
         directory: of the stage.
         kept: how many of the newest checkpoints stay on disk.
+
+    Raises:
+        UserError: the folder cannot be made.
     """
 
     def __init__(self, learner, directory, kept=2):
@@ -47,6 +50,12 @@ class Checkpoint:
         )
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
         self._kept = kept
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{self._directory} cannot be made ({error.strerror}); use another --model_dir"
+            ) from error
 
     @property
     def newest(self):
@@ -85,8 +94,7 @@ class Checkpoint:
                 self._checkpoint.restore(path).assert_consumed()
                 return int(self._step.numpy())
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                logging.warning("the checkpoint %s cannot be read (%s)", path, reason)
+                logging.warning("the checkpoint %s cannot be read (%s)", path, reason(error))
         if steps:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
@@ -116,11 +124,11 @@ class Checkpoint:
             # One of a later step could not be read, or this run would have gone on from there.
             self._delete_all_but([s for s in self._steps() if s <= step][-self._kept :])
         except (OSError, tf.errors.OpError) as error:
-            free = shutil.disk_usage(os.path.dirname(self._directory)).free
+            free = shutil.disk_usage(self._directory).free
             self._delete_all_but(self._steps())
             raise UserError(
                 f"the checkpoint at step {step} could not be written to {self._directory} "
-                f"({str(error).splitlines()[0]}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
+                f"({reason(error)}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
                 "the same command to go on from the checkpoint before"
             ) from error
 
@@ -129,7 +137,7 @@ class Checkpoint:
 
     def _steps(self):
         """Steps of the checkpoints that are there, in order; TensorFlow writes the index last."""
-        names = os.listdir(self._directory) if os.path.isdir(self._directory) else ()
+        names = os.listdir(self._directory)
         return sorted(
             int(m[1]) for name in names if (m := re.fullmatch(r"ckpt-(\d+)\.index", name))
         )

@@ -1,6 +1,7 @@
 """The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -93,6 +94,11 @@ def _main(command, description):
         _run(command, values, files)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error}; make room, then the same command goes on", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import results
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, reason
 from infomin_tf.views.augment import crop
 
 # Importing these registers the layers that a .keras file names.
@@ -97,7 +97,7 @@ def save_encoder(encoder, directory):
                 os.replace(os.path.join(unfinished, name), target)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
-            f"the export could not be written to {directory} ({str(error).splitlines()[0]}); make room or make it "
+            f"the export could not be written to {directory} ({reason(error)}); make room or make it "
             "writable, then run the same command"
         ) from error
 

@@ -1,7 +1,9 @@
 """Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas; fixtures for real data."""
 
+import contextlib
 import os
 import pathlib
+import resource
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +30,22 @@ def real_data_dir():
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set INFOMIN_DATA_DIR")
     return str(folder)
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which no file can grow beyond 2000 bytes."""
+
+    @contextlib.contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

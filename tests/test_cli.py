@@ -1,5 +1,6 @@
 """The commands: arguments without TensorFlow, what reaches the experiment, exit statuses."""
 
+import errno
 import pathlib
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import gin
 import pytest
 from absl import logging
 
-from infomin_tf import cli
+from infomin_tf import cli, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -146,6 +147,24 @@ def test_another_configuration_needs_overwrite(fake_run, capsys):
     assert fake_run("train", *other) == (2, [])
     assert "fake_experiment.Experiment.first: 1 -> 2" in capsys.readouterr().err
     assert fake_run("train", *other, "--overwrite")[0] == 0
+
+
+def test_nothing_is_written_or_deleted_under_a_running_process(fake_run, capsys):
+    fake_run("train", "--gin_file=mine.gin", "--model_dir=run")
+    saved = pathlib.Path("run/config.gin").read_text()
+    other = ["--gin_param=fake_experiment.Experiment.first = 2", "--overwrite"]
+    with run_folder.locked("run"):
+        assert fake_run("train", "--gin_file=mine.gin", "--model_dir=run", *other) == (2, [])
+        assert fake_run("evaluate", "--model_dir=run") == (2, [])
+    assert capsys.readouterr().err.count("error: another process is writing to run") == 2
+    assert pathlib.Path("run/config.gin").read_text() == saved
+
+
+def test_a_full_disk_is_one_message(fake_run, monkeypatch, capsys):
+    full = OSError(errno.ENOSPC, "No space left on device", "views.png")
+    monkeypatch.setattr(fake.Experiment, "raises", full)
+    assert fake_run("train", "--gin_file=mine.gin")[0] == 2
+    assert "error: [Errno 28] No space left on device: 'views.png'" in capsys.readouterr().err
 
 
 def test_exit_status_tells_mistakes_interrupts_and_bugs_apart(fake_run, monkeypatch, capsys):

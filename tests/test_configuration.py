@@ -198,6 +198,8 @@ def test_what_is_no_run_is_never_deleted(tmp_path):
     for overwrite in (False, True):
         with pytest.raises(UserError, match="holds evaluate but no config.gin"):
             run_folder.claim(str(tmp_path), "x.y = 1\n", overwrite)
+        with pytest.raises(UserError, match="no config.gin"), run_folder.locked(str(tmp_path)):
+            pass
     assert [path.name for path in tmp_path.iterdir()] == ["evaluate"]
     (tmp_path / "file").touch()
     with (

@@ -96,6 +96,16 @@ def test_exporting_again_replaces(exported, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder.keras", "saved_model"]
 
 
+def test_a_full_disk_keeps_the_export_before(exported, full_disk):
+    model, directory = exported
+    files = sorted(directory.rglob("*"))
+    with full_disk(), pytest.raises(UserError, match="the export could not be written"):
+        export.save_encoder(encoder(), str(directory))
+    assert sorted(directory.rglob("*")) == files
+    loaded = tf.saved_model.load(str(directory / "saved_model"))
+    np.testing.assert_allclose(loaded.serve(IMAGES), model(IMAGES), atol=1e-4)
+
+
 def test_mistakes_are_explained(tmp_path):
     with pytest.raises(UserError, match="neither a SavedModel nor a .keras file"):
         infomin_tf.load_encoder(tmp_path)

@@ -197,6 +197,41 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_full_disk_keeps_the_checkpoint_before_and_nothing_half_written(tmp_path, full_disk):
+    task = contrastive_task(tmp_path)
+    checkpoint = Checkpoint(task.learner, task.directory)
+    checkpoint.save(1)
+    before = sorted(os.listdir(tmp_path / "checkpoints"))
+    weight = task.learner.encoders[0].head.projection.bias
+    weight.assign(weight.value + 1.0)
+    with (
+        full_disk(),
+        pytest.raises(
+            UserError, match="at step 2 could not be written .*go on from the checkpoint"
+        ),
+    ):
+        checkpoint.save(2)
+    assert sorted(os.listdir(tmp_path / "checkpoints")) == before
+    assert checkpoint.restore() == 1
+    np.testing.assert_array_equal(weight.value, np.zeros(weight.shape))
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    folder = tmp_path / "checkpoints"
+    (folder / "ckpt-4_temp").mkdir(parents=True)
+    for name in ("ckpt-4_temp/part-00000-of-00001.data", "ckpt-4.data-00000-of-00001"):
+        (folder / name).write_bytes(b"half")
+    (folder / "ckpt-3.index.tempstate123").write_bytes(b"half")
+    fit(contrastive_task(tmp_path, total_steps=3))
+    assert {path.stem for path in folder.iterdir()} == {"ckpt-3"}
+
+
+def test_a_file_in_the_place_of_a_folder_is_explained(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(UserError, match="checkpoints cannot be made"):
+        fit(contrastive_task(tmp_path))
+
+
 def test_no_checkpoint_that_can_be_read_is_an_error(tmp_path):
     fit(contrastive_task(tmp_path), checkpoints_kept=1)
     [data] = (tmp_path / "checkpoints").glob("ckpt-13.data*")
