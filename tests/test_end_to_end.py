@@ -3,68 +3,28 @@
 import json
 import os
 import pathlib
-import signal
+import random
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import chaos
+
 ROOT = pathlib.Path(__file__).parents[1]
-PARAMETERS = [
-    "experiment.Data.limit = 160",
-    "pairs.CropAndFlip.size = 32",
-    "pairs.CenterCrop.resize = 34",
-    "pairs.CenterCrop.size = 32",
-    "alexnet.AlexNetHalf.width = 0.05",
-    "critic/alexnet.AlexNetHalf.width = 0.05",
-    "classifier/alexnet.AlexNetHalf.width = 0.05",
-    "learn_views.LearnViews.batch_size = 16",
-    "learn_views.LearnViews.labelled_batch_size = 8",
-    "learn_views.LearnViews.epochs = 1",
-    "pretrain.Pretrain.batch_size = 16",
-    "pretrain.Pretrain.epochs = 2",
-    "linear.LinearProbe.batch_size = 16",
-    "linear.LinearProbe.epochs = 2",
-    "training.TrainingLoop.steps_per_call = 2",
-    "training.TrainingLoop.checkpoint_minutes = 0.0",
-]
 
 
-def command(program, model_dir, *more):
-    files = ["--gin_file=gin/quickstart.gin"] if program == "train" else []
-    flags = [f"--gin_param={p}" for p in PARAMETERS] if program == "train" else []
-    return [
-        sys.executable,
-        str(ROOT / "bin" / program),
-        *files,
-        *flags,
-        f"--model_dir={model_dir}",
-        *more,
-    ]
-
-
-def run(program, model_dir, *more):
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+def run(program, model_dir, *more, **variables):
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | variables
     return subprocess.run(
-        command(program, model_dir, *more), cwd="/", env=environment, capture_output=True, text=True
+        chaos.command(program, model_dir, *more),
+        cwd=variables.get("HOME", "/"),
+        env=environment,
+        capture_output=True,
+        text=True,
     )
-
-
-def kill_when(path, model_dir):
-    """Starts the run, waits for a path under model_dir, kills it with SIGKILL."""
-    log = model_dir.with_suffix(".log")
-    with log.open("w") as file:
-        process = subprocess.Popen(command("train", model_dir), cwd="/", stdout=file, stderr=file)
-    deadline = time.monotonic() + 240
-    while not list(model_dir.glob(path)):
-        assert process.poll() is None, log.read_text()[-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
 
 
 def numbers(model_dir):
@@ -88,14 +48,15 @@ def checkpoint(model_dir, stage):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    model_dir = tmp_path_factory.mktemp("unbroken")
-    done = run("train", model_dir)
+    model_dir, home = tmp_path_factory.mktemp("unbroken"), tmp_path_factory.mktemp("home")
+    (home / "tmp").mkdir()
+    done = run("train", model_dir, HOME=str(home), TMPDIR=str(home / "tmp"))
     assert done.returncode == 0, done.stderr[-3000:]
-    return model_dir, done
+    return model_dir, done, home
 
 
 def test_all_stages_leave_their_files_and_a_table(finished):
-    model_dir, done = finished
+    model_dir, done, _ = finished
     for path in ("config.gin", "export/saved_model/saved_model.pb", "export/encoder.keras"):
         assert (model_dir / path).exists()
     table = done.stdout[done.stdout.index("Results in") :]
@@ -111,24 +72,26 @@ def test_all_stages_leave_their_files_and_a_table(finished):
     assert facts["data"]["unlabelled"] == "shapes:unlabelled, 160 images"
 
 
+def test_nothing_is_written_outside_of_model_dir(finished):
+    """Neither where the command was started, nor in the home folder, nor left among temporary files."""
+    home = finished[-1]
+    assert list(home.rglob("*")) == [home / "tmp"]
+
+
 def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
-    unbroken, _ = finished
-    kill_when("learn_views/checkpoints/ckpt-4.index", tmp_path)
-    kill_when("pretrain/checkpoints/ckpt-6.index", tmp_path)
-    kill_when("evaluate/linear_probe_untrained/checkpoints/ckpt-4.index", tmp_path)
-    kill_when("export", tmp_path)
-    done = run("train", tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert numbers(tmp_path) == numbers(unbroken)
+    unbroken, *_ = finished
+    broken = tmp_path / "run"
+    chaos.broken_run(broken, chaos.plan(random.Random(0), 0, 4, 1))
+    chaos.check_alike(broken, unbroken)
     for stage in ("learn_views", "pretrain", "evaluate/linear_probe_pre-trained"):
-        expected, resumed = checkpoint(unbroken, stage), checkpoint(tmp_path, stage)
+        expected, resumed = checkpoint(unbroken, stage), checkpoint(broken, stage)
         assert expected.keys() == resumed.keys() and expected
         for name, value in expected.items():
             np.testing.assert_array_equal(resumed[name], value, err_msg=f"{stage} {name}")
 
 
 def test_finished_stages_are_skipped_and_evaluation_and_export_can_be_repeated(finished):
-    model_dir, _ = finished
+    model_dir, *_ = finished
     before = numbers(model_dir)
     evaluated = run("evaluate", model_dir)
     assert evaluated.returncode == 0, evaluated.stderr[-3000:]
@@ -140,7 +103,7 @@ def test_finished_stages_are_skipped_and_evaluation_and_export_can_be_repeated(f
 
 
 def test_another_configuration_is_refused_with_the_difference(finished):
-    model_dir, _ = finished
+    model_dir, *_ = finished
     refused = run("train", model_dir, "--gin_param=pretrain.Pretrain.epochs = 3")
     assert refused.returncode == 2
     assert "pretrain.Pretrain.epochs: 2 -> 3" in refused.stderr and "--overwrite" in refused.stderr
@@ -149,7 +112,7 @@ def test_another_configuration_is_refused_with_the_difference(finished):
 
 
 def test_events_hold_scalars_pictures_and_the_configuration(finished):
-    model_dir, _ = finished
+    model_dir, *_ = finished
     tags = set()
     for path in model_dir.glob("*/events*"):
         for record in tf.data.TFRecordDataset(str(path)):
@@ -170,7 +133,7 @@ def test_events_hold_scalars_pictures_and_the_configuration(finished):
 
 
 def test_the_example_fine_tunes_the_export(finished):
-    model_dir, _ = finished
+    model_dir, *_ = finished
     done = subprocess.run(
         [
             sys.executable,

@@ -7,14 +7,13 @@ import functools
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from tests import small
+from tests import chaos, small
 from tests.conformance import learners
 from tests.conformance.learners import LEARNERS
 
@@ -52,7 +51,7 @@ def row(tmp_path_factory):
 
 def start(strategy, replicas, processes, folder):
     """Starts the processes of one strategy."""
-    cluster = {"worker": [f"localhost:{port}" for port in free_ports(processes)]}
+    cluster = {"worker": [f"localhost:{port}" for port in chaos.free_ports(processes)]}
     started = []
     for index in range(processes):
         environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -66,14 +65,6 @@ def start(strategy, replicas, processes, folder):
                 subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
             )
     return started
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def weights(folder, learner, kind, process=0):
