@@ -50,7 +50,7 @@ FOLDERS = {  # stage -> folders of checkpoints and their last steps
 }
 LAST = {folder: step for folders in FOLDERS.values() for folder, step in folders.items()}
 KILLS_A_RUN = 5
-TIMEOUT = 300  # seconds, of anything that is waited for
+TIMEOUT = 900  # seconds, of anything that is waited for
 
 
 @dataclasses.dataclass
@@ -260,7 +260,7 @@ def main():
     print("| kill | processes | in | while | newest checkpoint | gone on from | numbers |")
     print("|---|---|---|---|---|---|---|")
     while left:
-        processes = 2 if number % 2 else 1
+        processes = 2 if number % 4 == 3 else 1
         unbroken = flags.out / f"unbroken_{processes}"
         if not unbroken.exists():
             Run(unbroken, processes, 0).finish()
