@@ -17,7 +17,8 @@ def load_torchvision_resnet(backbone, state_dict):
     Args:
         backbone: a built `ResNet...` or `ResNeXt...` of infomin_tf.models.resnet.
         state_dict: name -> array or torch tensor, as `torchvision.models.resnet50(...).state_dict()` has it, with
-            kernels [filters, C / groups, k, k]; `fc.*` and `num_batches_tracked` are ignored.
+            kernels [filters, C / groups, k, k]; `fc.*` and `num_batches_tracked` are ignored. `torch.load(path,
+            weights_only=True)` reads one from a file without running code of that file.
 
     Raises:
         UserError: the names or shapes are not those of this backbone.

@@ -73,9 +73,13 @@ def test_all_stages_leave_their_files_and_a_table(finished):
 
 
 def test_nothing_is_written_outside_of_model_dir(finished):
-    """Neither where the command was started, nor in the home folder, nor left among temporary files."""
-    home = finished[-1]
-    assert list(home.rglob("*")) == [home / "tmp"]
+    """Where the command was started, which is the home folder here, or left among temporary files; but for the settings
+    of Keras and the caches of matplotlib, which Keras imports.
+    """
+    *_, home = finished
+    written = {path.relative_to(home) for path in home.rglob("*") if path.is_file()}
+    libraries = (".keras", ".cache/matplotlib", ".config/matplotlib")
+    assert not [p for p in written if not any(p.is_relative_to(name) for name in libraries)]
 
 
 def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
