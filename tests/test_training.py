@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import keras
 import numpy as np
@@ -224,6 +225,15 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     (folder / "ckpt-3.index.tempstate123").write_bytes(b"half")
     fit(contrastive_task(tmp_path, total_steps=3))
     assert {path.stem for path in folder.iterdir()} == {"ckpt-3"}
+
+
+def test_checkpoints_of_a_clock_that_ran_ahead_are_found(tmp_path, monkeypatch):
+    """TensorFlow's CheckpointManager forgets them, and the stage would begin anew."""
+    task, now = contrastive_task(tmp_path), time.time
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now() + 3600)
+        Checkpoint(task.learner, task.directory).save(1)
+    assert Checkpoint(task.learner, task.directory).restore() == 1
 
 
 def test_a_file_in_the_place_of_a_folder_is_explained(tmp_path):
