@@ -79,8 +79,8 @@ def plan(random_numbers, first, count, processes):
     kills = []
     for index in range(first, first + count):
         stage, worker = STAGES[index % len(STAGES)], random_numbers.randrange(processes)
-        if stage == "export":
-            kills.append(Kill("export", 0, False, random_numbers.uniform(0.0, 0.8), worker))
+        if stage == "export":  # worker 0 works there alone, and would end without the other
+            kills.append(Kill("export", 0, False, random_numbers.uniform(0.0, 0.8), 0))
             continue
         folder, last = random_numbers.choice(list(FOLDERS[stage].items()))
         in_write = random_numbers.random() < 0.5
