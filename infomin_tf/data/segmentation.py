@@ -28,6 +28,11 @@ class SegmentationImages:
     images: np.ndarray
     maps: np.ndarray
 
+    @property
+    def size(self):
+        """Number of images."""
+        return len(self.images)
+
 
 class TfdsSegmentation:
     """A split of a TFDS data set with images and label maps.

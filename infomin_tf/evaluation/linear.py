@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, training
+from infomin_tf import distribution, training, workers
 from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
@@ -130,7 +130,11 @@ class LinearProbe:
             )
             results[rate] = _accuracy(learner, held, test_view)
             seconds += spent
-        return max(results, key=results.get), seconds
+        rates = list(results)
+        best = rates.index(max(results, key=results.get))
+        return rates[
+            workers.gather(best)[0]
+        ], seconds  # workers may differ by rounding: the chief's
 
     def _train(self, run, images, extractor, rate, epochs, name):
         """(the trained learner, its steps, seconds of training)."""

@@ -1,13 +1,54 @@
 """Segmentation on frozen features (section B.2): a decoder of four layers, mean intersection over union."""
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf import distribution, training
+from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
+
+
+class DecoderLearner(keras.Model):
+    """Cross entropy over the labelled pixels of the global batch.
+
+    Args:
+        decoder: `SegmentationDecoder`.
+        ignored: value of pixels without a label.
+        optimizer: keras optimizer.
+    """
+
+    def __init__(self, decoder, ignored, optimizer, **kwargs):
+        super().__init__(**kwargs)
+        self.decoder, self.ignored = decoder, ignored
+        self.decoder_optimizer = optimizer
+
+    @property
+    def optimizers(self):
+        """All optimizers, whose state belongs into a checkpoint."""
+        return (self.decoder_optimizer,)
+
+    def build(self, maps_shape):
+        """Makes all weights for maps of shape (h, w, C)."""
+        self.decoder.build((None, *maps_shape))
+        self.decoder_optimizer.build(self.decoder.trainable_variables)
+        self.built = True
+
+    def train_step(self, batch):
+        """One update on (maps float32 [b, h, w, C], label maps int32 [b, H, W]); returns scalar metrics."""
+        maps, truth = batch
+        labelled = tf.cast(truth != self.ignored, tf.float32)
+        count = tf.reduce_sum(distribution.all_gather(tf.reduce_sum(labelled)[None]))
+        classes = tf.where(truth == self.ignored, 0, truth)
+        with tf.GradientTape() as tape:
+            logits = self.decoder(maps, training=True)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+            replica_loss = tf.reduce_sum(each * labelled) / tf.maximum(count, 1.0)
+        variables = self.decoder.trainable_variables
+        gradients = tape.gradient(replica_loss, [v.value for v in variables])
+        self.decoder_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {"loss": replica_loss * distribution.num_replicas()}
 
 
 class SegmentationProbe:
@@ -19,6 +60,7 @@ class SegmentationProbe:
         ignored: value of pixels without a label, left out of the loss and of the measure.
         epochs, batch_size, learning_rate: of Adam with cosine decay.
         filters: of the decoder.
+        loop: `TrainingLoop`.
     """
 
     def __init__(
@@ -31,45 +73,29 @@ class SegmentationProbe:
         batch_size=16,
         learning_rate=1e-3,
         filters=64,
+        loop=None,
     ):
         self._sources = train, test
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size
         self._learning_rate, self._filters = learning_rate, filters
+        self._loop = loop or training.TrainingLoop()
 
     def mean_iou(self, run, extractor):
-        """Trains and measures.
+        """Trains a decoder in model_dir/evaluate/segmentation (or goes on) and measures.
 
         Args:
             run: the `Run`.
             extractor: `FeatureExtractor`, whose backbones have `feature_map`.
 
         Returns:
-            (mean IoU of the labelled classes in %, protocol, seconds).
+            (mean IoU of the labelled classes in %, protocol, seconds of training).
         """
-        started = time.monotonic()
         keras.utils.set_random_seed(run.seed)
         train, test = (source.load(run.data_dir) for source in self._sources)
         for images in (train, test):
             _check_classes(images, self._num_classes, self._ignored)
-        decoder = SegmentationDecoder(self._num_classes, train.maps.shape[1:], self._filters)
-        steps = self._epochs * -(-len(train.images) // self._batch_size)
-        decoder.compile(
-            keras.optimizers.Adam(
-                keras.optimizers.schedules.CosineDecay(self._learning_rate, steps)
-            ),
-            keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True, ignore_class=self._ignored
-            ),
-            jit_compile=False,
-        )
-        decoder.fit(
-            feature_maps(extractor, train.images),
-            train.maps.astype(np.int32),
-            self._batch_size,
-            self._epochs,
-            verbose=0,
-        )
+        decoder, seconds = self._train(run, train, feature_maps(extractor, train.images))
         confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
         maps = feature_maps(extractor, test.images)
         for start in range(0, len(maps), self._batch_size):
@@ -82,7 +108,45 @@ class SegmentationProbe:
             f"mean IoU of labelled classes, decoder of 4 layers on frozen maps {maps.shape[1:]}, {self._epochs} epochs, "
             f"{train.name}, {test.name} at {test.maps.shape[1:]}"
         )
-        return mean_iou(confusion), protocol, time.monotonic() - started
+        return mean_iou(confusion), protocol, seconds
+
+    def _train(self, run, images, maps):
+        """(the trained decoder, seconds of training)."""
+        steps_per_epoch = pipeline.steps_per_epoch(images, self._batch_size)
+        steps = self._epochs * steps_per_epoch
+        rate = keras.optimizers.schedules.CosineDecay(self._learning_rate, steps)
+        decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
+        learner = DecoderLearner(decoder, self._ignored, keras.optimizers.Adam(rate))
+        learner.build(maps.shape[1:])
+        task = training.Task(
+            name="evaluate: segmentation",
+            learner=learner,
+            make_batches=lambda step, shard: _batches(
+                maps, images.maps, self._batch_size, run.seed, step, shard
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=steps,
+            directory=run.directory("evaluate/segmentation"),
+        )
+        return decoder, self._loop.fit(task, run.strategy)[1]
+
+
+def _batches(maps, truth, batch_size, seed, first_step, shard):
+    """Infinite batches of this shard from a step on; each epoch has an order of its own, keyed by (seed, epoch)."""
+    steps, size = len(maps) // batch_size, batch_size // shard[1]
+    with tf.device("CPU:0"):
+        maps, truth = tf.constant(maps), tf.constant(truth, tf.int32)
+
+    def read(step):
+        places = step % steps * batch_size + shard[0] * size + tf.range(size, dtype=tf.int64)
+        order = tf.stack([tf.cast(seed, tf.int64), step // steps])
+        chosen = tf.random.experimental.index_shuffle(
+            places, order, tf.cast(len(maps) - 1, tf.int64)
+        )
+        return tf.gather(maps, chosen), tf.gather(truth, chosen)
+
+    return tf.data.Dataset.range(first_step, tf.int64.max - 1).map(read).prefetch(2)
 
 
 def _check_classes(images, num_classes, ignored):

@@ -23,6 +23,14 @@ class SegmentationDecoder(keras.Model):
         self.normalizations = [layers.batch_normalization() for _ in range(3)]
         self.classifier = keras.layers.Conv2D(num_classes, 1, dtype="float32")
 
+    def build(self, input_shape):
+        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
+            convolution.build(input_shape)
+            input_shape = (*input_shape[:-1], self.filters)
+            normalization.build(input_shape)
+        self.classifier.build(input_shape)
+        self.built = True
+
     def call(self, maps, training=None):
         """Logits float32 [B, *size, num_classes] of maps [B, h, w, C]."""
         x = maps

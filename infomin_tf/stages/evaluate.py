@@ -9,6 +9,7 @@ import time
 import keras
 import tensorflow as tf
 
+from infomin_tf import workers
 from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.results import Number
 
@@ -97,8 +98,10 @@ class Evaluate:
 
     def clear(self, run):
         """Forgets the probes of an earlier evaluation, which may have had another protocol."""
-        for path in glob.glob(os.path.join(run.directory(self.name), "linear_probe_*")):
-            shutil.rmtree(path)
+        for pattern in ("linear_probe_*", "segmentation") if workers.is_chief() else ():
+            for path in glob.glob(os.path.join(run.directory(self.name), pattern)):
+                shutil.rmtree(path)
+        workers.wait_for_all()
 
     def _probe(self, run, extractor, subject):
         if self._linear_probe:

@@ -2,8 +2,10 @@
 
 import types
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn.metrics import jaccard_score
 
@@ -13,6 +15,7 @@ from infomin_tf.evaluation import segmentation
 from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.resnet import ResNet18
+from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.views import color, splits
 
 RNG = np.random.default_rng(3)
@@ -45,8 +48,18 @@ class Source:
         )
 
 
+@pytest.fixture
+def run(tmp_path):
+    return types.SimpleNamespace(
+        seed=0,
+        data_dir=None,
+        strategy=tf.distribute.OneDeviceStrategy("CPU:0"),
+        directory=lambda stage: str(tmp_path / stage),
+    )
+
+
 @pytest.mark.parametrize("halves", [True, False])
-def test_a_probe_learns_what_is_in_the_maps(halves):
+def test_a_probe_learns_what_is_in_the_maps(halves, run):
     split = splits.ChannelSplit(color.YDbDr()) if halves else splits.Whole(color.RGB())
     backbones = (
         [AlexNetHalf(0.25) for _ in range(2)]
@@ -57,16 +70,30 @@ def test_a_probe_learns_what_is_in_the_maps(halves):
     extractor.build((None, 24, 24, 3))
     before = [w.numpy() for w in extractor.weights]
     probe = segmentation.SegmentationProbe(Source(0), Source(1), 3, epochs=12, learning_rate=3e-3)
-    value, protocol, _ = probe.mean_iou(types.SimpleNamespace(seed=0, data_dir=None), extractor)
+    value, protocol, _ = probe.mean_iou(run, extractor)
     assert value > 60 and "decoder of 4 layers" in protocol
     for old, new in zip(before, extractor.weights, strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_label_maps_of_unknown_classes_are_refused_before_training():
+def test_the_loss_is_the_mean_over_labelled_pixels():
+    maps = RNG.normal(size=(3, 2, 2, 5)).astype(np.float32)
+    truth = RNG.integers(0, 4, (3, 8, 8)).astype(np.int32)
+    truth[0] = 255
+    learner = segmentation.DecoderLearner(
+        SegmentationDecoder(4, (8, 8), 6), 255, keras.optimizers.SGD(0.0)
+    )
+    learner.build(maps.shape[1:])
+    logits = learner.decoder(maps, training=True)[1:]
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(truth[1:], logits)
+    loss = learner.train_step((tf.constant(maps), tf.constant(truth)))["loss"]
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_label_maps_of_unknown_classes_are_refused_before_training(run):
     probe = segmentation.SegmentationProbe(Source(0), Source(1), 1)
     with pytest.raises(UserError, match="neither below SegmentationProbe.num_classes = 1"):
-        probe.mean_iou(types.SimpleNamespace(seed=0, data_dir=None), None)
+        probe.mean_iou(run, None)
 
 
 def test_folders_pair_by_name_and_say_what_is_missing(tmp_path):
