@@ -73,11 +73,13 @@ def _count_workers(text):
 
 
 def _tpu_strategy():
+    name = os.environ.get("TPU_NAME") or "local"
     try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-    except (ValueError, tf.errors.OpError) as error:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
+    except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
         raise UserError(
-            f"no TPU answers ({error}); run on a TPU VM, or use --strategy=auto"
+            f"no TPU answers to the name {name!r} ({str(error).splitlines()[0]}); set TPU_NAME to that of yours, leave it out "
+            "on a TPU VM, which has its own, or use --strategy=one_device"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -209,8 +211,8 @@ def distribute_batches(strategy, make_batches, global_batch_size):
     replicas = strategy.num_replicas_in_sync
     if global_batch_size % replicas:
         raise UserError(
-            f"batch size {global_batch_size} cannot be divided among {replicas} replicas; "
-            f"use a multiple of {replicas}"
+            f"batch size {global_batch_size} cannot be divided among {replicas} replicas; use a multiple of {replicas}, or "
+            f"another number of devices or workers: a run that was stopped goes on under any number that divides its batch"
         )
     if replicas == 1:
         return iter(make_batches((0, 1)))
@@ -233,7 +235,7 @@ def _split_batch(batch, parts):
     def divide(x):
         if x.shape[0] % parts:
             raise UserError(
-                f"a batch of {x.shape[0]} cannot be divided among {parts} replicas; use a multiple"
+                f"a batch of {x.shape[0]} cannot be divided among {parts} replicas; use a multiple, or fewer devices"
             )
         return tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
 

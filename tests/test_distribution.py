@@ -5,10 +5,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.error
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.distribute.cluster_resolver.tpu import tpu_cluster_resolver
 
 from infomin_tf import distribution
 from infomin_tf.errors import UserError
@@ -57,6 +59,58 @@ def test_multi_worker_starts_from_tf_config():
         text=True,
     )
     assert "CollectiveAllReduce" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.fixture
+def tpu_calls(monkeypatch):
+    """What is asked of TensorFlow, in order, where it would look for a TPU."""
+    calls = []
+
+    class Client:
+        def __init__(self, tpu, **_):
+            self._tpu = tpu
+            if tpu == "unknown":
+                raise urllib.error.URLError("no such host")
+
+        def name(self):
+            return self._tpu
+
+    def initialize(resolver, _):
+        calls.append(("initialize", resolver._tpu))
+        if resolver._tpu == "dead":
+            raise tf.errors.NotFoundError(None, None, "TPUs not found in the cluster\nmore")
+
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    monkeypatch.setattr(tpu_cluster_resolver.client, "Client", Client)
+    monkeypatch.setattr(
+        tpu_cluster_resolver.remote,
+        "connect_to_cluster",
+        lambda resolver: calls.append(("connect", resolver._tpu)),
+    )
+    monkeypatch.setattr(
+        tpu_cluster_resolver.tpu_strategy_util, "initialize_tpu_system_impl", initialize
+    )
+    monkeypatch.setattr(
+        tf.distribute, "TPUStrategy", lambda resolver: calls.append(("strategy", resolver._tpu))
+    )
+    return calls
+
+
+@pytest.mark.parametrize("strategy, name", [("tpu", None), ("tpu", "mine"), ("auto", "mine")])
+def test_a_tpu_is_that_of_tpu_name_or_of_this_machine(strategy, name, tpu_calls, monkeypatch):
+    if name:
+        monkeypatch.setenv("TPU_NAME", name)
+    distribution.create_strategy(strategy)
+    expected = name or "local"
+    assert tpu_calls == [(call, expected) for call in ("connect", "initialize", "strategy")]
+
+
+@pytest.mark.parametrize("name, reason", [("unknown", "no such host"), ("dead", "TPUs not found")])
+def test_a_tpu_that_does_not_answer_is_explained(name, reason, tpu_calls, monkeypatch):
+    monkeypatch.setenv("TPU_NAME", name)
+    with pytest.raises(UserError, match=f"'{name}'.*{reason}.*set TPU_NAME") as error:
+        distribution.create_strategy("tpu")
+    assert "\n" not in str(error.value)
 
 
 def test_all_gather_and_its_gradient(two_replicas):
@@ -125,5 +179,7 @@ def test_batches_are_divided_among_replicas_in_order(two_replicas):
     first, second = next(iterator)
     np.testing.assert_array_equal(np.concatenate(first.values), range(6))
     np.testing.assert_array_equal(second.values[1], [2, 3])
-    with pytest.raises(UserError, match="7 cannot be divided among 2 replicas"):
+    with pytest.raises(
+        UserError, match="7 cannot .* 2 replicas; use a multiple of 2, .*goes on under any"
+    ):
         distribution.distribute_batches(two_replicas, batches, 7)

@@ -121,7 +121,7 @@ class SegmentationProbe:
         task = training.Task(
             name="evaluate: segmentation",
             learner=learner,
-            make_batches=lambda step, shard: _batches(
+            make_batches=lambda step, shard: batches(
                 maps, images.maps, self._batch_size, run.seed, step, shard
             ),
             global_batch_size=self._batch_size,
@@ -132,18 +132,23 @@ class SegmentationProbe:
         return decoder, self._loop.fit(task, run.strategy)[1]
 
 
-def _batches(maps, truth, batch_size, seed, first_step, shard):
-    """Infinite batches of this shard from a step on; each epoch has an order of its own, keyed by (seed, epoch)."""
+def batches(maps, truth, batch_size, seed, first_step, shard):
+    """Infinite batches from any step on; each epoch has an order of its own, keyed by (seed, epoch).
+
+    Args:
+        maps: float32 [M, h, w, C].
+        truth: label maps [M, H, W].
+        batch_size, seed, first_step, shard: see `pipeline.training_batches`.
+    """
     steps, size = len(maps) // batch_size, batch_size // shard[1]
+    last = tf.constant(len(maps) - 1, tf.int64)
     with tf.device("CPU:0"):
         maps, truth = tf.constant(maps), tf.constant(truth, tf.int32)
 
     def read(step):
         places = step % steps * batch_size + shard[0] * size + tf.range(size, dtype=tf.int64)
         order = tf.stack([tf.cast(seed, tf.int64), step // steps])
-        chosen = tf.random.experimental.index_shuffle(
-            places, order, tf.cast(len(maps) - 1, tf.int64)
-        )
+        chosen = tf.random.experimental.index_shuffle(places, order, last)
         return tf.gather(maps, chosen), tf.gather(truth, chosen)
 
     return tf.data.Dataset.range(first_step, tf.int64.max - 1).map(read).prefetch(2)

@@ -9,10 +9,13 @@ from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.data.sources import ArrayImages
+from infomin_tf.evaluation import segmentation
 from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.evaluation.linear import ProbeLearner
+from infomin_tf.evaluation.segmentation import DecoderLearner
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
+from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.supervised import FactorLearner
 from infomin_tf.training import Task
@@ -101,6 +104,19 @@ def supervised_factors():
     return learner, lambda step, shard: pipeline.frame_batches(source, BATCH, 1, step, shard)
 
 
+def decoder():
+    """Label maps of which the halves of a batch have unequal numbers of labelled pixels."""
+    generator = np.random.default_rng(4)
+    maps = generator.normal(size=(40, 3, 3, 4)).astype(np.float32)
+    truth = generator.integers(0, 3, (40, 12, 12))
+    truth[generator.random(truth.shape) < np.linspace(0.1, 0.9, 40)[:, None, None]] = 255
+    learner = DecoderLearner(
+        SegmentationDecoder(3, (12, 12), 6), 255, keras.optimizers.SGD(0.1, momentum=0.9)
+    )
+    learner.build(maps.shape[1:])
+    return learner, lambda step, shard: segmentation.batches(maps, truth, BATCH, 1, step, shard)
+
+
 JIGSAW = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
 LEARNERS = {
     "contrastive, in-batch": contrastive(),
@@ -114,4 +130,5 @@ LEARNERS = {
     "views, semi-supervised": views,
     "linear probe": probe,
     "supervised factors": supervised_factors,
+    "segmentation decoder": decoder,
 }

@@ -1,6 +1,6 @@
 """The conformance table: every learner under every strategy equals one device, and a resumed run an unbroken one.
 
-Each strategy has processes of its own, as a process can hold the collectives of one strategy only.
+A run that goes on under another strategy ends as one that never changed; whole experiments give the same numbers. Each row has processes of its own, as a process can hold the collectives of one strategy only.
 """
 
 import functools
@@ -13,33 +13,43 @@ import sys
 import numpy as np
 import pytest
 
+import infomin_tf
+from infomin_tf import results
 from tests import chaos, small
 from tests.conformance import learners
 from tests.conformance.learners import LEARNERS
 
 ROOT = pathlib.Path(__file__).parents[2]
-ALONE, WORKERS = "one device", "multi_worker, 2 processes"
-STRATEGIES = {  # name -> (--strategy, replicas, worker processes)
-    ALONE: ("one_device", 1, 1),
-    WORKERS: ("multi_worker", 2, 2),
-    "mirrored, 2 CPUs": ("mirrored", 2, 1),
-    "mirrored, 4 CPUs": ("mirrored", 4, 1),
+ALONE, WORKERS, BACK = "one device", "multi_worker, 2 processes", "one device, after 2 processes"
+TWO, FOUR, COMPILED = "mirrored, 2 CPUs", "mirrored, 4 CPUs", "one device, XLA"
+EVERYTHING = "learners,stages,ends"
+ROWS = {  # name -> (--strategy, replicas, worker processes, parts of the row, row whose checkpoints go on here)
+    ALONE: ("one_device", 1, 1, EVERYTHING, None),
+    WORKERS: ("multi_worker", 2, 2, f"moved,{EVERYTHING}", ALONE),
+    BACK: ("one_device", 1, 1, "moved", WORKERS),
+    TWO: ("mirrored", 2, 1, f"moved,{EVERYTHING}", WORKERS),
+    FOUR: ("mirrored", 4, 1, f"moved,{EVERYTHING}", TWO),
+    COMPILED: ("one_device", 1, 1, "compiled", None),
 }
+STRATEGIES = [ALONE, WORKERS, TWO, FOUR]
+MOVES = [name for name in ROWS if ROWS[name][4]]
+SLOW = {TWO, FOUR, COMPILED}
 
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    """function strategy -> folder of what its processes wrote; each strategy is run once."""
+    """function row -> folder of what its processes wrote; each row is run once."""
 
     @functools.cache
     def run(name):
-        if name.startswith("mirrored") and "INFOMIN_CONFORMANCE" not in os.environ:
+        if name in SLOW and "INFOMIN_CONFORMANCE" not in os.environ:
             pytest.skip(
-                "takes minutes, and tests of learners have two replicas; set INFOMIN_CONFORMANCE=1, as CI does"
+                "takes minutes, and tests of learners have two replicas and XLA; set INFOMIN_CONFORMANCE=1, as CI does"
             )
-        strategy, replicas, processes = STRATEGIES[name]
+        strategy, replicas, processes, parts, other = ROWS[name]
         folder = tmp_path_factory.mktemp(strategy)
-        for index, process in enumerate(start(strategy, replicas, processes, folder)):
+        arguments = [strategy, str(replicas), folder, parts, *([run(other)] if other else [])]
+        for index, process in enumerate(start(arguments, processes, folder)):
             status = process.wait(timeout=900)
             log = (folder / f"log_{index}.txt").read_text()
             died = processes > 1 and index == processes - 1
@@ -49,8 +59,8 @@ def row(tmp_path_factory):
     return run
 
 
-def start(strategy, replicas, processes, folder):
-    """Starts the processes of one strategy."""
+def start(arguments, processes, folder):
+    """Starts the processes of one row."""
     cluster = {"worker": [f"localhost:{port}" for port in chaos.free_ports(processes)]}
     started = []
     for index in range(processes):
@@ -59,7 +69,7 @@ def start(strategy, replicas, processes, folder):
         if processes > 1:
             task = {"type": "worker", "index": index}
             environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-        command = [sys.executable, "-m", "tests.conformance.row", strategy, str(replicas), folder]
+        command = [sys.executable, "-m", "tests.conformance.row", *arguments]
         with open(folder / f"log_{index}.txt", "w") as log:
             started.append(
                 subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
@@ -72,6 +82,11 @@ def weights(folder, learner, kind, process=0):
         return [file[name] for name in file.files]
 
 
+def assert_close(alone, other):
+    for a, b in zip(alone, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(learner, strategy, row):
@@ -81,13 +96,69 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(learner, strategy, row
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != ALONE])
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_steps_equal_those_of_one_device_on_the_same_global_batches(learner, strategy, row):
     """Weights, statistics of batch normalisation, queues, pointers, banks and the optimizers' state."""
-    alone = weights(row(ALONE), learner, "unbroken")
-    for a, b in zip(alone, weights(row(strategy), learner, "unbroken"), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert_close(*(weights(row(which), learner, "unbroken") for which in (ALONE, strategy)))
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_run_goes_on_under_another_strategy(learner, name, row):
+    """From the same bits to the end that it would have had."""
+    there, here = row(ROWS[name][4]), row(name)
+    saved, found = (
+        weights(folder, learner, f"{kind}, at the stop")
+        for folder, kind in ((there, "resumed"), (here, "moved"))
+    )
+    for a, b in zip(saved, found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert_close(weights(row(ALONE), learner, "unbroken"), weights(here, learner, "moved"))
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_steps_under_xla_equal_those_of_the_graph(learner, row):
+    compiled = weights(row(COMPILED), learner, "compiled")
+    assert_close(weights(row(ALONE), learner, "unbroken"), compiled)
+
+
+@pytest.mark.parametrize(
+    "name", [ALONE, TWO, FOUR]
+)  # workers gather by an operation of no static shape
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_shapes_are_static_and_nothing_runs_on_the_host(learner, name, row):
+    """What a TPU needs of a train step; here in the graph of each replica."""
+    assert (row(name) / f"{learner} unfit 0.txt").read_text() == ""
+
+
+@pytest.mark.parametrize("name", STRATEGIES[1:])
+def test_an_experiment_gives_the_numbers_of_one_device(name, row):
+    """Pre-training, I_NCE on held-out images, linear probe with its choice of rate, kNN, logistic regression, transfer,
+    segmentation.
+    """
+    for stage in ("pretrain", "evaluate"):
+        alone, here = (results.read(row(which) / "run" / stage) for which in (ALONE, name))
+        assert here["steps"] == alone["steps"] and here["replicas"] == ROWS[name][1]
+        for a, b in zip(alone["numbers"], here["numbers"], strict=True):
+            assert a["name"] == b["name"]
+            assert b["value"] == pytest.approx(a["value"], rel=1e-3, abs=1e-3), a["name"]
+            if stage == "evaluate":  # which says the rate and the C that were chosen
+                assert a["protocol"] == b["protocol"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("file", ["saved_model", "encoder.keras"])
+def test_exports_are_those_of_one_device_and_written_once(file, name, row):
+    written = [(row(name) / f"exports {p}.txt").read_text() for p in range(ROWS[name][2])]
+    assert written == ["1"] + ["0"] * (len(written) - 1)
+    images = np.random.default_rng(0).random((5, 30, 30, 3), np.float32)
+    alone, here = (
+        infomin_tf.load_encoder(row(which) / "run" / "export" / file)(images).numpy()
+        for which in (ALONE, name)
+    )
+    assert here.std() > 0.01
+    np.testing.assert_allclose(alone, here, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
@@ -108,7 +179,7 @@ def test_training_changes_what_is_compared(learner, row):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_process_that_is_asked_to_stop_saves_and_stops_all(strategy, row):
-    for process in range(STRATEGIES[strategy][2]):
+    for process in range(ROWS[strategy][2]):
         assert (row(strategy) / f"asked to stop {process}.txt").read_text() == "143 5"
 
 
