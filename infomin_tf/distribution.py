@@ -84,6 +84,16 @@ def _tpu_strategy():
     return tf.distribute.TPUStrategy(resolver)
 
 
+def check_xla(strategy):
+    """Raises UserError where XLA cannot compile a step: on CPUs that share it."""
+    on_cpu = any("CPU" in device for device in strategy.extended.worker_devices)
+    if on_cpu and strategy.num_replicas_in_sync > 1:
+        raise UserError(
+            f"XLA compiles no step that {strategy.num_replicas_in_sync} CPUs share; bind TrainingLoop.jit_compile = False, or "
+            "use --strategy=one_device"
+        )
+
+
 def num_replicas():
     """Number of replicas that run this step together: 1 outside a strategy."""
     context = tf.distribute.get_replica_context()

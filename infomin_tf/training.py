@@ -91,11 +91,13 @@ class TrainingLoop:
             (steps done, wall-clock seconds of training), over all the runs that it took.
 
         Raises:
-            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk.
+            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk, XLA on several CPUs.
             SystemExit: after SIGTERM or Ctrl-C, once the state is saved.
         """
         if self.steps_limit:
             task = dataclasses.replace(task, total_steps=min(task.total_steps, self.steps_limit))
+        if self.jit_compile:
+            distribution.check_xla(strategy)
         checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
         step = checkpoint.restore()
         if step >= task.total_steps:

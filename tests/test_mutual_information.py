@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf.data import shapes
+from infomin_tf.data.sources import ArrayImages
 from infomin_tf.evaluation import mutual_information
 from infomin_tf.views import pairs
 from tests import small
@@ -60,3 +61,41 @@ def test_the_standard_error_is_that_of_the_draws():
     found = mutual_information.estimate(lambda *x: x, measures, images, pair, 0, 8, draws=3)["x"]
     assert found.mean == pytest.approx(3.0)
     assert found.standard_error == pytest.approx(np.std([1, 2, 6], ddof=1) / np.sqrt(3))
+
+
+@pytest.mark.parametrize(
+    "count, draws, words",
+    [
+        (40, 5, "40 of 40"),
+        (45, 5, "40 of 45"),
+        (39, 5, "39 images in new views, 7 of them"),
+        (8, 3, "8 images in new"),
+    ],
+)
+def test_the_protocol_says_which_images_were_left_out(count, draws, words):
+    """Against the images that the batches hold."""
+    seen = []
+
+    def embed(x1, x2):
+        tf.numpy_function(lambda x: seen.append(np.unique(x)), [x1], [])
+        return x1, x2
+
+    class Same:
+        def draw(self, num_images, seed):
+            return {"nothing": tf.zeros([num_images])}
+
+        def apply(self, images, draws):
+            return (tf.cast(images, tf.float32),) * 2
+
+    pixels = (
+        np.zeros((count, 2, 2, 3), np.uint8) + np.arange(count, dtype=np.uint8)[:, None, None, None]
+    )
+    images = ArrayImages("numbered", pixels, np.zeros(count))
+    measures = {"x": lambda z1, z2: tf.reduce_mean(z1)}
+    found = mutual_information.estimate(embed, measures, images, Same(), 0, 8, draws)["x"]
+    assert f"of {words}" in found.protocol
+    steps = count // 8
+    first_pass = np.concatenate(seen[:steps])
+    assert len(first_pass) == len(set(first_pass)) == 8 * min(steps, draws)
+    if "left out" in found.protocol:
+        assert count - len(first_pass) == 7

@@ -117,6 +117,13 @@ def test_the_input_pipeline_of_the_loop_feeds_replicas_like_one_device(tmp_path,
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_xla_on_several_cpus_is_refused(tmp_path, two_replicas):
+    with two_replicas.scope():
+        task = contrastive_task(tmp_path)
+        with pytest.raises(UserError, match="2 CPUs share; bind TrainingLoop.jit_compile = False"):
+            training.TrainingLoop(jit_compile=True).fit(task, two_replicas)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
     task = contrastive_task(tmp_path)

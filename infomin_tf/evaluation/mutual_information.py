@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.moving_mnist import Sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,17 +19,20 @@ class Estimate:
             the same ones in new views; the choice of images is in it only as far as batches differ.
         num_candidates: N, pairs in a batch, the positive included. I_NCE cannot exceed log(N).
         draws: batches.
+        images: which images were in them, in words.
     """
 
     mean: float
     standard_error: float
     num_candidates: int
     draws: int
+    images: str
 
     @property
     def protocol(self):
         """How it came about, in words."""
-        return f"N {self.num_candidates}, {self.draws} batches, standard error {self.standard_error:.3f}"
+        counts = f"N {self.num_candidates}, {self.draws} batches of {self.images}"
+        return f"{counts}, standard error {self.standard_error:.3f}"
 
 
 def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
@@ -60,5 +64,22 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     for name in measures:
         values = [float(row[name]) for row in rows]
         error = np.std(values, ddof=1) / np.sqrt(draws) if draws > 1 else np.nan
-        result[name] = Estimate(float(np.mean(values)), float(error), num_candidates, draws)
+        result[name] = Estimate(
+            float(np.mean(values)),
+            float(error),
+            num_candidates,
+            draws,
+            _which_images(images, num_candidates, draws),
+        )
     return result
+
+
+def _which_images(images, num_candidates, draws):
+    """Which images are in so many batches; each comes once before any comes again, and a pass has whole batches only."""
+    if isinstance(images, Sequences):
+        return "new sequences"
+    drawn, left_out = num_candidates * draws, images.size % num_candidates
+    if drawn <= images.size:
+        return f"{drawn} of {images.size} images"
+    passes = f"{images.size} images in new views"
+    return f"{passes}, {left_out} of them left out of each pass" if left_out else passes

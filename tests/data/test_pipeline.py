@@ -80,14 +80,22 @@ def test_a_later_start_equals_skipping(kind, first_step):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shards_together_are_the_global_batch(kind):
-    whole = pipeline.training_batches(kind(24), 6, 7, NOISE)
-    parts = [pipeline.training_batches(kind(24), 6, 7, NOISE, shard=(i, 3)) for i in range(3)]
-    for (views, labels_), *shards in zip(
-        whole.take(6), *[part.take(6) for part in parts], strict=True
-    ):
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("first_step", [0, 3])
+def test_shards_together_are_the_global_batch(kind, count, first_step):
+    """So an epoch has neither loss nor repetition, whatever the number of shards."""
+    start = {"first_step": first_step}
+    whole = list(pipeline.training_batches(kind(26), 12, 7, NOISE, **start).take(4))
+    parts = [
+        list(pipeline.training_batches(kind(26), 12, 7, NOISE, shard=(i, count), **start).take(4))
+        for i in range(count)
+    ]
+    for (views, labels_), *shards in zip(whole, *parts, strict=True):
+        assert {len(label) for _, label in shards} == {12 // count}
         np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)
         np.testing.assert_array_equal(np.concatenate([view for view, _ in shards]), views)
+    epoch = np.concatenate([label for part in parts for _, label in part[first_step % 2 :][:2]])
+    assert len(epoch) == len(set(epoch)) == 24
 
 
 def test_views_differ_between_steps_and_shapes_are_static():
@@ -182,6 +190,18 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step():
         )
         for x, y in zip(views, expected, strict=True):
             assert np.abs(x[place] - y[0]).mean() < 2 / 255
+
+
+def test_shards_of_crops_cut_from_jpegs_are_the_global_batch():
+    pair = pairs.IndependentPair(families.simclr(size=16))
+    whole = list(pipeline.training_batches(jpegs()[1], 6, 3, pair).take(2))
+    parts = [
+        pipeline.training_batches(jpegs()[1], 6, 3, pair, shard=(i, 3)).take(2) for i in range(3)
+    ]
+    for (views, labels_), *shards in zip(whole, *parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)
+        for view, of_shards in zip(views, zip(*[v for v, _ in shards], strict=True), strict=True):
+            np.testing.assert_array_equal(np.concatenate(of_shards), view)
 
 
 def test_streamed_files_are_not_cropped_on_the_device():

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from infomin_tf.data import pipeline
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
+from infomin_tf.views import pairs
 
 
 def test_a_set_that_is_nowhere_says_both_ways_to_get_it(tmp_path, monkeypatch):
@@ -69,6 +70,27 @@ def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path):
         Tfds("tiny", "valid").load(str(tmp_path))
     with pytest.raises(UserError, match="Of tiny it has: 1.0.0"):
         Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
+
+
+@pytest.mark.parametrize("limit", [4.0, 0.0])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_shards_of_records_are_the_global_batch(limit, count, tmp_path):
+    """Held in memory and streamed; two epochs of 24 of 26 images."""
+    prepare(tmp_path, tfds.features.Image(shape=(6, 6, 3)), noise(26, 6, 6, 3))
+    images = Tfds("tiny", "train", memory_limit_gib=limit).load(str(tmp_path))
+    pair = pairs.IndependentPair(pairs.CropAndFlip(6))
+    whole = list(pipeline.training_batches(images.numbered(), 12, 7, pair).take(4))
+    parts = [
+        pipeline.training_batches(images.numbered(), 12, 7, pair, shard=(i, count)).take(4)
+        for i in range(count)
+    ]
+    places = []
+    for (views, labels), *shards in zip(whole, *parts, strict=True):
+        places.append(np.concatenate([label for _, label in shards]))
+        np.testing.assert_array_equal(places[-1], labels)
+        np.testing.assert_array_equal(np.concatenate([v[0] for v, _ in shards]), views[0])
+    for epoch in (places[:2], places[2:]):
+        assert len(np.unique(epoch)) == 24
 
 
 @pytest.mark.parametrize("label", [None, tfds.features.Scalar(np.int64)])
