@@ -94,11 +94,13 @@ class Update:
         if self._accumulated == 1:
             self._apply(gradients, variables)
             return 1.0
-        sums = [s.value + g for s, g in zip(self._sums, gradients, strict=True)]
+        # Kept as the gradient of the whole batch, so that another number of replicas can go on.
+        replicas = distribution.num_replicas()
+        sums = [s.value + replicas * g for s, g in zip(self._sums, gradients, strict=True)]
         due = tf.equal(self._waiting.value, self._accumulated - 1)
         # Tried and undone, as a branch cannot hold what several replicas do together.
         with distribution.undone_unless(lambda: due, [*variables, *self._optimizer.variables]):
-            self._apply([s / self._accumulated for s in sums], variables)
+            self._apply([s / (self._accumulated * replicas) for s in sums], variables)
         for variable, total in zip(self._sums, sums, strict=True):
             distribution.assign_here(variable.value, tf.where(due, 0.0, total))
         distribution.assign_here(self._waiting.value, tf.where(due, 0, self._waiting.value + 1))

@@ -8,6 +8,7 @@ from infomin_tf import distribution, training
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
+from infomin_tf.optimization import Update
 
 
 class DecoderLearner(keras.Model):
@@ -22,7 +23,7 @@ class DecoderLearner(keras.Model):
     def __init__(self, decoder, ignored, optimizer, **kwargs):
         super().__init__(**kwargs)
         self.decoder, self.ignored = decoder, ignored
-        self.decoder_optimizer = optimizer
+        self.decoder_optimizer = Update(optimizer)
 
     @property
     def optimizers(self):
@@ -46,8 +47,7 @@ class DecoderLearner(keras.Model):
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
             replica_loss = tf.reduce_sum(each * labelled) / tf.maximum(count, 1.0)
         variables = self.decoder.trainable_variables
-        gradients = tape.gradient(replica_loss, [v.value for v in variables])
-        self.decoder_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.decoder_optimizer.minimize(tape, replica_loss, variables)
         return {"loss": replica_loss * distribution.num_replicas()}
 
 

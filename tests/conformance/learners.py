@@ -98,7 +98,9 @@ def sequence_contrast():
 
 def supervised_factors():
     sizes = {"digit": 3, "background": 3}
-    learner = FactorLearner(extractor(), sizes, 12, keras.optimizers.SGD(0.1))
+    # Stopped between the batches of one update.
+    optimizer = keras.optimizers.SGD(0.1, global_clipnorm=1.0, gradient_accumulation_steps=3)
+    learner = FactorLearner(extractor(), sizes, 12, optimizer)
     learner.build(small.VIEW_SHAPE)
     source = sequences()
     return learner, lambda step, shard: pipeline.frame_batches(source, BATCH, 1, step, shard)
