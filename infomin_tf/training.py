@@ -138,6 +138,9 @@ class TrainingLoop:
                     saved_at = time.monotonic()
                 if asked_to_stop:
                     _leave(task, step, int(asked_to_stop))
+        if strategy.num_replicas_in_sync > 1:
+            workers.wait_for_all()  # until the chief has saved
+            checkpoint.restore()  # statistics that each replica had of its own are those of the first from here on
         return step, checkpoint.seconds
 
     def _leave_out(self, history, task, step, checkpoint):

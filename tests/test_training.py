@@ -1,5 +1,6 @@
 """The loop: a stopped run that goes on equals an unbroken one, and bad days end well."""
 
+import functools
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
+from infomin_tf.models import layers
 from infomin_tf.views import families, pairs
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from tests import small
@@ -115,6 +117,23 @@ def test_the_input_pipeline_of_the_loop_feeds_replicas_like_one_device(tmp_path,
         training.TrainingLoop().fit(task, two_replicas)
     for a, b in zip(alone, small.weights(task.learner), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_replicas_end_with_the_state_that_was_saved(tmp_path, two_replicas, monkeypatch):
+    """Batch statistics of each replica's own are the first's afterwards, as after a stop."""
+    own = functools.partial(layers.batch_normalization, synchronized=False)
+    monkeypatch.setattr(layers, "batch_normalization", own)
+    differed = []
+    with two_replicas.scope():
+        task = contrastive_task(tmp_path, 2)
+
+        def differences():
+            copies = (v.value.values for v in task.learner.weights)
+            return [np.any(first.numpy() != second.numpy()) for first, second in copies]
+
+        task.on_epoch_end = lambda *_: differed.append(any(differences()))
+        training.TrainingLoop().fit(task, two_replicas)
+        assert differed == [True] and not any(differences())
 
 
 def test_xla_on_several_cpus_is_refused(tmp_path, two_replicas):

@@ -193,10 +193,10 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step():
 
 
 def test_shards_of_crops_cut_from_jpegs_are_the_global_batch():
-    pair = pairs.IndependentPair(families.simclr(size=16))
+    pair = pairs.IndependentPair(pairs.CropAndFlip(16))
     whole = list(pipeline.training_batches(jpegs()[1], 6, 3, pair).take(2))
     parts = [
-        pipeline.training_batches(jpegs()[1], 6, 3, pair, shard=(i, 3)).take(2) for i in range(3)
+        pipeline.training_batches(jpegs()[1], 6, 3, pair, shard=(i, 2)).take(2) for i in range(2)
     ]
     for (views, labels_), *shards in zip(whole, *parts, strict=True):
         np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)

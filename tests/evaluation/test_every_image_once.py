@@ -62,7 +62,7 @@ def test_the_denominator_of_accuracy_is_the_number_of_images(count, scope):
     assert accuracy == pytest.approx(100 * (count - 1) / count)
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 7])
+@pytest.mark.parametrize("count", [1, 4, 7])
 def test_segmentation_measures_every_labelled_pixel_once(count, monkeypatch, tmp_path):
     class Source:
         def __init__(self, count):
