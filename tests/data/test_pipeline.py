@@ -81,10 +81,9 @@ def test_a_later_start_equals_skipping(kind, first_step):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-@pytest.mark.parametrize("first_step", [0, 3])
-def test_shards_together_are_the_global_batch(kind, count, first_step):
-    """So an epoch has neither loss nor repetition, whatever the number of shards."""
-    start = {"first_step": first_step}
+def test_shards_together_are_the_global_batch(kind, count):
+    """So an epoch has neither loss nor repetition, whatever the number of shards; from the middle of an epoch on."""
+    start = {"first_step": 3}
     whole = list(pipeline.training_batches(kind(26), 12, 7, NOISE, **start).take(4))
     parts = [
         list(pipeline.training_batches(kind(26), 12, 7, NOISE, shard=(i, count), **start).take(4))
@@ -94,7 +93,7 @@ def test_shards_together_are_the_global_batch(kind, count, first_step):
         assert {len(label) for _, label in shards} == {12 // count}
         np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)
         np.testing.assert_array_equal(np.concatenate([view for view, _ in shards]), views)
-    epoch = np.concatenate([label for part in parts for _, label in part[first_step % 2 :][:2]])
+    epoch = np.concatenate([label for part in parts for _, label in part[1:3]])
     assert len(epoch) == len(set(epoch)) == 24
 
 
