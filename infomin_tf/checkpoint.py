@@ -1,6 +1,7 @@
 """Checkpoints of a learner: all its variables, its optimizers', the step and the time spent."""
 
 import os
+import re
 import shutil
 import time
 
@@ -73,7 +74,10 @@ class Checkpoint:
         return step
 
     def _restore(self):
-        present = [c for c in self._manager.checkpoints if os.path.exists(c + ".index")]
+        # By the files themselves: the list that TensorFlow keeps beside them may be lost or damaged.
+        files = [re.fullmatch(r"(ckpt-(\d+))\.index", name) for name in _names(self._directory)]
+        found = sorted((int(file[2]), file[1]) for file in files if file)
+        present = [os.path.join(self._directory, name) for _, name in found]
         for path in reversed(present):
             try:
                 self._checkpoint.restore(path).assert_consumed()
@@ -81,7 +85,7 @@ class Checkpoint:
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 logging.warning("the checkpoint %s cannot be read (%s)", path, reason)
-        if present:
+        if present or self._manager.checkpoints:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
                 "anew, or use another --model_dir"
@@ -114,3 +118,8 @@ class Checkpoint:
                 f"({str(error).splitlines()[0]}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
                 "the same command to go on from the checkpoint before"
             ) from error
+
+
+def _names(directory):
+    """Names of the files in a folder; none when there is no folder."""
+    return os.listdir(directory) if os.path.isdir(directory) else []

@@ -32,8 +32,7 @@ def claim(model_dir, text, overwrite):
         )
     try:
         if found:
-            with open(path) as file:
-                differences = compare(file.read(), text)
+            differences = compare(_saved_text(model_dir), text)
             if differences and not overwrite:
                 raise UserError(
                     f"{model_dir} holds another run:\n  "
@@ -107,8 +106,13 @@ def _saved_text(model_dir):
     path = os.path.join(model_dir, FILE_NAME)
     if not os.path.isfile(path):
         raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is damaged ({error}); use another --model_dir, or delete that folder"
+        ) from error
 
 
 def _delete(path):

@@ -73,5 +73,5 @@ def _rows(labels_file):
             return [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"{labels_file} cannot be read ({error}); give a csv file with the columns file and label"
+            f"{labels_file} cannot be read ({error}); give a csv file in UTF-8 with the columns file and label"
         ) from error

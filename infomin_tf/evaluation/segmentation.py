@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
+from infomin_tf.schedules import check_length
 
 
 class SegmentationProbe:
@@ -32,6 +33,7 @@ class SegmentationProbe:
         learning_rate=1e-3,
         filters=64,
     ):
+        check_length(self, epochs, batch_size)
         self._sources = train, test
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size
