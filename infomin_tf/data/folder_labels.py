@@ -53,7 +53,8 @@ def of_file(labels_file, paths, directory):
             )
         if label and classes.setdefault(path, label) != label:
             raise UserError(
-                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above"
+                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above; remove "
+                "one of them"
             )
     if not classes:
         raise UserError(f"{labels_file} has no labels; write a line FILE,LABEL for each image")
