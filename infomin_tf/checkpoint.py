@@ -42,7 +42,13 @@ class Checkpoint:
             seconds=self._seconds,
         )
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
-        self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
+        try:
+            self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, kept)
+        except ValueError as error:
+            raise UserError(
+                f"{self._directory}/checkpoint, TensorFlow's list, is damaged ({error}); delete that file: the run goes on "
+                "from the checkpoints beside it"
+            ) from error
 
     @property
     def newest(self):

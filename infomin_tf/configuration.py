@@ -10,7 +10,7 @@ import gin
 from infomin_tf import explain
 from infomin_tf.errors import UserError
 
-_INCLUDE = re.compile(r"""^include ["'](.*)["']""", re.MULTILINE)
+_INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
 # Files of the package, and of Windows editors, whatever the locale.
 _open = functools.partial(open, encoding="utf-8-sig")
 
@@ -75,13 +75,18 @@ def parse(files, bindings):
     try:
         for file in files:
             source = f"{file} or a file that it includes"
+            _digest(
+                file
+            )  # refuses a circle of includes, of which gin's own message would fill the screen
             gin.parse_config_file(file)
         for binding in bindings:
             source = f"--gin_param={binding!r}"
             gin.parse_config(_imports() + binding)
         gin.finalize()
-    except Exception as error:  # what a file's own imports raise, too
-        raise UserError(explain.parse_error(error, source, search_paths())) from error
+    except Exception as error:  # what the modules that a file imports raise, too
+        if explanation := explain.parse_error(error, source, search_paths()):
+            raise UserError(explanation) from error
+        raise
 
 
 def bound(root, name, default):

@@ -52,7 +52,7 @@ def near_files(name, folders):
 
 
 def parse_error(error, source, folders):
-    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name.
+    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name; None when nothing is.
 
     Args:
         error: what gin raised while it read `source`.
@@ -67,10 +67,12 @@ def parse_error(error, source, folders):
     if isinstance(error, UnicodeDecodeError):
         return f"not a text file in UTF-8 ({error}); save it as one\n  In {source}"
     if isinstance(error, RecursionError):
-        files = re.findall(r'In file "(.*?)"', str(error))
-        return circle_of_files([*dict.fromkeys(files), files[0]] if files else [source])
+        return circle_of_files([source])
     if not isinstance(error, _OF_A_FILE):
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        places = traceback.extract_tb(error.__traceback__)
+        if not any(place.name == "<module>" for place in places):
+            return None
+        place = places[-1]
         what, _, inside = str(error).partition("\n")
         where = f"{place.filename}, line {place.lineno}; mend that module"
         return f"{type(error).__name__}: {what} in {where}\n{inside or f'  In {source}'}"

@@ -104,14 +104,14 @@ def saved_seed(model_dir):
 
 def _saved_text(model_dir):
     path = os.path.join(model_dir, FILE_NAME)
-    if not os.path.isfile(path):
+    if not os.path.lexists(path):
         raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
-    except UnicodeDecodeError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path} is damaged ({error}); use another --model_dir, or delete that folder"
+            f"{path} cannot be read ({error}); use another --model_dir, or delete that folder"
         ) from error
 
 
