@@ -14,7 +14,7 @@ class Refused(list):
         """Registers a function with two regexes that its message must match, one after the other: what is wrong, the mend."""
 
         def register(function):
-            self.append(pytest.param(function, f"{wrong}.*{mend}", id=function.__name__))
+            self.append(pytest.param(function, f"({wrong}).*({mend})", id=function.__name__))
             return function
 
         return register

@@ -20,7 +20,6 @@ from tests.bad_inputs.cases import Refused, check_refused
 from tests.data.test_tfds_source import noise, prepare
 
 refused = Refused()
-COPY_AGAIN = "damaged or not complete.*copy or prepare them again"
 
 
 def prepared(folder):
@@ -181,7 +180,7 @@ def one_image_held_out(folder):
 
 
 @refused.by("needs labelled images, but photos has no classes", "bind ImageFolder.labelled")
-def tested_images_without_classes(folder):
+def images_without_classes(folder):
     run(images([0, 1]), images([-1, -1], (), "photos")).need_labels("evaluation")
 
 

@@ -125,6 +125,12 @@ def table_in_utf_16(folder):
     labelled_by("file,label\na.png,owl\n", "utf-16")(folder)
 
 
+@refused.by("cannot be read .*No such file", "give a csv file in UTF-8")
+def table_that_is_not_there(folder):
+    save(folder / "a.png")
+    load(folder, labels_file=str(folder / "none.csv"))
+
+
 @refused.by("cannot be read", "give a csv file in UTF-8")
 def folder_for_a_table(folder):
     save(folder / "a.png")

@@ -24,6 +24,11 @@ CASES = [
         lambda: (p.encoded(np.dstack([GREY, p.alpha()])), p.on_black(GREY)[..., 0]),
         1,
     ),
+    Picture(
+        "palette",
+        "a.png",
+        lambda: (p.encoded(Image.fromarray(QUADRANTS).quantize(4)), QUADRANTS),
+    ),
     Picture("palette with transparency", "a.png", p.palette_with_transparency),
     Picture("a colour that stands for none", "a.png", p.transparent_color),
     Picture(

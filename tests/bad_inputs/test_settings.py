@@ -87,16 +87,11 @@ def binary_file(folder):
 
 
 @files.by("not a text file in UTF-8", "save it as one In file.gin")
-def file_in_latin_1(folder):
-    build((HEADER + PART + "# café\n").encode("latin-1"))
-
-
-@files.by("not a text file in UTF-8", "save it as one In file.gin")
 def file_in_utf_16(folder):
     build((HEADER + PART).encode("utf-16"))
 
 
-@files.by("gin files bind nothing of tests.fake_experiment.Experiment", "start from a file of gin/")
+@files.by("bind nothing of|not bound; add", "start from a file of gin/|Experiment.first = ...")
 def empty_file(folder):
     build("# nothing\n")
 
