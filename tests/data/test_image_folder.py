@@ -15,11 +15,9 @@ from infomin_tf.errors import UserError
 RED = (200, 30, 40)
 
 
-def save(path, mode="RGB", size=(30, 20), color=RED, **options):
+def save(path, size=(30, 20), color=RED):
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", size, color)
-    image = image.quantize() if mode == "P" else image.convert(mode)
-    image.save(path, **options)
+    Image.new("RGB", size, color).save(path)
 
 
 def test_unlabelled_images_at_any_depth_in_the_order_of_paths(tmp_path):
