@@ -16,6 +16,7 @@ from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.stages.run import Run
+from tests import small
 from tests.bad_inputs.cases import Refused, check_refused
 from tests.data.test_tfds_source import noise, prepare
 
@@ -231,3 +232,9 @@ def test_a_damaged_set_is_left_as_it_is(tmp_path):
     path.write_bytes(before[path.name])
     assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
     assert json.loads(path.read_text())["name"] == "tiny" and load(tmp_path).size == 7
+
+
+def test_a_memory_bank_may_sample_more_than_there_are_images():
+    learner = small.contrastive_learner(bank=5 * small.NUM_IMAGES)
+    views, _ = small.views()
+    assert np.isfinite(learner.train_step((views, np.arange(8, dtype=np.int32)))["loss"])
