@@ -75,9 +75,8 @@ def parse(files, bindings):
     try:
         for file in files:
             source = f"{file} or a file that it includes"
-            _digest(
-                file
-            )  # refuses a circle of includes, of which gin's own message would fill the screen
+            # Refuses a circle of includes, of which gin's own message would fill the screen.
+            _digest(file)
             gin.parse_config_file(file)
         for binding in bindings:
             source = f"--gin_param={binding!r}"

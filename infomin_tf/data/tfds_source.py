@@ -12,6 +12,15 @@ import tensorflow_datasets as tfds
 from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square, load_decoded
 from infomin_tf.errors import UserError
 
+_DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+)
+
 
 class Tfds:
     """A split of a TFDS data set with a feature `image` and, if there are labels, a `ClassLabel` feature `label`.
@@ -210,7 +219,7 @@ def damage_explained(builder):
     """Raises UserError where TensorFlow finds the files of a prepared data set damaged."""
     try:
         yield
-    except tf.errors.OpError as error:
+    except _DAMAGE as error:
         reason = re.sub(r"^{{.*?}} ", "", error.message.splitlines()[0])
         raise UserError(
             f"the files in {builder.data_dir} are damaged or not complete ({reason}); copy or prepare them again"
