@@ -144,15 +144,18 @@ def building_error(error):
     place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None
     if place is None:
         return message if isinstance(error, UserError) else None
-    selectors = gin.config._REGISTRY.matching_selectors(place[1])
-    start = written(place[2] or "", selectors[0], "") if selectors else place[1] + "."
+    # Of several classes of that name, the one that the message has in full.
+    selectors = gin.config._REGISTRY.matching_selectors(place[1]) or [place[1]]
+    selector = min(selectors, key=lambda known: known not in places[0])
+    is_known = selector in gin.config._REGISTRY
+    start = written(place[2] or "", selector, "") if is_known else place[1] + "."
     match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
     missing = re.findall(r"'(\w+)'", match[1]) if match else []
-    if missing and set(missing) <= set(_parameters(place[1])):
+    if missing and set(missing) <= set(_parameters(selector)):
         return "\n  ".join(["not bound; add", *(f"{start}{name} = ..." for name in missing)])
     if match := _UNKNOWN_ARGUMENT.search(message):
         name = next(filter(None, match.groups()))
-        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(place[1]))}"
+        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
     if isinstance(error, TypeError | RuntimeError):
         return None
     return f"{message}\n  In {start[:-1]}"
