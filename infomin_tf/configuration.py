@@ -1,25 +1,18 @@
 """gin files: finding, parsing, building the root, refusing what would be ignored."""
 
+import functools
 import hashlib
 import os
 import re
-import tokenize
 
 import gin
 
 from infomin_tf import explain
 from infomin_tf.errors import UserError
 
-_INCLUDE = re.compile(r"""^include ["'](.*)["']""", re.MULTILINE)
-_PARSE_ERRORS = (
-    tokenize.TokenError,
-    SyntaxError,
-    NameError,
-    AttributeError,
-    ValueError,
-    ImportError,
-    OSError,
-)
+_INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
+# Files of the package, and of Windows editors, whatever the locale.
+_open = functools.partial(open, encoding="utf-8-sig")
 
 
 def search_paths():
@@ -48,15 +41,18 @@ def digest(files):
     return {file: _digest(file) for file in files}
 
 
-def _digest(name):
+def _digest(name, above=()):
+    if name in above:
+        raise UserError(explain.circle_of_files((*above, name)))
     found = next(
         (p for folder in search_paths() if os.path.isfile(p := os.path.join(folder, name))), None
     )
     if found is None:
         return None
-    with open(found) as file:
+    with _open(found) as file:
         text = file.read()
-    parts = [text, *(str(_digest(included)) for included in _INCLUDE.findall(text))]
+    inside = [_digest(included, (*above, name)) for included in _INCLUDE.findall(text)]
+    parts = [text, *map(str, inside)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -71,7 +67,7 @@ def parse(files, bindings):
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
     """
     # gin's reader of package resources logs an error for each folder that lacks an included file.
-    gin.config._FILE_READERS[:] = [pair for pair in gin.config._FILE_READERS if pair[0] is open]
+    gin.config._FILE_READERS[:] = [(_open, os.path.isfile)]
     for path in search_paths():
         if path not in gin.config._LOCATION_PREFIXES:
             gin.add_config_file_search_path(path)
@@ -79,13 +75,17 @@ def parse(files, bindings):
     try:
         for file in files:
             source = f"{file} or a file that it includes"
+            # Refuses a circle of includes, of which gin's own message would fill the screen.
+            _digest(file)
             gin.parse_config_file(file)
         for binding in bindings:
             source = f"--gin_param={binding!r}"
             gin.parse_config(_imports() + binding)
         gin.finalize()
-    except _PARSE_ERRORS as error:
-        raise UserError(explain.parse_error(error, source, search_paths())) from error
+    except Exception as error:  # what the modules that a file imports raise, too
+        if explanation := explain.parse_error(error, source, search_paths()):
+            raise UserError(explanation) from error
+        raise
 
 
 def bound(root, name, default):
@@ -108,6 +108,8 @@ def build(root):
         raise UserError(
             f"the gin files bind nothing of {root.__module__}.{root.__name__}; start from a file of gin/"
         ) from error
+    if wrong := explain.wrong_kinds():
+        raise UserError("\n  ".join(["values of another kind than is taken; mend them:", *wrong]))
     try:
         return make()
     except (UserError, ValueError, TypeError, RuntimeError) as error:

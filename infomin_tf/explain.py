@@ -7,6 +7,7 @@ import os
 import pkgutil
 import re
 import tokenize
+import traceback
 
 import gin
 
@@ -18,6 +19,14 @@ _UNKNOWN_ARGUMENT = re.compile(
     r"|unexpected keyword argument '(\w+)'"
     r"|not recognized: .*?'(\w+)'"
 )
+
+_KINDS = (
+    (bool, "True or False"),
+    ((int, float), "a number"),
+    (str, "a string"),
+    ((tuple, list), "a tuple"),
+)
+_OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, OSError)
 
 
 def near_files(name, folders):
@@ -43,7 +52,7 @@ def near_files(name, folders):
 
 
 def parse_error(error, source, folders):
-    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name.
+    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name; None when nothing is.
 
     Args:
         error: what gin raised while it read `source`.
@@ -55,6 +64,18 @@ def parse_error(error, source, folders):
         return f"{error.msg}\n  In {place}"
     if isinstance(error, tokenize.TokenError):
         return f"{error.args[0]}: a bracket or quote is not closed\n  In {source}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a text file in UTF-8 ({error}); save it as one\n  In {source}"
+    if isinstance(error, RecursionError):
+        return circle_of_files([source])
+    if not isinstance(error, _OF_A_FILE):
+        places = traceback.extract_tb(error.__traceback__)
+        if not any(place.name == "<module>" for place in places):
+            return None
+        place = places[-1]
+        what, _, inside = str(error).partition("\n")
+        where = f"{place.filename}, line {place.lineno}; mend that module"
+        return f"{type(error).__name__}: {what} in {where}\n{inside or f'  In {source}'}"
     message = re.sub(r"<module '([\w.]+)'.*?>", r"\1", str(error))
     message = re.sub(r"In bindings string line \d+\n.*", f"In {source}", message)
     message = re.sub(r" in config string: \n.*", "", message, flags=re.DOTALL)
@@ -81,25 +102,60 @@ def parse_error(error, source, folders):
     return message + hint
 
 
+def circle_of_files(files):
+    """Says that gin files include each other: each the next, the last the first."""
+    return f"gin files include each other without end: {' -> '.join(files)}; remove one of these includes"
+
+
+def wrong_kinds():
+    """A line for each binding whose value is a string in the place of a number, and the like, as the defaults tell."""
+    lines = []
+    for (scope, selector), bound in gin.config._CONFIG.items():
+        parameters = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
+        for name, value in bound.items():
+            value = _behind_macro(value)
+            taken = _kind(parameters[name].default) if name in parameters else None
+            given = _kind(value)
+            if taken and given and taken != given:
+                lines.append(f"{written(scope, selector, name)} = {value!r}: takes {taken}")
+    return lines
+
+
+def _behind_macro(value):
+    """What a macro such as %view_size stands for; other values as they are."""
+    is_macro = isinstance(value, gin.config.ConfigurableReference) and value.selector == "gin.macro"
+    scope = "/".join(value.scopes) if is_macro else None
+    return gin.config._CONFIG.get((scope, "gin.macro"), {}).get("value") if is_macro else value
+
+
+def _kind(value):
+    return next((words for types, words in _KINDS if isinstance(value, types)), None)
+
+
 def building_error(error):
     """What the user has to mend when a constructor raised `error`; None when that is not the user's doing.
 
     A TypeError or RuntimeError is the user's doing when a parameter is missing or unknown; a ValueError always is.
     """
+    if isinstance(error, RecursionError):
+        return "bindings that lead back to themselves without end, such as A = %B and B = %A; mend one of them"
     message, *places = re.split(r"\n +In call to configurable ", str(error))
     message = message.partition("\n  No values supplied by Gin")[0]
     place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None
     if place is None:
         return message if isinstance(error, UserError) else None
-    selectors = gin.config._REGISTRY.matching_selectors(place[1])
-    start = written(place[2] or "", selectors[0], "") if selectors else place[1] + "."
+    # Of several classes of that name, the one that the message has in full.
+    selectors = gin.config._REGISTRY.matching_selectors(place[1]) or [place[1]]
+    selector = min(selectors, key=lambda known: known not in places[0])
+    is_known = selector in gin.config._REGISTRY
+    start = written(place[2] or "", selector, "") if is_known else place[1] + "."
     match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
     missing = re.findall(r"'(\w+)'", match[1]) if match else []
-    if missing and set(missing) <= set(_parameters(place[1])):
+    if missing and set(missing) <= set(_parameters(selector)):
         return "\n  ".join(["not bound; add", *(f"{start}{name} = ..." for name in missing)])
     if match := _UNKNOWN_ARGUMENT.search(message):
         name = next(filter(None, match.groups()))
-        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(place[1]))}"
+        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
     if isinstance(error, TypeError | RuntimeError):
         return None
     return f"{message}\n  In {start[:-1]}"

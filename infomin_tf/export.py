@@ -1,6 +1,7 @@
 """A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for going on in Keras."""
 
 import os
+import zipfile
 
 import keras
 import tensorflow as tf
@@ -123,11 +124,21 @@ def load_encoder(path, dtype="float32", trainable=True):
         A keras layer, images [B, H, W, 3] -> features float32 [B, D].
 
     Raises:
-        UserError: there is no export at `path`, or an unknown dtype.
+        UserError: there is no export at `path`, it is damaged, or an unknown dtype.
     """
     if dtype not in _DTYPES:
         raise UserError(f'load_encoder takes dtype "float32" or "uint8", not {dtype!r}')
     path = os.fspath(path)
+    try:
+        return _load(path, dtype, trainable)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tf.errors.OpError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{path} is damaged or no export of this package ({reason}); make it again by bin/export"
+        ) from error
+
+
+def _load(path, dtype, trainable):
     if path.endswith(".keras") and os.path.isfile(path):
         encoder = keras.saving.load_model(path)
         encoder.trainable = trainable

@@ -49,12 +49,31 @@ def write(directory, numbers, **facts):
 
 
 def read(directory):
-    """The content of directory/results.json, or None when the stage is not finished."""
-    try:
-        with open(os.path.join(directory, FILE_NAME)) as file:
-            return json.load(file)
-    except FileNotFoundError:
+    """The content of directory/results.json, or None when the stage is not finished.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path, mend = os.path.join(directory, FILE_NAME), "delete that file to run the stage again"
+    if not os.path.lexists(path):
         return None
+    content = read_json(path, mend)
+    keys = {field.name for field in dataclasses.fields(Number)}
+    numbers = content.get("numbers") if isinstance(content, dict) else None
+    if not isinstance(numbers, list) or not all(
+        isinstance(n, dict) and keys <= n.keys() for n in numbers
+    ):
+        raise UserError(f"{path} has no list of numbers, as a run writes it; {mend}")
+    return content
+
+
+def read_json(path, mend):
+    """The content of a JSON file; UserError with the mend when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); {mend}") from error
 
 
 def forget(directory):
@@ -101,7 +120,7 @@ def write_atomically(path, text):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with unfinished_folder(os.path.dirname(path)) as folder:
             unfinished = os.path.join(folder, os.path.basename(path))
-            with open(unfinished, "w") as file:
+            with open(unfinished, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

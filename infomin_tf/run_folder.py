@@ -168,10 +168,15 @@ def saved_seed(model_dir):
 
 def _saved_text(model_dir):
     path = os.path.join(model_dir, FILE_NAME)
-    if not os.path.isfile(path):
+    if not os.path.lexists(path):
         raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); use another --model_dir, or delete that folder"
+        ) from error
 
 
 def _delete(path):

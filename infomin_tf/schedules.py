@@ -1,4 +1,4 @@
-"""The course of the learning rate over a stage; the optimizer's own rate is where it starts from."""
+"""The length of a stage, and the course of the learning rate over it; the optimizer's own rate is where it starts from."""
 
 import keras
 
@@ -58,6 +58,15 @@ class StepDecay:
         boundaries = [round(total_steps * epoch / self.of_epochs) for epoch in self.at_epochs]
         rates = [learning_rate * self.factor**power for power in range(len(boundaries) + 1)]
         return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+
+
+def check_length(owner, epochs, batch_size, least=1):
+    """Raises ValueError for less than no epochs, or a batch of fewer than `least` images; `owner` is what takes them."""
+    if epochs < 0 or batch_size < least or batch_size != int(batch_size):
+        raise ValueError(
+            f"{type(owner).__name__} takes 0 epochs or more and whole batches of at least {least} images, not {epochs} "
+            f"epochs and a batch of {batch_size}"
+        )
 
 
 def scheduled(optimizer, schedule, total_steps, steps_per_epoch):

@@ -72,6 +72,11 @@ class TrainingLoop:
         skipped_steps_limit=0,
         steps_limit=None,
     ):
+        if steps_per_call < 1 or checkpoints_kept < 1:
+            raise ValueError(
+                f"TrainingLoop takes steps_per_call and checkpoints_kept of at least 1, not {steps_per_call} and "
+                f"{checkpoints_kept}"
+            )
         self.skipped_steps_limit = skipped_steps_limit
         self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
         self.steps_per_call, self.jit_compile = steps_per_call, jit_compile

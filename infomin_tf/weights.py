@@ -1,5 +1,7 @@
 """Weights that other libraries trained, for our backbones."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from infomin_tf.errors import UserError
@@ -31,6 +33,11 @@ def load_torchvision_resnet(backbone, state_dict):
     if not backbone.built:
         raise UserError(
             "the backbone has no weights yet; call backbone.build((None, 224, 224, 3)) first"
+        )
+    if not isinstance(state_dict, Mapping):
+        raise UserError(
+            f"load_torchvision_resnet takes a dict of names and arrays, not a {type(state_dict).__name__}; call the torch "
+            "module's state_dict()"
         )
     variables = dict(_named_variables(backbone))
     given = {
@@ -82,6 +89,9 @@ def _check_names(kind, expected, given):
     if not wrong:
         return
     mend = f"take the backbone that the weights belong to instead of {kind}"
+    nested = [name for name, value in given.items() if isinstance(value, Mapping)]
+    if nested:
+        mend = f"give what is in it under {' or '.join(map(repr, nested))}"
     wrapped = [name for name in unknown if name.endswith(".layer1.0.conv1.weight")]
     if wrapped:
         prefix = wrapped[0].removesuffix("layer1.0.conv1.weight")

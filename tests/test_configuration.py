@@ -65,9 +65,7 @@ def test_files_here_come_before_files_of_the_package(tmp_path):
         ("fake_experiment.Prt.size = 1", "no attribute Prt(.|\n)*nearest valid name: Part"),
         ("fake_experimnt.Part.size = 1", "nearest valid name: fake_experiment"),
         ("from infomin_tf.views import colour", "nearest valid name: color"),
-        ("import no_such_module", "No module named 'no_such_module'"),
         ("include 'gin/debag.gin'", "nearest: gin/debug.gin"),
-        ("fake_experiment.Part.size = %SIZE", "macro %SIZE is not bound; add SIZE = "),
         ("fake_experiment.Part.size = ", "Unable to parse value"),
         ("fake_experiment.Part.size = (1,", "not closed"),
         ("fake_experiment.Part.size = 0", "must be positive; use 1\n  In fake_experiment.Part$"),
@@ -162,13 +160,13 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
         + (
             "fake_experiment.Experiment.second = @a/fake_experiment.Part()\n"
             "fake_experiment.Part.size = %SIZE\n"
-            f"a/fake_experiment.Part.rate = {tuple(range(100))}\n"
+            f"a/fake_experiment.Part.size = {tuple(range(100))}\na/fake_experiment.Part.rate = 0.7\n"
         )
     )
     build(text)
     saved = configuration.operative_text(3)
     again = build(saved)
-    assert again.parts[1].rate == tuple(range(100)) and again.parts[0].size == 7
+    assert again.parts[1].size == tuple(range(100)) and again.parts[0].size == 7
     assert configuration.operative_text(3) == saved
     build(text, "SIZE = 8", "fake_experiment.Part.rate = 0.5")
     assert run_folder.compare(saved, configuration.operative_text(4)) == [

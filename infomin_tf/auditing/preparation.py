@@ -9,6 +9,7 @@ import keras
 from absl import logging
 
 from infomin_tf import results
+from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
@@ -40,8 +41,7 @@ def prepare(images, labels, out, audit):
     directory, path = os.path.join(out, "copies"), os.path.join(out, "copies.json")
     arguments = _arguments(images, labels, audit)
     if os.path.exists(path):
-        with open(path) as file:
-            known = json.load(file)
+        known = results.read_json(path, f"use another --out, or delete {out}")
         changed = [name for name in arguments if known["arguments"].get(name) != arguments[name]]
         if changed:
             raise UserError(
@@ -96,13 +96,10 @@ def _arguments(images, labels, audit):
     """What an audit is of, with a digest of the names and sizes of its files."""
     digest = hashlib.sha256()
     for folder in _folders(images, labels):
-        for root, _, files in sorted(os.walk(folder)):
-            for file in sorted(files):
-                path = os.path.join(root, file)
-                size = os.path.getsize(path) if os.path.exists(path) else 0
-                digest.update(
-                    f"{os.path.relpath(path, folder)} {size}\n".encode("utf-8", "surrogateescape")
-                )
+        for name in find_images(folder):
+            path = os.path.join(folder, name)
+            size = os.path.getsize(path) if os.path.exists(path) else 0
+            digest.update(f"{name} {size}\n".encode("utf-8", "surrogateescape"))
     if labels and os.path.isfile(labels):
         with open(labels, "rb") as file:
             digest.update(file.read())

@@ -24,6 +24,8 @@ class InBatch:
     tables = ()
 
     def __init__(self, temperature=0.1):
+        if temperature <= 0:
+            raise ValueError(f"a temperature must be above 0, not {temperature}")
         self.temperature = temperature
 
     def build_state(self, num_encoders, dimension, num_images, seed):
@@ -93,9 +95,9 @@ class MomentumQueue(keras.layers.Layer):
 
     def __init__(self, size=65536, momentum=0.999, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
-        if size < 1 or not 0.0 <= momentum < 1.0:
+        if size < 1 or not 0.0 <= momentum < 1.0 or temperature <= 0:
             raise ValueError(
-                f"MomentumQueue takes size >= 1 and 0 <= momentum < 1, not {size} and {momentum}"
+                f"MomentumQueue takes size >= 1, 0 <= momentum < 1 and temperature > 0, not {size}, {momentum}, {temperature}"
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
 
@@ -171,9 +173,10 @@ class MemoryBank(keras.layers.Layer):
 
     def __init__(self, size=16384, momentum=0.5, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
-        if (size is not None and size < 1) or not 0.0 <= momentum < 1.0:
+        if (size is not None and size < 1) or not 0.0 <= momentum < 1.0 or temperature <= 0:
             raise ValueError(
-                f"MemoryBank takes size >= 1 or None and 0 <= momentum < 1, not {size} and {momentum}"
+                f"MemoryBank takes size >= 1 or None, 0 <= momentum < 1 and temperature > 0, not {size}, {momentum}, "
+                f"{temperature}"
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
 

@@ -53,7 +53,8 @@ def of_file(labels_file, paths, directory):
             )
         if label and classes.setdefault(path, label) != label:
             raise UserError(
-                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above"
+                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above; remove "
+                "one of them"
             )
     if not classes:
         raise UserError(f"{labels_file} has no labels; write a line FILE,LABEL for each image")
@@ -73,5 +74,5 @@ def _rows(labels_file):
             return [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"{labels_file} cannot be read ({error}); give a csv file with the columns file and label"
+            f"{labels_file} cannot be read ({error}); give a csv file in UTF-8 with the columns file and label"
         ) from error

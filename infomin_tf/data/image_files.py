@@ -1,25 +1,76 @@
 """Image files of any kind as arrays."""
 
 import io
+import os
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageOps
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+from infomin_tf.errors import UserError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _ORIENTATION = 0x0112
 
 
+def find_images(directory):
+    """Image files at any depth, by their endings.
+
+    Links to folders are followed; each folder is read once, under its own name before that of a link, so loops end. Hidden
+    files and folders, whose names begin with a dot, are left out: systems put thumbnails and the like there.
+
+    Returns:
+        Paths relative to the directory, in order.
+
+    Raises:
+        UserError: a folder cannot be listed.
+    """
+    top, seen, found, waiting = os.path.realpath(directory), set(), [], [directory]
+    while waiting:
+        for root, folders, files in os.walk(waiting.pop(0), onerror=_refuse):
+            place = os.path.realpath(root)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if place in seen or top.startswith(os.path.join(place, "")):
+                folders.clear()
+                continue
+            seen.add(place)
+            inside = [os.path.join(root, name) for name in folders]
+            waiting += [path for path in inside if os.path.islink(path)]
+            images = [name for name in files if name.lower().endswith(ENDINGS)]
+            found += [os.path.join(root, name) for name in images if not name.startswith(".")]
+    return sorted(os.path.relpath(path, directory) for path in found)
+
+
+def _refuse(error):
+    raise UserError(
+        f"the folder {error.filename} cannot be listed ({error.strerror}); make it readable, or move it elsewhere"
+    ) from error
+
+
+def open_image(path):
+    """The file opened by Pillow; raises OSError for what is no file, as a pipe would block for ever."""
+    if not os.path.isfile(path):
+        raise OSError("it is no regular file, or a link to nowhere")
+    return Image.open(path)
+
+
 def is_plain_jpeg(path):
-    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes to what Pillow does."""
-    with Image.open(path) as image:
+    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes, too, and to what Pillow does."""
+    with open_image(path) as image:
         upright = image.getexif().get(_ORIENTATION, 1) == 1
-        return image.format == "JPEG" and image.mode in ("RGB", "L") and upright
+        if image.format != "JPEG" or image.mode not in ("RGB", "L") or not upright:
+            return False
+    try:
+        tf.io.decode_jpeg(tf.io.read_file(os.fsencode(path)))
+    except tf.errors.InvalidArgumentError:  # damaged, in a way that Pillow overlooks
+        return False
+    return True
 
 
 def read_image(path, side):
     """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
 
-    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images are converted.
+    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images (nan is black) are converted.
 
     Args:
         path: of the file.
@@ -29,16 +80,22 @@ def read_image(path, side):
         uint8 [side, side, 3].
 
     Raises:
-        OSError, ValueError, SyntaxError, Image.DecompressionBombError: the file cannot be read, or is too large.
+        Exception: of many kinds; the file cannot be read, or is too large.
     """
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image.draft("RGB", (2 * side, 2 * side))
         return np.asarray(ImageOps.fit(_as_rgb(image), (side, side), Image.Resampling.BILINEAR))
 
 
+def read_whole(path):
+    """An image file of any kind, upright, of its own size: uint8 [H, W, 3]; errors as `read_image`."""
+    with open_image(path) as image:
+        return np.asarray(_as_rgb(image))
+
+
 def read_as_png(path):
     """An image file of any kind as the bytes of an upright RGB PNG of the same size; errors as `read_image`."""
-    with Image.open(path) as image, io.BytesIO() as file:
+    with open_image(path) as image, io.BytesIO() as file:
         _as_rgb(image).save(file, "PNG", compress_level=0)
         return file.getvalue()
 
@@ -48,8 +105,9 @@ def _as_rgb(image):
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
-        scale = 255.0 / _white(image.mode, values.max())
-        image = Image.fromarray(np.round(values * scale).clip(0, 255).astype(np.uint8))
+        brightest = values.max(where=np.isfinite(values), initial=0.0)
+        values = np.nan_to_num(values * (255.0 / _white(image.mode, brightest)), posinf=255.0)
+        image = Image.fromarray(np.round(values).clip(0, 255).astype(np.uint8))
     elif "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)

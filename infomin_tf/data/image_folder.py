@@ -9,15 +9,19 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf.data import folder_labels
-from infomin_tf.data.image_files import UNREADABLE, is_plain_jpeg, read_as_png, read_image
+from infomin_tf.data.image_files import (
+    ENDINGS,
+    find_images,
+    is_plain_jpeg,
+    read_as_png,
+    read_image,
+)
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
 
-_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
 
 class ImageFolder:
-    """Images under a folder, in the order of their paths; corrupt files are left out, counted and named.
+    """Images under a folder (see `find_images`), in the order of their paths; corrupt files are left out, counted and named.
 
     Args:
         directory: the folder. Unlabelled: images at any depth. Labelled: each immediate subfolder is a class.
@@ -49,6 +53,15 @@ class ImageFolder:
         if labelled and labels_file:
             raise UserError(
                 "ImageFolder takes its classes from folders (labelled) or labels_file, not from both"
+            )
+        if image_size < 1 or limit is not None and limit < 1:
+            raise UserError(
+                f"ImageFolder takes image_size and limit of at least 1, not {image_size} and {limit}; mend them"
+            )
+        if not (0 <= test_share <= 1 and 0 <= max_corrupt_share <= 1):
+            raise UserError(
+                f"ImageFolder takes shares in [0, 1], not test_share={test_share} and max_corrupt_share="
+                f"{max_corrupt_share}; mend them"
             )
         self._directory, self._side, self._labelled = directory, image_size, labelled
         self._split, self._test_share = split, test_share
@@ -88,13 +101,12 @@ class ImageFolder:
         return self._stream(name, [paths[i] for i in good], kept, names, plain)
 
     def _try(self, path, keep):
-        """(the image or None, whether TensorFlow reads the file as Pillow does, what is wrong with it or None)."""
+        """(the image if it is kept, otherwise whether TensorFlow reads it as Pillow does, what is wrong with it or None)."""
         try:
             image = read_image(path, self._side)
-            plain = is_plain_jpeg(path)
-        except UNREADABLE as error:
-            return None, False, f"{path} ({error})"
-        return (image if keep else None), plain, None
+            return (image, False, None) if keep else (None, is_plain_jpeg(path), None)
+        except Exception as error:  # decoders fail in many ways, all with the same mend
+            return None, False, f"{path} ({error or type(error).__name__})"
 
     def _find(self):
         """Paths, labels and class names."""
@@ -102,18 +114,19 @@ class ImageFolder:
             raise UserError(
                 f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images"
             )
-        found = sorted(
-            os.path.relpath(os.path.join(root, file), self._directory)
-            for root, _, files in os.walk(self._directory)
-            for file in files
-            if file.lower().endswith(_ENDINGS)
-        )
+        found = find_images(self._directory)
+        if not found:
+            raise UserError(
+                f"{self._directory} has no images; looked for {', '.join(ENDINGS)} at any depth, in folders that are not "
+                "hidden; give another folder"
+            )
         classes = self._classes(found)
         labelled = found if classes is None else [path for path in found if path in classes]
         chosen = [path for path in labelled if self._is_in_split(path)]
         if not chosen:
             raise UserError(
-                f"{self._directory} has no images (split {self._split!r}); looked for {', '.join(_ENDINGS)} at any depth"
+                f"none of {len(labelled)} images in {self._directory} is in the split {self._split!r}; add images, or bind "
+                f"another ImageFolder.test_share (now {self._test_share:g})"
             )
         chosen = sorted(sorted(chosen, key=_digest)[: self._limit])
         paths = [os.path.join(self._directory, path) for path in chosen]

@@ -18,8 +18,10 @@ def steps_per_epoch(images, batch_size):
     """Whole batches in a set; the last, smaller batch is dropped in training.
 
     Raises:
-        UserError: the set is smaller than one batch.
+        UserError: the set is smaller than one batch, or the batch is empty.
     """
+    if batch_size < 1:
+        raise UserError(f"a batch has at least 1 image, not {batch_size}; mend the batch size")
     if batch_size > images.size:
         raise UserError(
             f"{images.name} has {images.size} images, fewer than one batch of {batch_size}; use a smaller batch size or "

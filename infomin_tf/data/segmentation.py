@@ -6,9 +6,9 @@ import os
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from PIL import Image
 
-from infomin_tf.data.tfds_source import Tfds
+from infomin_tf.data.image_files import open_image, read_whole
+from infomin_tf.data.tfds_source import Tfds, damage_explained
 from infomin_tf.errors import UserError
 
 _KINDS = (".png", ".jpg", ".jpeg", ".bmp")
@@ -51,9 +51,11 @@ class TfdsSegmentation:
         """A `SegmentationImages`.
 
         Raises:
-            UserError: the set cannot be found, or has no such feature.
+            UserError: the set cannot be found, is damaged, or has no such split or feature.
         """
-        builder = Tfds(self._name, self._split).open(data_dir)
+        source = Tfds(self._name, self._split)
+        builder = source.open(data_dir)
+        source.count(builder)  # refuses a split that is none
         if self._map_feature not in builder.info.features:
             raise UserError(
                 f"{self._name} has no feature {self._map_feature!r} but {', '.join(builder.info.features)}; bind "
@@ -65,7 +67,8 @@ class TfdsSegmentation:
 
         config = tfds.ReadConfig(interleave_cycle_length=1)
         examples = builder.as_dataset(self._split, shuffle_files=False, read_config=config)
-        pairs = list(examples.map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
+        with damage_explained(builder):
+            pairs = list(examples.map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
         images, maps = (np.stack(part) for part in zip(*pairs, strict=True))
         return SegmentationImages(f"{self._name}:{self._split}", images, maps)
 
@@ -97,10 +100,7 @@ class SegmentationFolder:
                 f"without partner: {', '.join(lonely[:5]) or 'all, as there are no images'}"
             )
         names = sorted(images)
-        pairs = [
-            _fit(_read(images[n], "RGB"), _read(maps[n], None)[..., None], self._size)
-            for n in names
-        ]
+        pairs = [_fit(*_read_pair(images[n], maps[n]), self._size) for n in names]
         stacked = [np.stack(part) for part in zip(*pairs, strict=True)]
         return SegmentationImages(self._folders[0], *stacked)
 
@@ -115,20 +115,40 @@ def _fit(image, label_map, size):
 
 def _files(folder):
     """dict name without suffix -> path."""
-    if not os.path.isdir(folder):
-        raise UserError(f"{folder} is no folder; bind SegmentationFolder.images and .maps")
-    found = (os.path.splitext(name) for name in os.listdir(folder))
+    try:
+        found = [os.path.splitext(name) for name in os.listdir(folder) if name[0] != "."]
+    except OSError as error:
+        raise UserError(
+            f"{folder} is no folder that can be read ({error.strerror}); bind SegmentationFolder.images and .maps"
+        ) from error
     return {
         stem: os.path.join(folder, stem + kind) for stem, kind in found if kind.lower() in _KINDS
     }
 
 
-def _read(path, mode):
+def _read_pair(image_path, map_path):
+    """(uint8 [H, W, 3], upright; uint8 [h, w, 1]) of one shape, though not of one size."""
+    image, label_map = _read(image_path, read_whole), _read(map_path, _read_as_it_is)
+    if label_map.ndim != 2 or label_map.dtype != np.uint8:
+        raise UserError(
+            f"{map_path} is no label map of one 8-bit channel; its pixels must be classes"
+        )
+    (height, width), (map_height, map_width) = image.shape[:2], label_map.shape
+    if abs(height * map_width - width * map_height) > max(height, width, map_height, map_width):
+        raise UserError(
+            f"{map_path} has {map_width}x{map_height} pixels, but its image, upright, {width}x{height}; give it the shape "
+            "of the image"
+        )
+    return image, label_map[..., None]
+
+
+def _read(path, function):
     try:
-        with Image.open(path) as image:
-            array = np.asarray(image.convert(mode) if mode else image)
-    except OSError as error:
+        return function(path)
+    except Exception as error:  # decoders fail in many ways, all with the same mend
         raise UserError(f"{path} cannot be read ({error}); mend or remove it") from error
-    if mode is None and (array.ndim != 2 or array.dtype != np.uint8):
-        raise UserError(f"{path} is no label map of one 8-bit channel; its pixels must be classes")
-    return array
+
+
+def _read_as_it_is(path):
+    with open_image(path) as image:
+        return np.asarray(image)

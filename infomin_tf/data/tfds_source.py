@@ -1,7 +1,9 @@
 """Any image data set of TensorFlow Datasets."""
 
+import contextlib
 import difflib
 import os
+import re
 import socket
 
 import tensorflow as tf
@@ -9,6 +11,15 @@ import tensorflow_datasets as tfds
 
 from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square, load_decoded
 from infomin_tf.errors import UserError
+
+_DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+)
 
 
 class Tfds:
@@ -27,6 +38,8 @@ class Tfds:
     """
 
     def __init__(self, name, split, version=None, image_size=None, memory_limit_gib=4.0):
+        if image_size is not None and image_size < 1:
+            raise UserError(f"Tfds.image_size is at least 1 pixel, not {image_size}; mend it")
         self._name, self._split, self._version = name, split, version
         self._image_size, self._memory_limit = image_size, memory_limit_gib * 2**30
 
@@ -41,15 +54,16 @@ class Tfds:
 
         Raises:
             UserError: the set, version or split does not exist, or can be neither found nor downloaded; images of
-                varying sizes without image_size; images that are not 8-bit colour or grey.
+                varying sizes without image_size; images that are not 8-bit colour or grey; damaged files.
         """
         builder = self.open(data_dir)
-        size = self._count(builder)
+        size = self.count(builder)
         self._check_features(builder.info.features)
-        side = self._image_size or self._side_of_first(builder)
-        if size * side * side * 3 > self._memory_limit:
-            return self._stream(builder, size, side)
-        return self._hold(builder, size, side)
+        with damage_explained(builder):
+            side = self._image_size or self._side_of_first(builder)
+            if size * side * side * 3 > self._memory_limit:
+                return self._stream(builder, size, side)
+            return self._hold(builder, size, side)
 
     def _stream(self, builder, size, side):
         """`StreamedImages`, decoded each time anew."""
@@ -114,13 +128,15 @@ class Tfds:
 
         return decode
 
-    def _count(self, builder):
-        """Images of the split."""
+    def count(self, builder):
+        """Number of examples of the split; raises UserError when there is no such split, or none in it."""
         try:
-            return builder.info.splits[self._split].num_examples
+            if count := builder.info.splits[self._split].num_examples:
+                return count
+            raise ValueError("no examples")
         except (KeyError, ValueError, AssertionError) as error:
             raise UserError(
-                f"Tfds.split={self._split!r} is no split of {self._name}; it has "
+                f"Tfds.split={self._split!r} is no split of {self._name} with examples in it; it has "
                 f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
             ) from error
 
@@ -159,6 +175,8 @@ class Tfds:
             near = difflib.get_close_matches(self._name, known, 3)
             hint = f"; nearest names: {', '.join(near)}" if near and self._name not in known else ""
             raise self._missing(data_dir, f"{wanted} was not found{hint}") from error
+        except Exception as error:  # files of information that are damaged, in many ways
+            raise self._missing(data_dir, f"{wanted} cannot be opened ({error})") from error
         if not os.path.exists(os.path.join(builder.data_dir, "dataset_info.json")):
             _check_connection(lambda reason: self._missing(data_dir, f"{wanted} {reason}"))
             try:
@@ -182,7 +200,11 @@ class Tfds:
         prepared = ", ".join(sorted(self._prepared(data_dir))) or "nothing"
         folder = os.path.join(looked, self._name)
         versions = ", ".join(sorted(os.listdir(folder))) if os.path.isdir(folder) else ""
-        there = f" Of {self._name} it has: {versions}." if versions else ""
+        there = (
+            f" Of {self._name} it has: {versions} (of use only with a whole dataset_info.json and features.json)."
+            if versions
+            else ""
+        )
         return UserError(
             f"{what}. Looked in {looked}, which holds {prepared}.{there}\n"
             "Two ways to get it:\n"
@@ -190,6 +212,18 @@ class Tfds:
             f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
             f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
         )
+
+
+@contextlib.contextmanager
+def damage_explained(builder):
+    """Raises UserError where TensorFlow finds the files of a prepared data set damaged."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = re.sub(r"^{{.*?}} ", "", error.message.splitlines()[0])
+        raise UserError(
+            f"the files in {builder.data_dir} are damaged or not complete ({reason}); copy or prepare them again"
+        ) from error
 
 
 def _label_names(builder):

@@ -9,7 +9,7 @@ from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.optimization import Update
-from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.schedules import Constant, check_length, scheduled
 from infomin_tf.views import pairs
 
 
@@ -91,6 +91,7 @@ class LinearProbe:
         tuning_epochs=5,
         loop=None,
     ):
+        check_length(self, min(epochs, tuning_epochs), batch_size)
         self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)
         self._epochs, self._batch_size = epochs, batch_size
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()

@@ -9,6 +9,7 @@ from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.optimization import Update
+from infomin_tf.schedules import check_length
 
 
 class DecoderLearner(keras.Model):
@@ -75,6 +76,7 @@ class SegmentationProbe:
         filters=64,
         loop=None,
     ):
+        check_length(self, epochs, batch_size)
         self._sources = train, test
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size

@@ -61,6 +61,10 @@ class Evaluate:
         transfers=(),
         segmentation_probe=None,
     ):
+        if knn_neighbours < 0 or knn_temperature <= 0:
+            raise ValueError(
+                f"Evaluate takes knn_neighbours >= 0 and knn_temperature > 0, not {knn_neighbours} and {knn_temperature}"
+            )
         self.test_view, self._linear_probe = test_view, linear_probe
         self._logistic_regression = logistic_regression
         self._knn_neighbours, self._knn_temperature = knn_neighbours, knn_temperature

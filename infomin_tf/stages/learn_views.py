@@ -11,7 +11,7 @@ from infomin_tf.evaluation import features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.schedules import Constant, check_length, scheduled
 from infomin_tf.stages.pictures import introduce, show_channels
 
 
@@ -52,6 +52,8 @@ class LearnViews:
         schedule=None,
         loop=None,
     ):
+        check_length(self, epochs, batch_size, 2)
+        check_length(self, epochs, labelled_batch_size)
         self._critics = (critic(), critic())
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()

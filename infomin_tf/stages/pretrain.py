@@ -2,6 +2,7 @@
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
@@ -13,7 +14,7 @@ from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features, knn, mutual_information
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.schedules import Constant, check_length, scheduled
 from infomin_tf.stages.pictures import introduce
 
 
@@ -57,6 +58,13 @@ class Pretrain:
         loop=None,
     ):
         self._negatives = negatives or InBatch()
+        least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2
+        check_length(self, epochs, batch_size, least)
+        if num_candidates < 2 or knn_every_epochs < 0:
+            raise ValueError(
+                f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
+                f"{knn_every_epochs}"
+            )
         self._make_encoder = encoder
         self._optimizer, self._schedule = optimizer, schedule or Constant()
         self.jigsaw_head = jigsaw_head
@@ -135,6 +143,14 @@ class Pretrain:
             **self._learning,
         )
         learner.build((run.pair.size, run.pair.size, 3))
+        keys = learner.tables[0].shape[0] if self._negatives.uses_key_encoders else 0
+        if keys > run.unlabelled.size:
+            logging.warning(
+                "a queue of %d keys holds each of %d images more than once, so that older keys of an image are among its "
+                "negatives; lower MomentumQueue.size",
+                keys,
+                run.unlabelled.size,
+            )
         images = run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
         task = training.Task(
             name=self.name,

@@ -40,6 +40,13 @@ class Run:
     configuration: str
     data_dir: str | None = None
 
+    def __post_init__(self):
+        if self.held_out and self.held_out.size < 2:
+            raise UserError(
+                f"mutual information takes two images or more, but {self.held_out.name} has {self.held_out.size}; add "
+                "images, or bind Data.held_out"
+            )
+
     def directory(self, stage):
         """model_dir/<stage>."""
         return os.path.join(self.model_dir, stage)
@@ -84,10 +91,17 @@ class Run:
             raise UserError(
                 f"{why} needs labelled images; bind Data.train and Data.test in the gin file"
             )
-        if not self.train.class_names or self.train.class_names != self.test.class_names:
+        for images in (self.train, self.test):
+            if not images.class_names:
+                raise UserError(
+                    f"{why} needs labelled images, but {images.name} has no classes; bind ImageFolder.labelled or "
+                    "labels_file, or choose another set"
+                )
+        if self.train.class_names != self.test.class_names:
             raise UserError(
-                f"{why} needs the same classes in training and test images; {self.train.name} has "
-                f"{self.train.class_names or 'none'}, {self.test.name} has {self.test.class_names or 'none'}"
+                f"{why} needs the same classes in training and test images; only {self.train.name} has "
+                f"{_beyond(self.train, self.test)}, only {self.test.name} has {_beyond(self.test, self.train)}; give both "
+                "the same class names, in one order, and images of each"
             )
         grounds = [getattr(images, "backgrounds", None) for images in (self.train, self.test)]
         if all(grounds) and grounds[0].class_names != grounds[1].class_names:
@@ -95,14 +109,22 @@ class Run:
                 f"{why} needs the same classes of backgrounds in {grounds[0].name} and {grounds[1].name}"
             )
         for images in (self.train, self.test):
-            if isinstance(images, ArrayImages) and images.labels.numpy().min() < 0:
+            if not isinstance(images, ArrayImages):
+                continue
+            labels, number = images.labels.numpy(), len(images.class_names)
+            if labels.min() < 0:
                 raise UserError(
                     f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
+                )
+            if labels.max() >= number:
+                raise UserError(
+                    f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels.max()}; prepare it again "
+                    "with all of its classes"
                 )
 
     def check_finished(self, stage, step):
         """Raises UserError unless the checkpoint's step is the one that the finished stage ended at."""
-        expected = self.numbers_of(stage)["steps"]
+        expected = self.numbers_of(stage).get("steps")
         if step != expected:
             raise UserError(
                 f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
@@ -125,3 +147,9 @@ def print_results(model_dir):
             found[name] = content
     print(f"\nResults in {model_dir}")
     print(results.table(found))
+
+
+def _beyond(images, others):
+    """Names of the classes that one set has and another has not."""
+    names = [name for name in images.class_names if name not in others.class_names]
+    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"

@@ -12,7 +12,7 @@ from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, scheduled
+from infomin_tf.schedules import Constant, check_length, scheduled
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.supervised import FactorLearner
 
@@ -109,6 +109,7 @@ class TrainSupervised:
     knn_view = jigsaw_head = None
 
     def __init__(self, backbone, optimizer, batch_size=128, epochs=200, schedule=None, loop=None):
+        check_length(self, epochs, batch_size)
         self._make_backbone, self._optimizer = backbone, optimizer
         self._batch_size, self._epochs = batch_size, epochs
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
@@ -171,6 +172,10 @@ class EvaluateFactors:
     name, test_view = "evaluate", None
 
     def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
+        if num_train < 10 or num_test < 1:
+            raise ValueError(
+                f"EvaluateFactors takes num_train >= 10 and num_test >= 1, not {num_train} and {num_test}"
+            )
         self._num_train, self._num_test, self._random_encoder = num_train, num_test, random_encoder
 
     def run(self, run, extractor, untrained):

@@ -57,8 +57,7 @@ class Runner:
         finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
         path = os.path.join(self.model_dir(point), "command.json")
         if finished and os.path.exists(path):
-            with open(path) as file:
-                known = json.load(file)
+            known = results.read_json(path, "use another --out, or delete the folder it is in")
             _check_same(known, _record(point), self.model_dir(point))
         return finished
 

@@ -42,9 +42,9 @@ class CenterCrop:
     """
 
     def __init__(self, resize=70, size=64):
-        if size > resize:
+        if not 1 <= size <= resize:
             raise ValueError(
-                f"CenterCrop cannot cut {size} px out of {resize} px; make size <= resize"
+                f"CenterCrop cannot cut {size} px out of {resize} px; make 1 <= size <= resize"
             )
         self.resize, self.size = resize, size
 

@@ -63,7 +63,9 @@ def write_numbers(sweep, out, numbers):
         for stage in ("pretrain", "evaluate")[: 1 + (sweep.until == "evaluate")]:
             folder = pathlib.Path(made.model_dir(point)) / stage
             folder.mkdir(parents=True)
-            content = [{"name": n, "value": v} for n, v in found[stage].items()]
+            content = [
+                {"name": n, "value": v, "unit": "", "protocol": ""} for n, v in found[stage].items()
+            ]
             (folder / "results.json").write_text(json.dumps({"numbers": content}))
     return outcome.Outcome(made, {})
 

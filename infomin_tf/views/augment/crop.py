@@ -146,6 +146,10 @@ class RandomResizedCrop:
     def __init__(self, size=64, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3), flip_probability=0.5):
         if not 0.0 < area[0] <= area[1] <= 1.0:
             raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
+        if size < 1 or not 0.0 < ratio[0] <= ratio[1]:
+            raise ValueError(
+                f"a crop takes size >= 1 and a ratio 0 < low <= high, not {size} and {ratio}"
+            )
         self.size, self.area, self.ratio = size, area, ratio
         self.flip_probability = check_probability(flip_probability)
 
@@ -178,6 +182,8 @@ class RandomShift:
     """
 
     def __init__(self, size=32, pixels=4, probability=0.8, flip_probability=0.5):
+        if size < 1 or pixels < 0:
+            raise ValueError(f"a shift takes size >= 1 and pixels >= 0, not {size} and {pixels}")
         self.size, self.pixels = size, pixels
         self.probability = check_probability(probability)
         self.flip_probability = check_probability(flip_probability)
