@@ -100,6 +100,8 @@ class Checkpoint:
                 f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
                 "anew, or use another --model_dir"
             )
+        if os.listdir(self._directory):
+            logging.warning("%s has no complete checkpoint; the stage begins anew", self._directory)
         return 0
 
     def save(self, step):
