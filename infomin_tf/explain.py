@@ -116,7 +116,8 @@ def wrong_kinds():
             value = _behind_macro(value)
             taken = _kind(parameters[name].default) if name in parameters else None
             given = _kind(value)
-            if taken and given and taken != given:
+            sizes = selector.startswith("keras") and {taken, given} == {"a number", "a tuple"}
+            if taken and given and taken != given and not sizes:  # Keras takes either for sizes
                 lines.append(f"{written(scope, selector, name)} = {value!r}: takes {taken}")
     return lines
 
