@@ -8,10 +8,10 @@ operations divided, a single replica would use all cores already, and more repli
 of R replicas on C cores is then ceil(R / C) times the step of one; efficiency is ideal / measured.
 
 The number of logical CPUs is fixed when TensorFlow starts and a process holds one MirroredStrategy, so each number of
-replicas has a process of its own. The processes are started together, and take turns step by step in an order that
-rotates; a process that waits for its turn uses no core. Medians, and quartiles of single rounds; a ratio is one
-of medians, its spread the quartiles of the ratios of single rounds. Processor time counts only what these processes
-used, so it is steadier where others use the cores too.
+replicas has a process of its own. They take turns step by step, in an order drawn anew in each round (on busy cores a
+process that has waited is served first); one that waits uses no core. A ratio is one of medians, its spread the
+quartiles of the ratios of single rounds. Processor time counts only what these processes used, so it is steadier where
+others use the cores too.
 
 Where the time goes, measured where each replica has a core: the same step is compiled again and again, each time with one
 more kind of exchange left out, and all these steps take turns, too. A profiler's trace would add up the time inside
@@ -30,11 +30,12 @@ import argparse
 import contextlib
 import math
 import os
+import random
 import statistics
 import sys
 from unittest import mock
 
-from turns import Process, compare, rotated
+from turns import Process, compare
 
 REPLICAS = (1, 2, 4)
 CORES = len(os.sched_getaffinity(0))
@@ -182,7 +183,7 @@ def take_turns(options, kind):
             processes[replicas] = Process(*arguments)
             stack.callback(processes[replicas].close)
         for turn in range(-2, options.rounds):
-            for replicas, variant in rotated(turns, turn):
+            for replicas, variant in random.Random(turn).sample(turns, len(turns)):
                 usage = processes[replicas].call("step", variant)
                 usages[replicas, variant].append(usage)
     return tuple(
