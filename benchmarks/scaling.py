@@ -28,6 +28,7 @@ the operations of several.
 
 import argparse
 import contextlib
+import importlib.metadata
 import math
 import os
 import random
@@ -228,8 +229,6 @@ def main():
     parser.add_argument("--batch", type=int, default=32, help="images of a replica")
     parser.add_argument("--size", type=int, default=32, help="side of a view in pixels")
     options = parser.parse_args()
-    import importlib.metadata
-
     print(
         f"{CORES} cores; intra-op threads 1, inter-op threads one a replica; ResNet-18 of width {WIDTH} without pooling, "
         f"MLP head to {DIMENSION}, {options.size}x{options.size}, batch {options.batch} a replica, K {QUEUE}, float32; "
