@@ -144,8 +144,10 @@ class TrainingLoop:
                 if asked_to_stop:
                     _leave(task, step, int(asked_to_stop))
         if strategy.num_replicas_in_sync > 1:
+            # Statistics that each replica had of its own are those of the first from here on.
             workers.wait_for_all()  # until the chief has saved
-            checkpoint.restore()  # statistics that each replica had of its own are those of the first from here on
+            checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
+            checkpoint.restore()
         return step, checkpoint.seconds
 
     def _leave_out(self, history, task, step, checkpoint):

@@ -45,7 +45,7 @@ def make():
         pairs.IndependentPair(pairs.CropAndFlip(24)),
         splits.Whole(color.YDbDr()),
         Pretrain(
-            lambda: Encoder(AlexNetHalf(0.0625, units=128), heads.LinearHead(8)),
+            lambda: Encoder(AlexNetHalf(0.0625, units=512), heads.LinearHead(8)),
             keras.optimizers.SGD(1e-4),  # so small that rounding does not grow
             batch_size=8,
             epochs=4,
@@ -58,7 +58,7 @@ def make():
                 pairs.CropAndFlip(24),
                 epochs=3,
                 batch_size=12,
-                learning_rates=(1e-5, 0.1),
+                learning_rates=(1e-4, 1.0),
                 tuning_epochs=2,
             ),
             knn_neighbours=5,
