@@ -57,7 +57,7 @@ class Replicas:
     def __init__(self, options, kind, replicas):
         import tensorflow as tf
 
-        from infomin_tf import distribution
+        from infomin_tf import strategies
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
@@ -65,7 +65,7 @@ class Replicas:
         )
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(replicas)
-        self._strategy = distribution.create_strategy("mirrored" if replicas > 1 else "one_device")
+        self._strategy = strategies.create_strategy("mirrored" if replicas > 1 else "one_device")
         views = tf.random.stateless_uniform(
             [replicas, 2, options.batch, options.size, options.size, 3], (SEED, 2)
         )

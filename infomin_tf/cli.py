@@ -153,7 +153,7 @@ def _run(command, values, files):
         import tensorflow as tf
         from absl import logging
 
-        from infomin_tf import distribution, workers
+        from infomin_tf import strategies, workers
         from infomin_tf.experiment import Experiment
 
     tf.config.experimental.enable_op_determinism()
@@ -167,7 +167,7 @@ def _run(command, values, files):
         return
     if command != "train" and not values["seed"].present:
         seed = run_folder.saved_seed(values.model_dir)
-    strategy = distribution.create_strategy(values.strategy)
+    strategy = strategies.create_strategy(values.strategy)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
         experiment = _build(values, files, Experiment)

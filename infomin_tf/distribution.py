@@ -1,97 +1,14 @@
-"""With workers.py the only file that knows tf.distribute: strategies, gathering over replicas, per-replica batches.
+"""With strategies.py and workers.py all that knows tf.distribute: gathering over replicas, per-replica batches.
 
 Conventions for learners: a loss is the mean over the GLOBAL batch; each replica contributes its part divided by
 `num_replicas()`, because Keras optimizers sum gradients over replicas.
 """
 
 import contextlib
-import json
-import os
 
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-
-
-def create_strategy(name):
-    """Returns the tf.distribute strategy of that name.
-
-    Args:
-        name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the cluster that TF_CONFIG
-            describes), "tpu" (the one that TPU_NAME names, by default that of this machine), or "auto": multi_worker when
-            TF_CONFIG names several workers, tpu when TPU_NAME is, mirrored with several GPUs, otherwise one device.
-
-    Returns:
-        A tf.distribute.Strategy.
-
-    Raises:
-        UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be reached.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    if name == "auto" and text and _count_workers(text) > 1:
-        name = "multi_worker"
-    if name == "auto" and os.environ.get("TPU_NAME"):
-        name = "tpu"
-    if name == "multi_worker":  # before anything starts the devices
-        _count_workers(text)
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "tpu":
-        return _tpu_strategy()
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if name == "auto":
-        several_gpus = len(tf.config.list_logical_devices("GPU")) > 1
-        name = "mirrored" if several_gpus else "one_device"
-    if name == "one_device":
-        return tf.distribute.OneDeviceStrategy(devices[0].name)
-    if name == "mirrored":
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    raise UserError(
-        f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
-    )
-
-
-def _count_workers(text):
-    """Workers, the chief included, of the cluster that a TF_CONFIG describes.
-
-    Raises:
-        UserError: it describes none, or one without this process as a chief or worker in it.
-    """
-    example = """{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}"""
-    try:
-        found = json.loads(text)
-        cluster, task = found["cluster"], found["task"]
-        if task["type"] not in ("chief", "worker"):
-            raise ValueError(f"a {task['type']} does not train")
-        if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
-            raise ValueError(f"there is no {task['type']} {task['index']}")
-        return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"TF_CONFIG describes no cluster with this process in it ({error!r}): {text or 'it is not set'}\nset it on each "
-            f"worker to\n  {example}\nwith the index of that worker, or use --strategy=one_device or mirrored"
-        ) from error
-
-
-def _tpu_strategy():
-    name = os.environ.get("TPU_NAME") or "local"
-    try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
-    except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
-        raise UserError(
-            f"no TPU answers to the name {name!r} ({str(error).splitlines()[0]}); set TPU_NAME to that of yours, leave it out "
-            "on a TPU VM, which has its own, or use --strategy=one_device"
-        ) from error
-    return tf.distribute.TPUStrategy(resolver)
-
-
-def check_xla(strategy):
-    """Raises UserError where XLA cannot compile a step: on CPUs that share it."""
-    on_cpu = any("CPU" in device for device in strategy.extended.worker_devices)
-    if on_cpu and strategy.num_replicas_in_sync > 1:
-        raise UserError(
-            f"XLA compiles no step that {strategy.num_replicas_in_sync} CPUs share; bind TrainingLoop.jit_compile = False, or "
-            "use --strategy=one_device"
-        )
 
 
 def num_replicas():

@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from infomin_tf import distribution, workers
+from infomin_tf import distribution, strategies, workers
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
 from infomin_tf.steps import compile_steps
@@ -102,7 +102,7 @@ class TrainingLoop:
         if self.steps_limit:
             task = dataclasses.replace(task, total_steps=min(task.total_steps, self.steps_limit))
         if self.jit_compile:
-            distribution.check_xla(strategy)
+            strategies.check_xla(strategy)
         checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
         step = checkpoint.restore()
         if step >= task.total_steps:
@@ -146,7 +146,6 @@ class TrainingLoop:
         if strategy.num_replicas_in_sync > 1:
             # Statistics that each replica had of its own are those of the first from here on.
             workers.wait_for_all()  # until the chief has saved
-            checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
             checkpoint.restore()
         return step, checkpoint.seconds
 

@@ -31,9 +31,9 @@ def main(strategy_name, replicas, out, parts, other=None):
             tf.config.list_physical_devices("CPU")[0], devices
         )
     tf.config.experimental.enable_op_determinism()
-    from infomin_tf import distribution
+    from infomin_tf import strategies
 
-    strategy = distribution.create_strategy(strategy_name)
+    strategy = strategies.create_strategy(strategy_name)
     assert strategy.num_replicas_in_sync == int(replicas)
     config = json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))
     processes = len(config.get("cluster", {}).get("worker", [0]))

@@ -9,10 +9,10 @@ from tests import chaos
 
 CHIEF_DIES = """
 import os
-from infomin_tf import distribution, workers
+from infomin_tf import strategies, workers
 from infomin_tf.errors import UserError
 try:
-    with distribution.create_strategy("multi_worker").scope(), workers.clear_loss():
+    with strategies.create_strategy("multi_worker").scope(), workers.clear_loss():
         workers.wait_for_all()
         if workers.is_chief():
             os._exit(9)
