@@ -46,9 +46,9 @@ def make():
         splits.Whole(color.YDbDr()),
         Pretrain(
             lambda: Encoder(AlexNetHalf(0.0625, units=512), heads.LinearHead(8)),
-            keras.optimizers.SGD(1e-4),  # so small that rounding does not grow
-            batch_size=8,
-            epochs=4,
+            keras.optimizers.SGD(1e-5),  # so small that rounding does not grow
+            batch_size=20,
+            epochs=8,
             num_candidates=16,
         ),
         Evaluate(
