@@ -123,13 +123,10 @@ def test_steps_under_xla_equal_those_of_the_graph(learner, row):
     assert_close(weights(row(ALONE), learner, "unbroken"), compiled)
 
 
-@pytest.mark.parametrize(
-    "name", [ALONE, TWO, FOUR]
-)  # workers gather by an operation of no static shape
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_shapes_are_static_and_nothing_runs_on_the_host(learner, name, row):
-    """What a TPU needs of a train step; here in the graph of each replica."""
-    assert (row(name) / f"{learner} unfit 0.txt").read_text() == ""
+def test_shapes_are_static_and_nothing_runs_on_the_host(learner, row):
+    """What a TPU needs of a train step; on one device, as CPUs gather by an operation of no static shape, and TPUs do not."""
+    assert (row(ALONE) / f"{learner} unfit 0.txt").read_text() == ""
 
 
 @pytest.mark.parametrize("name", STRATEGIES[1:])
