@@ -168,7 +168,7 @@ def _run(command, values, files):
     if command != "train" and not values["seed"].present:
         seed = run_folder.saved_seed(values.model_dir)
     strategy = strategies.create_strategy(values.strategy)
-    with strategy.scope():
+    with strategy.scope(), workers.clear_loss():
         keras.utils.set_random_seed(seed)
         experiment = _build(values, files, Experiment)
         text = configuration.operative_text(seed)
@@ -181,11 +181,13 @@ def _run(command, values, files):
         if command != "train":
             run_folder.check_same_training(values.model_dir, text)
         only_writer = run_folder.locked if workers.is_chief() else contextlib.nullcontext
-        with workers.clear_loss(), only_writer(values.model_dir):
+        with only_writer(values.model_dir):
             if command == "train":
                 if workers.is_chief():
                     run_folder.claim(values.model_dir, text, values.overwrite)
                 workers.wait_for_all()
+                found = run_folder.holds(values.model_dir, text)
+                workers.check_one_run(values.model_dir, found)
                 experiment.run(values.model_dir, until=values.until, **arguments)
             else:
                 experiment.repeat(command, values.model_dir, **arguments)

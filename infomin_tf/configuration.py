@@ -92,7 +92,7 @@ def bound(root, name, default):
     """What the files bind to a parameter of the root class, for use before it is built."""
     for (scope, selector), parameters in gin.config._CONFIG.items():
         if not scope and selector.endswith(f"{root.__module__}.{root.__name__}"):
-            return parameters.get(name, default)
+            return explain.behind_macro(parameters.get(name, default))
     return default
 
 

@@ -148,7 +148,11 @@ def distribute_batches(strategy, make_batches, global_batch_size):
         batches = make_batches((context.input_pipeline_id, context.num_input_pipelines))
         replicas_here = replicas // context.num_input_pipelines
         if replicas_here > 1:
-            batches = batches.flat_map(lambda *batch: _split_batch(batch, replicas_here))
+            # Without autograph, which would put its own words before a message.
+            divide = tf.autograph.experimental.do_not_convert(
+                lambda *batch: _split_batch(batch, replicas_here)
+            )
+            batches = batches.flat_map(divide)
         # Several workers give up static shapes for a set that might end.
         endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
         return batches.apply(endless)

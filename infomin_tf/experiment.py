@@ -171,7 +171,7 @@ class Experiment:
         if self._view_learning:
             self._view_learning.restore(run)
         if name == "evaluate":
-            self._evaluation.clear(run)
+            self._evaluation.begin_again(run)
         self._finish(name, run, self._pretraining.restore(run))
         print_results(model_dir)
 

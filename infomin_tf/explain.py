@@ -113,7 +113,7 @@ def wrong_kinds():
     for (scope, selector), bound in gin.config._CONFIG.items():
         parameters = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
         for name, value in bound.items():
-            value = _behind_macro(value)
+            value = behind_macro(value)
             taken = _kind(parameters[name].default) if name in parameters else None
             given = _kind(value)
             sizes = selector.startswith("keras") and {taken, given} == {"a number", "a tuple"}
@@ -122,7 +122,7 @@ def wrong_kinds():
     return lines
 
 
-def _behind_macro(value):
+def behind_macro(value):
     """What a macro such as %view_size stands for; other values as they are."""
     is_macro = isinstance(value, gin.config.ConfigurableReference) and value.selector == "gin.macro"
     scope = "/".join(value.scopes) if is_macro else None

@@ -91,6 +91,7 @@ def save_encoder(encoder, directory):
         with results.unfinished_folder(directory) as unfinished:
             archive.write_out(os.path.join(unfinished, "saved_model"), verbose=False)
             encoder.save(os.path.join(unfinished, "encoder.keras"))
+            results.forget(directory)  # killed between the two, the stage is not finished
             for name in ("saved_model", "encoder.keras"):
                 target = os.path.join(directory, name)
                 if os.path.isdir(target):  # which cannot be replaced, but moved at once

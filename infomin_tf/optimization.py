@@ -14,8 +14,8 @@ class Update:
     - `clipnorm`, `global_clipnorm`, `clipvalue`: Keras clips the part of each replica; here the sum is clipped.
     - `gradient_accumulation_steps` = n: the mean gradient of n steps makes one update; `iterations`, and with them a
       schedule, count updates.
-    - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): an update whose gradient
-      is not finite is left out, and the scale halved.
+    - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): a gradient that is not
+      finite is left out, and the scale halved.
 
     Make it under the scope of the strategy.
 
@@ -34,7 +34,7 @@ class Update:
         self._scales_loss = keras.config.dtype_policy().compute_dtype == "float16"
         if self._scales_loss:
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
-        self._sums, self._waiting = [], None
+        self._sums, self._waiting, self._steps = [], None, None
 
     def build(self, variables):
         """Makes the optimizer's state for keras variables."""
@@ -42,12 +42,14 @@ class Update:
         if self._accumulated > 1:
             self._sums = [_zeros(v.shape, "float32") for v in variables]
             self._waiting = _zeros((), "int32")
+        if self._accumulated > 1 or self._scales_loss:
+            self._steps = _zeros((), "int32")
 
     @property
     def variables(self):
-        """All state: the optimizer's, sums of gradients and their number, the scale of the loss."""
-        waiting = [] if self._waiting is None else [self._waiting]
-        return [*self._optimizer.variables, *self._sums, *waiting]
+        """All state: the optimizer's, sums of gradients and their number, the scale of the loss, steps."""
+        counts = [count for count in (self._waiting, self._steps) if count is not None]
+        return [*self._optimizer.variables, *self._sums, *counts]
 
     @property
     def learning_rate(self):
@@ -56,11 +58,15 @@ class Update:
 
     @property
     def steps(self):
-        """Steps done, int32; those between updates count."""
-        updates = tf.cast(self._optimizer.iterations, tf.int32)
-        if self._waiting is None:
-            return updates
-        return updates * self._accumulated + self._waiting.value
+        """Steps done, int32; those between updates, or without one, count."""
+        if self._steps is None:
+            return tf.cast(self._optimizer.iterations, tf.int32)
+        return tf.convert_to_tensor(self._steps.value)
+
+    @property
+    def loss_scale(self):
+        """What the loss is multiplied by, a scalar; None where it is not scaled."""
+        return self._optimizer.dynamic_scale.value if self._scales_loss else None
 
     def gradients(self, tape, loss, variables):
         """This replica's part of the gradient, float32; zeros for a variable that the loss does not touch.
@@ -73,10 +79,8 @@ class Update:
         values = [v.value for v in variables]
         if not self._scales_loss:
             return tape.gradient(loss, values, unconnected_gradients="zero")
-        scale = self._optimizer.dynamic_scale.value
-        scaled = tape.gradient(
-            loss, values, output_gradients=scale + 0.0, unconnected_gradients="zero"
-        )
+        scale = tf.identity(self.loss_scale)
+        scaled = tape.gradient(loss, values, output_gradients=scale, unconnected_gradients="zero")
         return [g / scale for g in scaled]
 
     def apply(self, gradients, variables):
@@ -91,28 +95,43 @@ class Update:
         """
         if self._clips or self._scales_loss or self._accumulated > 1:
             gradients = distribution.mean_over_replicas(gradients)
-        if self._accumulated == 1:
-            self._apply(gradients, variables)
+        if self._steps is None:
+            self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return 1.0
-        # Kept as the gradient of the whole batch, so that another number of replicas can go on.
-        replicas = distribution.num_replicas()
-        sums = [s.value + replicas * g for s, g in zip(self._sums, gradients, strict=True)]
-        due = tf.equal(self._waiting.value, self._accumulated - 1)
+        finite = tf.constant(True)
+        if self._scales_loss:
+            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+        updates = tf.cast(self._accumulate(gradients, variables, finite), tf.float32)
+        distribution.assign_here(self._steps.value, self._steps.value + 1)
+        return updates
+
+    def _accumulate(self, gradients, variables, finite):
+        """Whether the step updates; a gradient that is not finite goes to the optimizer alone, which halves the scale."""
+        if self._accumulated == 1:
+            self._rescale_and_apply(gradients, variables)
+            return finite
+        due = finite & tf.equal(self._waiting.value, self._accumulated - 1)
+        sums = [s.value + g for s, g in zip(self._sums, gradients, strict=True)]
+        pairs = list(zip(sums, gradients, strict=True))
         # Tried and undone, as a branch cannot hold what several replicas do together.
-        with distribution.undone_unless(lambda: due, [*variables, *self._optimizer.variables]):
-            self._apply([s / (self._accumulated * replicas) for s in sums], variables)
-        for variable, total in zip(self._sums, sums, strict=True):
-            distribution.assign_here(variable.value, tf.where(due, 0.0, total))
-        distribution.assign_here(self._waiting.value, tf.where(due, 0, self._waiting.value + 1))
-        return tf.cast(due, tf.float32)
+        state = [*variables, *self._optimizer.variables]
+        with distribution.undone_unless(lambda: due | ~finite, state):
+            means = [tf.where(finite, total / self._accumulated, g) for total, g in pairs]
+            self._rescale_and_apply(means, variables)
+        for variable, (total, _) in zip(self._sums, pairs, strict=True):
+            kept = tf.where(finite, total, variable.value)
+            distribution.assign_here(variable.value, tf.where(due, 0.0, kept))
+        waiting = self._waiting.value + tf.cast(finite, tf.int32)
+        distribution.assign_here(self._waiting.value, tf.where(due, 0, waiting))
+        return due
 
     def minimize(self, tape, loss, variables):
         """`gradients`, then `apply`."""
         self.apply(self.gradients(tape, loss, variables), variables)
 
-    def _apply(self, gradients, variables):
+    def _rescale_and_apply(self, gradients, variables):
         if self._scales_loss:
-            gradients = [g * self._optimizer.dynamic_scale.value for g in gradients]
+            gradients = [g * self.loss_scale for g in gradients]
         self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 

@@ -87,6 +87,12 @@ def claim(model_dir, text, overwrite):
         results.write_atomically(os.path.join(model_dir, FILE_NAME), text)
 
 
+def holds(model_dir, text):
+    """Whether model_dir is of a run of that configuration."""
+    path = os.path.join(model_dir, FILE_NAME)
+    return os.path.isfile(path) and not compare(_saved_text(model_dir), text)
+
+
 def _found(model_dir):
     """What of a run is in model_dir.
 

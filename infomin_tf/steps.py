@@ -1,9 +1,11 @@
 """From a learner's `train_step` to one compiled call of many steps on all replicas."""
 
+import numpy as np
 import tensorflow as tf
 
 from infomin_tf import distribution
 from infomin_tf.checkpoint import state
+from infomin_tf.errors import UserError
 
 
 def replica_step(learner, jit_compile=False):
@@ -28,7 +30,7 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         jit_compile: see `training.TrainingLoop`.
         skips: a step whose losses, or the weights after it, are not finite changes nothing; the metric `skipped` is 1 then.
     """
-    step = replica_step(learner, jit_compile)
+    step = _with_loss_scale(replica_step(learner, jit_compile), learner)
     if skips:
         step = _skipping(step, state(learner))
 
@@ -55,6 +57,18 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
     return lambda iterator, count: several_steps(iterator, tf.constant(count))
 
 
+def _with_loss_scale(step, learner):
+    """The step with the metric `loss_scale`, the smallest of the learner's optimizers, where the loss is scaled."""
+
+    def step_and_scale(batch):
+        metrics = step(batch)
+        scales = [getattr(optimizer, "loss_scale", None) for optimizer in learner.optimizers]
+        scales = [scale for scale in scales if scale is not None]
+        return metrics | ({"loss_scale": tf.reduce_min(tf.stack(scales))} if scales else {})
+
+    return step_and_scale
+
+
 def _skipping(step, variables):
     floating = [v for v in variables if tf.as_dtype(v.dtype).is_floating]
 
@@ -74,3 +88,28 @@ def _skipping(step, variables):
         return metrics | {"skipped": 1.0 - tf.cast(kept[0], tf.float32)}
 
     return step_or_nothing
+
+
+def check_finite(history, task, step, checkpoint):
+    """Raises UserError where a loss is not finite, or no scale of the loss makes the gradients so.
+
+    Args:
+        history: dict metric -> values of the steps after `step`.
+        task: `training.Task`.
+        step: before them.
+        checkpoint: `Checkpoint`, whose newest is named.
+    """
+    if "loss_scale" in history and history["loss_scale"].min(initial=1.0) < 1.0:
+        raise UserError(
+            f"{task.name}: gradients are not finite at any scale of the loss, near step {step + 1}; the last good checkpoint "
+            f"is {checkpoint.newest or 'none yet'}. Start with another --model_dir and a lower learning rate, or with "
+            'Experiment.precision = "mixed_bfloat16" or "float32"'
+        )
+    for name, values in history.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if name.endswith("loss") and len(bad):
+            raise UserError(
+                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
+                f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
+                "with another --model_dir; to leave such steps out, bind TrainingLoop.skipped_steps_limit there"
+            )

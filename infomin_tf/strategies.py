@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
+import sys
 
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
+
+_PATIENCE = 600  # seconds
 
 
 def create_strategy(name):
@@ -28,8 +32,7 @@ def create_strategy(name):
     if name == "auto" and os.environ.get("TPU_NAME"):
         name = "tpu"
     if name == "multi_worker":  # before anything starts the devices
-        _count_workers(text)
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multi_worker_strategy(text)
     if name == "tpu":
         return _tpu_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -43,6 +46,32 @@ def create_strategy(name):
     raise UserError(
         f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
     )
+
+
+def _multi_worker_strategy(text):
+    """The strategy of all workers, once they have found each other; ends the process when that takes too long."""
+    count = _count_workers(text)
+    print(f"waiting for {count} workers, {_PATIENCE // 60} minutes at most", file=sys.stderr)
+    previous = _set_handlers(signal.SIG_DFL, signal.SIG_DFL)
+    signal.alarm(_PATIENCE)  # TensorFlow waits where no Python code runs
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise UserError(
+            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to it that its addresses can "
+            "be reached and its ports are free, and start all workers with the same command"
+        ) from error
+    finally:
+        signal.alarm(0)
+        _set_handlers(
+            signal.SIG_DFL, previous
+        )  # TensorFlow's handler of SIGTERM would keep the signal to itself
+
+
+def _set_handlers(terminate, interrupt):
+    """Sets the handlers of SIGTERM and SIGINT; returns that of SIGINT before."""
+    signal.signal(signal.SIGTERM, terminate)
+    return signal.signal(signal.SIGINT, interrupt)
 
 
 def _count_workers(text):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from infomin_tf import distribution, strategies, workers
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
-from infomin_tf.steps import compile_steps
+from infomin_tf.steps import check_finite, compile_steps
 
 
 @dataclasses.dataclass
@@ -72,10 +72,11 @@ class TrainingLoop:
         skipped_steps_limit=0,
         steps_limit=None,
     ):
-        if steps_per_call < 1 or checkpoints_kept < 1:
+        counts = (steps_per_call, checkpoint_steps, checkpoints_kept, steps_limit)
+        if min(count for count in counts if count is not None) < 1 or skipped_steps_limit < 0:
             raise ValueError(
-                f"TrainingLoop takes steps_per_call and checkpoints_kept of at least 1, not {steps_per_call} and "
-                f"{checkpoints_kept}"
+                "TrainingLoop takes steps_per_call, checkpoint_steps, checkpoints_kept and steps_limit of at least 1, and "
+                f"skipped_steps_limit of at least 0, not {counts} and {skipped_steps_limit}"
             )
         self.skipped_steps_limit = skipped_steps_limit
         self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
@@ -126,7 +127,7 @@ class TrainingLoop:
                 history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
                 if skips:
                     history = self._leave_out(history, task, step, checkpoint)
-                _stop_if_not_finite(history, task, step, checkpoint)
+                check_finite(history, task, step, checkpoint)
                 step += count
                 seconds = time.monotonic() - started
                 metrics = {n: float(values.mean()) for n, values in history.items() if len(values)}
@@ -204,17 +205,6 @@ def _leave(task, step, number):
         file=sys.stderr,
     )
     raise SystemExit(128 + number)
-
-
-def _stop_if_not_finite(history, task, step, checkpoint):
-    for name, values in history.items():
-        bad = np.flatnonzero(~np.isfinite(values))
-        if name.endswith("loss") and len(bad):
-            raise UserError(
-                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
-                f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
-                "with another --model_dir; to leave such steps out, bind TrainingLoop.skipped_steps_limit there"
-            )
 
 
 def _progress(task, step):

@@ -34,6 +34,15 @@ def wait_for_all():
     gather(0)
 
 
+def check_one_run(model_dir, found):
+    """Raises UserError on all workers unless each has `found` its own configuration in model_dir."""
+    if not gather(int(found)).all():
+        raise UserError(
+            f"the workers do not find the same run in {model_dir}; start all of them with the same command, and a --model_dir "
+            "that they share"
+        )
+
+
 def summary_writer(directory):
     """A writer of events for TensorBoard, which writes nothing unless this is the chief."""
     if is_chief():

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import optimization, schedules
+from infomin_tf import optimization, schedules, training
+from infomin_tf.errors import UserError
 from tests import small
+from tests.test_training import contrastive_task
 
 ONE = tf.distribute.OneDeviceStrategy("CPU:0")
 RATE = 0.5
@@ -145,9 +147,34 @@ def test_a_gradient_below_float16_survives_and_one_above_it_is_left_out(strategy
     before, weight = float(scale.numpy()), float(np.squeeze(stage.weights[0]))
     float16_step(stage, 6e4)()
     assert float(scale.numpy()) == before / 2 and float(np.squeeze(stage.weights[0])) == weight
-    assert int(stage.update.steps) == 1
+    assert int(stage.update.steps) == 2
     float16_step(stage, 1.0)()
     np.testing.assert_allclose(np.squeeze(stage.weights[0]), weight - 1e-3, rtol=1e-5)
+
+
+def test_an_overflow_between_updates_is_left_out_of_their_mean(strategy, half_precision):
+    stage = Stage(strategy, keras.optimizers.SGD(RATE, gradient_accumulation_steps=2))
+    expected = np.array([1.0, 2.0]) - RATE * GRADIENTS.sum(0)[:2].mean(0)
+    stage.step(0)
+    scale = float(stage.update.loss_scale.numpy())
+    good = GRADIENTS[:, 1].copy()
+    GRADIENTS[0, 1, 0] = np.inf
+    try:
+        np.testing.assert_array_equal(stage.step(1), [1.0, 2.0])
+    finally:
+        GRADIENTS[:, 1] = good
+    assert float(stage.update.loss_scale.numpy()) == scale / 2
+    assert all(np.isfinite(v.numpy()).all() for v in stage.update.variables)
+    np.testing.assert_allclose(stage.step(1), expected, rtol=1e-5)
+    assert int(stage.update.steps) == 3
+
+
+def test_gradients_that_no_scale_mends_stop_the_stage(half_precision, tmp_path):
+    task = contrastive_task(tmp_path, total_steps=60)
+    gradients = task.learner._gradients
+    task.learner._gradients = lambda *arguments: [np.nan * g for g in gradients(*arguments)]
+    with pytest.raises(UserError, match="not finite at any scale of the loss"):
+        training.TrainingLoop().fit(task, ONE)
 
 
 def test_keys_follow_when_queries_move():

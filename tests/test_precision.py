@@ -8,6 +8,7 @@ import tensorflow as tf
 from infomin_tf import precision
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import FeatureExtractor
+from infomin_tf.evaluation.linear import ProbeLearner
 from infomin_tf.export import ImageEncoder, load_encoder, save_encoder
 from infomin_tf.models.resnet import ResNet18
 from infomin_tf.views import color, splits
@@ -91,6 +92,21 @@ def test_features_and_exports_are_float32(mixed, tmp_path):
         loaded = load_encoder(path)(images)
         assert loaded.dtype == features.dtype == tf.float32
         np.testing.assert_allclose(loaded, features, rtol=ROUNDING[mixed])
+
+
+def test_a_probe_sees_unrounded_images_and_features(mixed):
+    seen = []
+    extractor = FeatureExtractor(splits.Whole(color.RGB()), [small.SmallBackbone()])
+    extractor.build((None, *small.VIEW_SHAPE))
+    call = extractor.split.call
+    extractor.split.call = lambda images: seen.append(images) or call(images)
+    probe = ProbeLearner(extractor, 3, keras.optimizers.SGD(0.1))
+    probe.build(None)
+    images = small.views()[0][0]
+    logits = probe(images)
+    np.testing.assert_array_equal(seen[0], images)
+    kernel, bias = (v.numpy() for v in probe.classifier.projection.variables)
+    np.testing.assert_allclose(logits, extractor(images).numpy() @ kernel + bias, rtol=1e-5)
 
 
 def test_other_precisions_are_refused():

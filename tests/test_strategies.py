@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -11,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.distribute.cluster_resolver.tpu import tpu_cluster_resolver
 
-from infomin_tf import strategies
+from infomin_tf import strategies, workers
 from infomin_tf.errors import UserError
 
 
@@ -110,3 +112,38 @@ def test_a_tpu_that_does_not_answer_is_explained(name, reason, tpu_calls, monkey
     with pytest.raises(UserError, match=f"'{name}'.*{reason}.*set TPU_NAME") as error:
         strategies.create_strategy("tpu")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_taken):
+    with socket.socket() as other:
+        other.bind(("localhost", 0))
+        if is_taken:
+            other.listen()
+        mine = other.getsockname()[1]
+        if not is_taken:
+            other.close()
+        cluster = {"worker": [f"localhost:{mine}", "localhost:1"]}
+        code = (
+            "from infomin_tf import strategies; strategies._PATIENCE = 8; "
+            "strategies.create_strategy('multi_worker')"
+        )
+        config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"TF_CONFIG": json.dumps(config)},
+            cwd=pathlib.Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+        )
+    assert "waiting for 2 workers" in done.stderr
+    if is_taken:
+        assert "UserError: the workers of TF_CONFIG do not come together" in done.stderr
+    else:
+        assert done.returncode == -signal.SIGALRM
+
+
+def test_workers_that_find_other_runs_are_refused():
+    workers.check_one_run("runs/a", True)
+    with pytest.raises(UserError, match="do not find the same run in runs/a; start all"):
+        workers.check_one_run("runs/a", False)

@@ -27,7 +27,7 @@ class ContrastiveLearner(keras.Model):
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
         both_directions: average L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
-        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled).
+        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled), before any clipping.
         decay_only_kernels: leave biases and the parameters of batch normalisation out of weight decay.
         shuffle_keys: shuffle the images of the key encoders over the replicas; for batch normalisation by replica, or by
             parts of a replica's batch (`normalization_splits` of a ResNet).

@@ -23,7 +23,7 @@ class ProbeLearner(keras.Model):
     """
 
     def __init__(self, extractor, num_classes, optimizer, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.extractor = extractor
         self.classifier = heads.Classifier(num_classes)
         self.probe_optimizer = Update(optimizer)
@@ -133,9 +133,8 @@ class LinearProbe:
             seconds += spent
         rates = list(results)
         best = rates.index(max(results, key=results.get))
-        return rates[
-            workers.gather(best)[0]
-        ], seconds  # workers may differ by rounding: the chief's
+        # Workers may differ by rounding: the chief's.
+        return rates[workers.gather(best)[0]], seconds
 
     def _train(self, run, images, extractor, rate, epochs, name):
         """(the trained learner, its steps, seconds of training)."""

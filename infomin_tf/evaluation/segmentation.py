@@ -9,7 +9,7 @@ from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.optimization import Update
-from infomin_tf.schedules import check_length
+from infomin_tf.schedules import Cosine, check_length, scheduled
 
 
 class DecoderLearner(keras.Model):
@@ -115,10 +115,11 @@ class SegmentationProbe:
     def _train(self, run, images, maps):
         """(the trained decoder, seconds of training)."""
         steps_per_epoch = pipeline.steps_per_epoch(images, self._batch_size)
-        steps = self._epochs * steps_per_epoch
-        rate = keras.optimizers.schedules.CosineDecay(self._learning_rate, steps)
+        steps = round(self._epochs * steps_per_epoch)
+        optimizer = keras.optimizers.Adam(self._learning_rate)
+        optimizer = scheduled(optimizer, Cosine(), steps, steps_per_epoch)
         decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
-        learner = DecoderLearner(decoder, self._ignored, keras.optimizers.Adam(rate))
+        learner = DecoderLearner(decoder, self._ignored, optimizer)
         learner.build(maps.shape[1:])
         task = training.Task(
             name="evaluate: segmentation",

@@ -110,7 +110,7 @@ class Classifier(keras.layers.Layer):
     """
 
     def __init__(self, num_classes, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.num_classes = num_classes
         self.projection = keras.layers.Dense(num_classes, dtype="float32")
 

@@ -1,5 +1,6 @@
 """Stage 3: what the frozen features are worth."""
 
+import contextlib
 import dataclasses
 import glob
 import os
@@ -9,9 +10,11 @@ import time
 import keras
 import tensorflow as tf
 
-from infomin_tf import workers
+from infomin_tf import results, workers
 from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.results import Number
+
+_UNDER_WAY = "under_way.gin"
 
 
 class Transfer:
@@ -99,12 +102,18 @@ class Evaluate:
             self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
         steps = run.numbers_of("pretrain")["steps"]
         run.finish(self.name, self._numbers, steps, self._seconds)
+        if workers.is_chief():
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(run.directory(self.name), _UNDER_WAY))
 
-    def clear(self, run):
-        """Forgets the probes of an earlier evaluation, which may have had another protocol."""
-        for pattern in ("linear_probe_*", "segmentation") if workers.is_chief() else ():
-            for path in glob.glob(os.path.join(run.directory(self.name), pattern)):
-                shutil.rmtree(path)
+    def begin_again(self, run):
+        """Forgets the probes of an earlier evaluation, unless it was of this configuration and was stopped."""
+        note = os.path.join(run.directory(self.name), _UNDER_WAY)
+        if workers.is_chief() and _read(note) != run.configuration:
+            for pattern in ("linear_probe_*", "segmentation"):
+                for path in glob.glob(os.path.join(run.directory(self.name), pattern)):
+                    shutil.rmtree(path)
+            results.write_atomically(note, run.configuration)
         workers.wait_for_all()
 
     def _probe(self, run, extractor, subject):
@@ -142,3 +151,11 @@ class Evaluate:
                 Number(f"fast linear probe, {subject}", fit.accuracy, "%", protocol)
             )
         self._seconds += time.monotonic() - started
+
+
+def _read(path):
+    """The text of a file; None when there is none."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -3,7 +3,7 @@
 import os
 import time
 
-from infomin_tf import export, results, workers
+from infomin_tf import export, workers
 from infomin_tf.results import Number
 
 
@@ -28,9 +28,6 @@ class Export:
         encoder.build()
         directory = run.directory(self.name)
         if workers.is_chief():
-            results.forget(
-                directory
-            )  # where it is killed between two files, the stage is not finished
             export.save_encoder(encoder, directory)
         path = os.path.join(directory, "saved_model")
         numbers = [

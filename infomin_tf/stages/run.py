@@ -128,7 +128,7 @@ class Run:
         if step != expected:
             raise UserError(
                 f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
-                f"{self.directory(stage)} to run that stage anew"
+                f"{os.path.join(self.directory(stage), results.FILE_NAME)} to run the rest of that stage again"
             )
 
     def numbers_of(self, stage):

@@ -71,7 +71,10 @@ def folder_for_results(folder):
     results.read(str(folder))
 
 
-@refused.by("ended at step None, but its newest readable checkpoint is of step 7", "delete .*anew")
+@refused.by(
+    "ended at step None, but its newest readable checkpoint is of step 7",
+    "delete .*results.json to run the rest",
+)
 def results_without_steps(folder):
     (folder / "pretrain").mkdir()
     (folder / "pretrain" / "results.json").write_text('{"numbers": []}')
@@ -167,7 +170,10 @@ def checkpoints_of_another_model(folder):
     Checkpoint(small.contrastive_learner(whole=True), str(folder)).restore()
 
 
-@refused.by("pretrain ended at step 5, but its newest readable checkpoint is of step 0", "anew")
+@refused.by(
+    "pretrain ended at step 5, but its newest readable checkpoint is of step 0",
+    "delete .*results.json to run the rest",
+)
 def finished_stage_whose_checkpoints_are_gone(folder):
     results.write(str(folder / "pretrain"), [], steps=5)
     rest = dict.fromkeys(
