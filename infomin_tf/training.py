@@ -72,12 +72,16 @@ class TrainingLoop:
         skipped_steps_limit=0,
         steps_limit=None,
     ):
-        counts = (steps_per_call, checkpoint_steps, checkpoints_kept, steps_limit)
-        if min(count for count in counts if count is not None) < 1 or skipped_steps_limit < 0:
-            raise ValueError(
-                "TrainingLoop takes steps_per_call, checkpoint_steps, checkpoints_kept and steps_limit of at least 1, and "
-                f"skipped_steps_limit of at least 0, not {counts} and {skipped_steps_limit}"
-            )
+        counts = {
+            "steps_per_call": steps_per_call,
+            "checkpoint_steps": checkpoint_steps,
+            "checkpoints_kept": checkpoints_kept,
+            "steps_limit": steps_limit,
+            "1 + skipped_steps_limit": 1 + skipped_steps_limit,
+        }
+        wrong = [f"{n} = {count}" for n, count in counts.items() if count is not None and count < 1]
+        if wrong:
+            raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
         self.skipped_steps_limit = skipped_steps_limit
         self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
         self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
