@@ -33,7 +33,6 @@ ROWS = {  # name -> (--strategy, replicas, worker processes, parts of the row, r
 }
 STRATEGIES = [ALONE, WORKERS, TWO, FOUR]
 MOVES = [name for name in ROWS if ROWS[name][4]]
-SLOW = {TWO, FOUR, COMPILED}
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +41,10 @@ def row(tmp_path_factory):
 
     @functools.cache
     def run(name):
-        if name in SLOW and "INFOMIN_CONFORMANCE" not in os.environ:
+        if name != ALONE and "INFOMIN_CONFORMANCE" not in os.environ:
             pytest.skip(
-                "takes minutes, and tests of learners have two replicas and XLA; set INFOMIN_CONFORMANCE=1, as CI does"
+                "takes minutes, and learners have tests of their own with two replicas and XLA; set INFOMIN_CONFORMANCE=1, as "
+                "CI does"
             )
         strategy, replicas, processes, parts, other = ROWS[name]
         folder = tmp_path_factory.mktemp(strategy)
