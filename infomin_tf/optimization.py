@@ -111,12 +111,15 @@ class Update:
             self._rescale_and_apply(gradients, variables)
             return finite
         due = finite & tf.equal(self._waiting.value, self._accumulated - 1)
-        sums = [s.value + g for s, g in zip(self._sums, gradients, strict=True)]
+        # Kept as the gradient of the whole batch, so that another number of replicas can go on.
+        replicas = distribution.num_replicas()
+        sums = [s.value + replicas * g for s, g in zip(self._sums, gradients, strict=True)]
         pairs = list(zip(sums, gradients, strict=True))
         # Tried and undone, as a branch cannot hold what several replicas do together.
         state = [*variables, *self._optimizer.variables]
         with distribution.undone_unless(lambda: due | ~finite, state):
-            means = [tf.where(finite, total / self._accumulated, g) for total, g in pairs]
+            share = 1.0 / (self._accumulated * replicas)
+            means = [tf.where(finite, share * total, g) for total, g in pairs]
             self._rescale_and_apply(means, variables)
         for variable, (total, _) in zip(self._sums, pairs, strict=True):
             kept = tf.where(finite, total, variable.value)
