@@ -19,9 +19,8 @@ from infomin_tf.models import encoder, heads, resnet
 
 BATCH, QUEUE, DIMENSION, SIDE = 4096, 65536, 128, 224
 FLOAT = 4
-PASSES = (
-    6  # of logits through memory: written, maximum, exponentials, softmax, its gradient, product
-)
+# Of logits through memory: written, maximum, exponentials, softmax, its gradient, product.
+PASSES = 6
 
 
 @dataclasses.dataclass(frozen=True)

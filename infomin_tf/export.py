@@ -15,6 +15,7 @@ from infomin_tf.evaluation import features  # noqa: F401  isort: skip
 from infomin_tf.models import alexnet, resnet  # noqa: F401  isort: skip
 from infomin_tf.views import color, generators, splits  # noqa: F401  isort: skip
 
+_DAMAGE = (OSError, ValueError, KeyError, IndexError)
 _DTYPES = ("uint8", "float32")
 
 
@@ -132,7 +133,7 @@ def load_encoder(path, dtype="float32", trainable=True):
     path = os.fspath(path)
     try:
         return _load(path, dtype, trainable)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tf.errors.OpError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, tf.errors.OpError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{path} is damaged or no export of this package ({reason}); make it again by bin/export"

@@ -58,8 +58,8 @@ def _multi_worker_strategy(text):
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
         raise UserError(
-            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to it that its addresses can "
-            "be reached and its ports are free, and start all workers with the same command"
+            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to it that its addresses, "
+            "written host:port, can be reached and its ports are free, and start all workers with the same command"
         ) from error
     finally:
         signal.alarm(0)
@@ -86,6 +86,8 @@ def _count_workers(text):
         cluster, task = found["cluster"], found["task"]
         if task["type"] not in ("chief", "worker"):
             raise ValueError(f"a {task['type']} does not train")
+        if not all(isinstance(addresses, list) for addresses in cluster.values()):
+            raise ValueError("the addresses of a kind are no list")
         if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
             raise ValueError(f"there is no {task['type']} {task['index']}")
         return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))

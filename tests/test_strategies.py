@@ -32,6 +32,7 @@ def test_names():
         ('{"cluster": {"worker": ["a:1"]}}', "KeyError"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "no worker 1"),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "does not train"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "no list"),
     ],
 )
 def test_a_tf_config_that_is_none_is_explained(text, reason, monkeypatch):
@@ -125,7 +126,7 @@ def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_tak
             other.close()
         cluster = {"worker": [f"localhost:{mine}", "localhost:1"]}
         code = (
-            "from infomin_tf import strategies; strategies._PATIENCE = 8; "
+            f"from infomin_tf import strategies; strategies._PATIENCE = {60 if is_taken else 3}; "
             "strategies.create_strategy('multi_worker')"
         )
         config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}

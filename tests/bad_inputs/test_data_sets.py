@@ -229,6 +229,7 @@ def test_a_damaged_set_is_left_as_it_is(tmp_path):
     before = {p.name: p.read_bytes() for p in path.parent.iterdir()}
     path.write_text("{")
     check_refused(load, "cannot be opened", tmp_path)
+    assert path.read_text() == "{"
     path.write_bytes(before[path.name])
     assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
     assert json.loads(path.read_text())["name"] == "tiny" and load(tmp_path).size == 7

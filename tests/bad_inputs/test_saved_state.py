@@ -78,20 +78,7 @@ def folder_for_results(folder):
 def results_without_steps(folder):
     (folder / "pretrain").mkdir()
     (folder / "pretrain" / "results.json").write_text('{"numbers": []}')
-    rest = dict.fromkeys(
-        [
-            "strategy",
-            "seed",
-            "unlabelled",
-            "train",
-            "test",
-            "held_out",
-            "pair",
-            "split",
-            "configuration",
-        ]
-    )
-    Run(model_dir=str(folder), **rest).check_finished("pretrain", 7)
+    run(folder).check_finished("pretrain", 7)
 
 
 def claim(folder):
@@ -176,20 +163,7 @@ def checkpoints_of_another_model(folder):
 )
 def finished_stage_whose_checkpoints_are_gone(folder):
     results.write(str(folder / "pretrain"), [], steps=5)
-    rest = dict.fromkeys(
-        [
-            "strategy",
-            "seed",
-            "unlabelled",
-            "train",
-            "test",
-            "held_out",
-            "pair",
-            "split",
-            "configuration",
-        ]
-    )
-    Run(model_dir=str(folder), **rest).check_finished("pretrain", restore(folder / "pretrain"))
+    run(folder).check_finished("pretrain", restore(folder / "pretrain"))
 
 
 @pytest.mark.parametrize("function, pattern", refused)
