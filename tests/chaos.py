@@ -182,8 +182,9 @@ def is_time(kill, run, known):
     steps, others = checkpoints(run.model_dir, kill.folder)
     if max(steps, default=0) < kill.step:
         return False
-    if kill.in_write:
-        return stamps(run.model_dir / kill.folder / "checkpoints" / name for name in others) - known
+    if kill.in_write:  # or, where the last one was written between two looks, after it
+        begun = stamps(run.model_dir / kill.folder / "checkpoints" / name for name in others)
+        return begun - known or max(steps, default=0) == LAST[kill.folder]
     return run.began_at(kill.folder) is not None or kill.step == LAST[kill.folder]
 
 
