@@ -156,6 +156,8 @@ def _run(command, values, files):
         from infomin_tf import strategies, workers
         from infomin_tf.experiment import Experiment
 
+    # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
+    sys.dont_write_bytecode = True
     tf.config.experimental.enable_op_determinism()
     # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
