@@ -24,7 +24,7 @@ class Data:
     """
 
     def __init__(self, unlabelled, train=None, test=None, held_out=None, limit=None):
-        if limit is not None and limit < 2:
+        if limit is not None and (not isinstance(limit, int) or limit < 2):
             raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; mend it")
         held_out = held_out or test or unlabelled
         self._sources, self._limit = (unlabelled, train, test, held_out), limit

@@ -26,6 +26,13 @@ _KINDS = (
     (str, "a string"),
     ((tuple, list), "a tuple"),
 )
+_NUMBERS_OR_NONE = (
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "gradient_accumulation_steps",
+)
 _OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, OSError)
 
 
@@ -115,6 +122,8 @@ def wrong_kinds():
         for name, value in bound.items():
             value = behind_macro(value)
             taken = _kind(parameters[name].default) if name in parameters else None
+            if selector.startswith("keras.optimizers.") and name in _NUMBERS_OR_NONE:
+                taken = "a number"
             given = _kind(value)
             sizes = selector.startswith("keras") and {taken, given} == {"a number", "a tuple"}
             if taken and given and taken != given and not sizes:  # Keras takes either for sizes

@@ -63,9 +63,8 @@ def _multi_worker_strategy(text):
         ) from error
     finally:
         signal.alarm(0)
-        _set_handlers(
-            signal.SIG_DFL, previous
-        )  # TensorFlow's handler of SIGTERM would keep the signal to itself
+        # TensorFlow's handler of SIGTERM would keep the signal to itself.
+        _set_handlers(signal.SIG_DFL, previous)
 
 
 def _set_handlers(terminate, interrupt):

@@ -77,11 +77,13 @@ class TrainingLoop:
             "checkpoint_steps": checkpoint_steps,
             "checkpoints_kept": checkpoints_kept,
             "steps_limit": steps_limit,
-            "1 + skipped_steps_limit": 1 + skipped_steps_limit,
         }
-        wrong = [f"{n} = {count}" for n, count in counts.items() if count is not None and count < 1]
+        given = [(name, count) for name, count in counts.items() if count is not None]
+        wrong = [f"{n} = {c!r}" for n, c in given if not isinstance(c, int) or c < 1]
         if wrong:
             raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
+        if skipped_steps_limit < 0:
+            raise ValueError(f"skipped_steps_limit is 0 or more, not {skipped_steps_limit}")
         self.skipped_steps_limit = skipped_steps_limit
         self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
         self.steps_per_call, self.jit_compile = steps_per_call, jit_compile

@@ -18,6 +18,7 @@ from tests import small
 from tests.bad_inputs.cases import Refused, check_refused
 
 HEADER = """from __gin__ import dynamic_registration
+import keras
 from infomin_tf import experiment
 from infomin_tf import training
 from infomin_tf.contrastive import negatives
@@ -180,7 +181,10 @@ WITHOUT_SENSE = [
     ("pretrain.Pretrain", "knn_every_epochs = -1", "knn_every_epochs >= 0"),
     ("training.TrainingLoop", "steps_per_call = 0", "of at least 1, not steps_per_call = 0"),
     ("training.TrainingLoop", "checkpoint_steps = -3", "of at least 1, not checkpoint_steps = -3"),
-    ("training.TrainingLoop", "skipped_steps_limit = -1", r"not 1 \+ skipped_steps_limit = 0"),
+    ("training.TrainingLoop", "skipped_steps_limit = -1", "is 0 or more, not -1"),
+    ("training.TrainingLoop", "checkpoint_steps = 'ten'", "not checkpoint_steps = 'ten'"),
+    ("pretrain.Pretrain", "epochs = None", "not None epochs"),
+    ("experiment.Data", "limit = 'many'", "None or at least 2 images"),
     ("linear.LinearProbe", "batch_size = -8", "batches of at least 1 images"),
     ("linear.LinearProbe", "tuning_epochs = -1", "takes 0 epochs or more"),
     ("evaluate.Evaluate", "knn_neighbours = -1", "takes knn_neighbours >= 0"),
@@ -210,6 +214,7 @@ WITHOUT_SENSE = [
     ("pairs.CropAndFlip", "area = 0.5", "takes a tuple"),
     ("image_folder.ImageFolder", "split = 1", "takes a string"),
     ("negatives.InBatch", "temperature = %tau", "'low': takes a number"),
+    ("keras.optimizers.SGD", "global_clipnorm = 'one'", "'one': takes a number"),
 ]
 
 
