@@ -37,23 +37,37 @@ MOVES = [name for name in ROWS if ROWS[name][4]]
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    """function row -> folder of what its processes wrote; each row is run once."""
+    """function row -> folder of what its processes wrote; each row is run once, a broken one, too."""
 
     @functools.cache
+    def outcome(name):
+        """(folder, what broke)."""
+        strategy, replicas, processes, parts, other = ROWS[name]
+        folder = tmp_path_factory.mktemp(strategy)
+        arguments = [strategy, str(replicas), folder, parts, *([run(other)] if other else [])]
+        started = start(arguments, processes, folder)
+        try:
+            for index, process in enumerate(started):
+                status = process.wait(timeout=900)
+                died = processes > 1 and index == processes - 1
+                if status != (9 if died else 0):
+                    log = (folder / f"log_{index}.txt").read_text()
+                    return folder, f"{name}, process {index}, status {status}:\n{log[-3000:]}"
+        except subprocess.TimeoutExpired as error:
+            return folder, f"{name}: {error}"
+        finally:
+            for process in started:
+                process.kill()
+        return folder, ""
+
     def run(name):
         if name != ALONE and "INFOMIN_CONFORMANCE" not in os.environ:
             pytest.skip(
                 "takes minutes, and learners have tests of their own with two replicas and XLA; set INFOMIN_CONFORMANCE=1, as "
                 "CI does"
             )
-        strategy, replicas, processes, parts, other = ROWS[name]
-        folder = tmp_path_factory.mktemp(strategy)
-        arguments = [strategy, str(replicas), folder, parts, *([run(other)] if other else [])]
-        for index, process in enumerate(start(arguments, processes, folder)):
-            status = process.wait(timeout=900)
-            log = (folder / f"log_{index}.txt").read_text()
-            died = processes > 1 and index == processes - 1
-            assert status == (9 if died else 0), f"{name}, process {index}:\n{log[-3000:]}"
+        folder, broken = outcome(name)
+        assert not broken, broken
         return folder
 
     return run
