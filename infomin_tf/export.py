@@ -142,7 +142,7 @@ def load_encoder(path, dtype="float32", trainable=True):
 
 def _load(path, dtype, trainable):
     if path.endswith(".keras") and os.path.isfile(path):
-        encoder = keras.saving.load_model(path)
+        encoder = keras.saving.load_model(path, safe_mode=True)
         encoder.trainable = trainable
         return encoder
     if os.path.isdir(os.path.join(path, "saved_model")):

@@ -1,5 +1,7 @@
 """Exported encoders give the features that were evaluated, load alone, and fine-tune."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -52,6 +54,22 @@ def test_a_saved_model_needs_no_code_of_ours(exported):
     model, directory = exported
     loaded = tf.saved_model.load(str(directory / "saved_model"))
     np.testing.assert_allclose(loaded.serve(IMAGES), model(IMAGES), atol=1e-4)
+
+
+def test_an_export_whose_variables_are_cut_is_refused(exported, tmp_path):
+    copy = shutil.copytree(exported[1], tmp_path / "export")
+    [data] = copy.glob("saved_model/variables/variables.data*")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(UserError, match="damaged or no export of this package"):
+        infomin_tf.load_encoder(copy)
+
+
+def test_a_file_that_carries_code_is_refused(tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    carrier = keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs))
+    carrier.save(tmp_path / "encoder.keras")
+    with pytest.raises(UserError, match="unsafe"):
+        infomin_tf.load_encoder(tmp_path / "encoder.keras")
 
 
 def test_all_trainable_variables_come_along_and_fine_tune(exported):
