@@ -7,7 +7,7 @@ import re
 
 import gin
 
-from infomin_tf import explain
+from infomin_tf import explain, kinds
 from infomin_tf.errors import UserError
 
 _INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
@@ -108,7 +108,7 @@ def build(root):
         raise UserError(
             f"the gin files bind nothing of {root.__module__}.{root.__name__}; start from a file of gin/"
         ) from error
-    if wrong := explain.wrong_kinds():
+    if wrong := kinds.wrong_kinds():
         raise UserError("\n  ".join(["values of another kind than is taken; mend them:", *wrong]))
     try:
         return make()

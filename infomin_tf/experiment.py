@@ -6,9 +6,17 @@ import keras
 from PIL import Image
 
 from infomin_tf import workers
+from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.precision import in_use
+from infomin_tf.stages.evaluate import Evaluate
+from infomin_tf.stages.export import Export
+from infomin_tf.stages.learn_views import LearnViews
+from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run, print_results
+from infomin_tf.stages.sequences import EvaluateFactors, TrainSupervised
+from infomin_tf.views.factor_pair import FactorPair
+from infomin_tf.views.pairs import IndependentPair
 
 
 class Data:
@@ -23,7 +31,14 @@ class Data:
         limit: only so many images of each, to try a configuration out; None for all.
     """
 
-    def __init__(self, unlabelled, train=None, test=None, held_out=None, limit=None):
+    def __init__(
+        self,
+        unlabelled: Source,
+        train: Source | None = None,
+        test: Source | None = None,
+        held_out: Source | None = None,
+        limit: int | None = None,
+    ):
         if limit is not None and (not isinstance(limit, int) or limit < 2):
             raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; mend it")
         held_out = held_out or test or unlabelled
@@ -73,13 +88,13 @@ class Experiment:
 
     def __init__(
         self,
-        data,
-        pair,
-        split,
-        pretraining,
-        evaluation=None,
-        view_learning=None,
-        export=None,
+        data: Data,
+        pair: IndependentPair | FactorPair,
+        split: keras.Layer,
+        pretraining: Pretrain | TrainSupervised,
+        evaluation: Evaluate | EvaluateFactors | None = None,
+        view_learning: LearnViews | None = None,
+        export: Export | None = None,
         precision="float32",
     ):
         if precision != in_use():

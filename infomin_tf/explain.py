@@ -20,19 +20,6 @@ _UNKNOWN_ARGUMENT = re.compile(
     r"|not recognized: .*?'(\w+)'"
 )
 
-_KINDS = (
-    (bool, "True or False"),
-    ((int, float), "a number"),
-    (str, "a string"),
-    ((tuple, list), "a tuple"),
-)
-_NUMBERS_OR_NONE = (
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "gradient_accumulation_steps",
-)
 _OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, OSError)
 
 
@@ -114,32 +101,11 @@ def circle_of_files(files):
     return f"gin files include each other without end: {' -> '.join(files)}; remove one of these includes"
 
 
-def wrong_kinds():
-    """A line for each binding whose value is a string in the place of a number, and the like, as the defaults tell."""
-    lines = []
-    for (scope, selector), bound in gin.config._CONFIG.items():
-        parameters = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
-        for name, value in bound.items():
-            value = behind_macro(value)
-            taken = _kind(parameters[name].default) if name in parameters else None
-            if selector.startswith("keras.optimizers.") and name in _NUMBERS_OR_NONE:
-                taken = "a number"
-            given = _kind(value)
-            sizes = selector.startswith("keras") and {taken, given} == {"a number", "a tuple"}
-            if taken and given and taken != given and not sizes:  # Keras takes either for sizes
-                lines.append(f"{written(scope, selector, name)} = {value!r}: takes {taken}")
-    return lines
-
-
 def behind_macro(value):
     """What a macro such as %view_size stands for; other values as they are."""
     is_macro = isinstance(value, gin.config.ConfigurableReference) and value.selector == "gin.macro"
     scope = "/".join(value.scopes) if is_macro else None
     return gin.config._CONFIG.get((scope, "gin.macro"), {}).get("value") if is_macro else value
-
-
-def _kind(value):
-    return next((words for types, words in _KINDS if isinstance(value, types)), None)
 
 
 def building_error(error):

@@ -1,6 +1,16 @@
 """The length of a stage, and the course of the learning rate over it; the optimizer's own rate is where it starts from."""
 
+import typing
+
 import keras
+
+
+@typing.runtime_checkable
+class Schedule(typing.Protocol):
+    """What a gin file binds for the course of a learning rate."""
+
+    def over(self, learning_rate, total_steps, steps_per_epoch):
+        """A keras schedule (or number) for a stage of `total_steps` steps."""
 
 
 class Constant:

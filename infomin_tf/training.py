@@ -66,11 +66,11 @@ class TrainingLoop:
         self,
         steps_per_call=20,
         checkpoint_minutes=5.0,
-        checkpoint_steps=None,
+        checkpoint_steps: int | None = None,
         checkpoints_kept=2,
         jit_compile=False,
         skipped_steps_limit=0,
-        steps_limit=None,
+        steps_limit: int | None = None,
     ):
         counts = {
             "steps_per_call": steps_per_call,

@@ -38,15 +38,15 @@ class ImageFolder:
 
     def __init__(
         self,
-        directory,
+        directory: str,
         image_size=96,
         labelled=False,
         split="all",
         test_share=0.2,
         max_corrupt_share=0.01,
         memory_limit_gib=4.0,
-        labels_file=None,
-        limit=None,
+        labels_file: str | None = None,
+        limit: int | None = None,
     ):
         if split not in ("all", "train", "test"):
             raise UserError(f"ImageFolder.split={split!r} is none of all, train, test")

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.sources import ArrayImages, Source
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed, take_shard
 
@@ -20,7 +20,7 @@ class MovingMnist:
         canvas: side of a frame in pixels.
     """
 
-    def __init__(self, digits, backgrounds, canvas=64):
+    def __init__(self, digits: Source, backgrounds: Source, canvas=64):
         self._digits, self._backgrounds, self._canvas = digits, backgrounds, canvas
 
     def load(self, data_dir=None):

@@ -43,7 +43,7 @@ class TfdsSegmentation:
         map_feature: name of the feature with the label maps, [H, W, 1].
     """
 
-    def __init__(self, name, split, size=(120, 160), map_feature="segmentation_label"):
+    def __init__(self, name: str, split: str, size=(120, 160), map_feature="segmentation_label"):
         self._name, self._split = name, split
         self._size, self._map_feature = tuple(size), map_feature
 
@@ -82,7 +82,7 @@ class SegmentationFolder:
         size: see `TfdsSegmentation`.
     """
 
-    def __init__(self, images, maps, size=(120, 160)):
+    def __init__(self, images: str, maps: str, size=(120, 160)):
         self._folders, self._size = (images, maps), tuple(size)
 
     def load(self, data_dir=None):

@@ -65,7 +65,7 @@ class Shapes:
         seed: of the whole data set.
     """
 
-    def __init__(self, split="train", size=None, label="shape", seed=0):
+    def __init__(self, split="train", size: int | None = None, label="shape", seed=0):
         if split not in _SPLITS:
             raise UserError(f"Shapes.split={split!r} is none of {', '.join(_SPLITS)}")
         if label not in FACTORS:

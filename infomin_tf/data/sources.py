@@ -1,15 +1,24 @@
 """Loaded sets of images, in memory or streamed.
 
 A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is a small description that a gin file
-binds; its `load(data_dir=None)` returns one of the classes here, which the input pipeline reads.
+binds; its `load` returns one of the classes here, which the input pipeline reads.
 """
 
 import dataclasses
+import typing
 
 import numpy as np
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
+
+
+@typing.runtime_checkable
+class Source(typing.Protocol):
+    """What a gin file binds where images are taken from."""
+
+    def load(self, data_dir=None):
+        """Loaded images; `data_dir` is the folder of prepared TFDS sets."""
 
 
 class ArrayImages:

@@ -37,7 +37,14 @@ class Tfds:
         memory_limit_gib: larger sets (decoded) are streamed instead of held in memory.
     """
 
-    def __init__(self, name, split, version=None, image_size=None, memory_limit_gib=4.0):
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        version: str | None = None,
+        image_size: int | None = None,
+        memory_limit_gib=4.0,
+    ):
         if image_size is not None and image_size < 1:
             raise UserError(f"Tfds.image_size is at least 1 pixel, not {image_size}; mend it")
         self._name, self._split, self._version = name, split, version

@@ -9,8 +9,9 @@ from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.optimization import Update
-from infomin_tf.schedules import Constant, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
 from infomin_tf.views import pairs
+from infomin_tf.views.families import Family
 
 
 class ProbeLearner(keras.Model):
@@ -82,14 +83,14 @@ class LinearProbe:
 
     def __init__(
         self,
-        optimizer,
-        train_view,
+        optimizer: keras.optimizers.Optimizer,
+        train_view: Family,
         epochs=100,
         batch_size=128,
-        schedule=None,
-        learning_rates=None,
+        schedule: Schedule | None = None,
+        learning_rates: tuple | None = None,
         tuning_epochs=5,
-        loop=None,
+        loop: training.TrainingLoop | None = None,
     ):
         check_length(self, min(epochs, tuning_epochs), batch_size)
         self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)

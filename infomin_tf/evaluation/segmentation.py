@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from infomin_tf import distribution, training
 from infomin_tf.data import pipeline
+from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.optimization import Update
@@ -66,15 +67,15 @@ class SegmentationProbe:
 
     def __init__(
         self,
-        train,
-        test,
-        num_classes,
+        train: Source,
+        test: Source,
+        num_classes: int,
         ignored=255,
         epochs=10,
         batch_size=16,
         learning_rate=1e-3,
         filters=64,
-        loop=None,
+        loop: training.TrainingLoop | None = None,
     ):
         check_length(self, epochs, batch_size)
         self._sources = train, test

@@ -21,7 +21,7 @@ class AlexNetHalf(keras.layers.Layer):
         dropout: rate before fc6 and fc7, for use as a classifier.
     """
 
-    def __init__(self, width=1.0, units=None, dropout=0.0, **kwargs):
+    def __init__(self, width=1.0, units: int | None = None, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.width, self.units, self.dropout = width, units, dropout
 

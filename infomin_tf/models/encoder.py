@@ -12,7 +12,7 @@ class Encoder(keras.layers.Layer):
         head: layer, features [B, D] -> output.
     """
 
-    def __init__(self, backbone, head, **kwargs):
+    def __init__(self, backbone: keras.Layer, head: keras.Layer, **kwargs):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.head = head

@@ -39,7 +39,7 @@ class MlpHead(keras.layers.Layer):
         normalize: whether embeddings have unit length.
     """
 
-    def __init__(self, dimension=128, hidden=None, normalize=True, **kwargs):
+    def __init__(self, dimension=128, hidden: int | None = None, normalize=True, **kwargs):
         super().__init__(**kwargs)
         self.dimension, self.hidden, self.normalize = dimension, hidden, normalize
         self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
@@ -69,7 +69,7 @@ class JigsawHead(keras.layers.Layer):
         dimension: of the embedding.
     """
 
-    def __init__(self, patch_head, num_patches=9, dimension=128, **kwargs):
+    def __init__(self, patch_head: keras.Layer, num_patches=9, dimension=128, **kwargs):
         super().__init__(**kwargs)
         self.patch_head, self.num_patches, self.dimension = patch_head, num_patches, dimension
         self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)

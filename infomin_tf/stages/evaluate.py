@@ -6,12 +6,16 @@ import glob
 import os
 import shutil
 import time
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from infomin_tf import results, workers
+from infomin_tf.data.sources import Source
 from infomin_tf.evaluation import features, knn, logistic
+from infomin_tf.evaluation.linear import LinearProbe
+from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.results import Number
 
 _UNDER_WAY = "under_way.gin"
@@ -26,7 +30,7 @@ class Transfer:
         test_view: the single view of an image; None for that of `Evaluate`.
     """
 
-    def __init__(self, name, train, test, test_view=None):
+    def __init__(self, name: str, train: Source, test: Source, test_view: Callable | None = None):
         self.name, self.test_view = name, test_view
         self._sources = train, test
 
@@ -54,15 +58,15 @@ class Evaluate:
 
     def __init__(
         self,
-        test_view,
-        linear_probe=None,
+        test_view: Callable,
+        linear_probe: LinearProbe | None = None,
         logistic_regression=True,
         knn_neighbours=200,
         knn_temperature=0.1,
         random_encoder=False,
         raw_pixels=False,
         transfers=(),
-        segmentation_probe=None,
+        segmentation_probe: SegmentationProbe | None = None,
     ):
         if knn_neighbours < 0 or knn_temperature <= 0:
             raise ValueError(

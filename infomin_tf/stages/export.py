@@ -5,6 +5,7 @@ import time
 
 from infomin_tf import export, workers
 from infomin_tf.results import Number
+from infomin_tf.views.pairs import CenterCrop
 
 
 class Export:
@@ -17,7 +18,7 @@ class Export:
 
     name = "export"
 
-    def __init__(self, view=None):
+    def __init__(self, view: CenterCrop | None = None):
         self.view = view
 
     def run(self, run, extractor):

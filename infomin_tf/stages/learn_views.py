@@ -1,5 +1,8 @@
 """Stage 1: learn the view generator g (section 4.2)."""
 
+from collections.abc import Callable
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +14,7 @@ from infomin_tf.evaluation import features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
 from infomin_tf.stages.pictures import introduce, show_channels
 
 
@@ -39,18 +42,18 @@ class LearnViews:
 
     def __init__(
         self,
-        critic,
-        critic_optimizer,
-        generator_optimizer,
-        classifier_backbone=None,
-        bound=None,
+        critic: Callable[[], keras.Layer],
+        critic_optimizer: keras.optimizers.Optimizer,
+        generator_optimizer: keras.optimizers.Optimizer,
+        classifier_backbone: Callable[[], keras.Layer] | None = None,
+        bound: bounds.Bound | None = None,
         unsupervised_weight=1.0,
         supervised_weight=1.0,
         batch_size=128,
         labelled_batch_size=64,
         epochs=100,
-        schedule=None,
-        loop=None,
+        schedule: Schedule | None = None,
+        loop: training.TrainingLoop | None = None,
     ):
         check_length(self, epochs, batch_size, 2)
         check_length(self, epochs, labelled_batch_size)

@@ -1,5 +1,7 @@
 """Stage 2: contrastive pre-training on the views, g frozen."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 from absl import logging
@@ -9,12 +11,12 @@ from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.contrastive.learner import ContrastiveLearner
-from infomin_tf.contrastive.negatives import InBatch
+from infomin_tf.contrastive.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features, knn, mutual_information
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
 from infomin_tf.stages.pictures import introduce
 
 
@@ -40,10 +42,10 @@ class Pretrain:
 
     def __init__(
         self,
-        encoder,
-        optimizer,
-        negatives=None,
-        jigsaw_head=None,
+        encoder: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        negatives: InBatch | MomentumQueue | MemoryBank | None = None,
+        jigsaw_head: keras.Layer | None = None,
         jigsaw_weight=0.5,
         both_directions=True,
         weight_decay=0.0,
@@ -51,11 +53,11 @@ class Pretrain:
         shuffle_keys=False,
         batch_size=128,
         epochs=240,
-        schedule=None,
+        schedule: Schedule | None = None,
         knn_every_epochs=0,
-        knn_view=None,
+        knn_view: Callable | None = None,
         num_candidates=128,
-        loop=None,
+        loop: training.TrainingLoop | None = None,
     ):
         self._negatives = negatives or InBatch()
         least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2

@@ -1,10 +1,13 @@
 """Pre-training on Colorful Moving-MNIST, its supervised baseline, and the probes of its three factors (section 4.1, B.4)."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import factors
@@ -12,7 +15,7 @@ from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.supervised import FactorLearner
 
@@ -29,17 +32,17 @@ class PretrainSequences(Pretrain):
 
     def __init__(
         self,
-        backbone,
-        head,
-        optimizer,
-        negatives=None,
+        backbone: Callable[[], keras.Layer],
+        head: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        negatives: InBatch | None = None,
         units=64,
         batch_size=128,
         epochs=200,
-        schedule=None,
+        schedule: Schedule | None = None,
         weight_decay=0.0,
         num_candidates=128,
-        loop=None,
+        loop: training.TrainingLoop | None = None,
     ):
         super().__init__(
             None,
@@ -108,7 +111,15 @@ class TrainSupervised:
     name = "pretrain"
     knn_view = jigsaw_head = None
 
-    def __init__(self, backbone, optimizer, batch_size=128, epochs=200, schedule=None, loop=None):
+    def __init__(
+        self,
+        backbone: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        batch_size=128,
+        epochs=200,
+        schedule: Schedule | None = None,
+        loop: training.TrainingLoop | None = None,
+    ):
         check_length(self, epochs, batch_size)
         self._make_backbone, self._optimizer = backbone, optimizer
         self._batch_size, self._epochs = batch_size, epochs

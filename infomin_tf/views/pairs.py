@@ -4,6 +4,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.views import picture
 from infomin_tf.views.augment import crop
 from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.families import Family
 
@@ -66,7 +67,7 @@ class IndependentPair:
 
     views_are_one = False
 
-    def __init__(self, sampler, jigsaw=None, on_device=False):
+    def __init__(self, sampler: Family, jigsaw: JigsawPatches | None = None, on_device=False):
         self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
 

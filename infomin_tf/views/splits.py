@@ -11,13 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.views.augment.blur import gaussian_blur
-from infomin_tf.views.color import RGB, channel_statistics
+from infomin_tf.views.color import RGB, ColorSpace, channel_statistics
+from infomin_tf.views.generators import PixelFlow
 
 
 class _StandardizedSplit(keras.layers.Layer):
     """Colour space, then (x - mean) / std by channel; the constants are weights, given or measured from data."""
 
-    def __init__(self, color_space, mean=None, std=None, **kwargs):
+    def __init__(
+        self,
+        color_space: ColorSpace,
+        mean: tuple | None = None,
+        std: tuple | None = None,
+        **kwargs,
+    ):
         super().__init__(**{"dtype": "float32"} | kwargs)
         if (mean is None) != (std is None):
             raise ValueError(f"give both mean and std, or neither; got mean={mean}, std={std}")
@@ -100,7 +107,7 @@ class Sequence(Whole):
 
     num_parts = 2
 
-    def __init__(self, color_space, mean, std, **kwargs):
+    def __init__(self, color_space: ColorSpace, mean: tuple, std: tuple, **kwargs):
         super().__init__(color_space, mean, std, **kwargs)
 
     def part_shapes(self, view_shape):
@@ -128,7 +135,13 @@ class ChannelSplit(_StandardizedSplit):
     num_parts = 2
 
     def __init__(
-        self, color_space, generator=None, mean=None, std=None, first_channels=(0,), **kwargs
+        self,
+        color_space: ColorSpace,
+        generator: PixelFlow | None = None,
+        mean: tuple | None = None,
+        std: tuple | None = None,
+        first_channels=(0,),
+        **kwargs,
     ):
         super().__init__(color_space, mean, std, **kwargs)
         self.first_channels = tuple(first_channels)
@@ -196,7 +209,14 @@ class FrequencySplit(_StandardizedSplit):
     num_parts = 2
     generator = None
 
-    def __init__(self, sigma=1.0, color_space=None, mean=None, std=None, **kwargs):
+    def __init__(
+        self,
+        sigma=1.0,
+        color_space: ColorSpace | None = None,
+        mean: tuple | None = None,
+        std: tuple | None = None,
+        **kwargs,
+    ):
         super().__init__(color_space or RGB(), mean, std, **kwargs)
         if not sigma > 0:
             raise ValueError(f"FrequencySplit.sigma must be above 0, not {sigma}")
