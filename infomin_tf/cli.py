@@ -91,6 +91,7 @@ def _main(command, description):
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
         files = _gin_files(values, command)
         environment.prepare()
+        environment.show_warnings()
         _run(command, values, files)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -151,9 +152,9 @@ def _run(command, values, files):
     with environment.quiet_standard_error():
         import keras
         import tensorflow as tf
-        from absl import logging
 
         from infomin_tf import strategies, workers
+        from infomin_tf.data.records import streaming_damage_explained
         from infomin_tf.experiment import Experiment
 
     # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
@@ -161,8 +162,6 @@ def _run(command, values, files):
     tf.config.experimental.enable_op_determinism()
     # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.WARNING)
     seed = values.seed
     if command == "show_views":
         _show_views(values, files, Experiment)
@@ -170,7 +169,7 @@ def _run(command, values, files):
     if command != "train" and not values["seed"].present:
         seed = run_folder.saved_seed(values.model_dir)
     strategy = strategies.create_strategy(values.strategy)
-    with strategy.scope(), workers.clear_loss():
+    with strategy.scope(), workers.clear_loss(), streaming_damage_explained():
         keras.utils.set_random_seed(seed)
         experiment = _build(values, files, Experiment)
         text = configuration.operative_text(seed)

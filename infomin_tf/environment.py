@@ -1,9 +1,12 @@
 """The process around TensorFlow: what is set before it is imported, and what it says then."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
+
+from tqdm import tqdm
 
 
 def prepare():
@@ -18,6 +21,19 @@ def prepare():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+class _Messages(logging.Handler):
+    """Writes to standard error, above a progress bar that is there."""
+
+    def emit(self, record):
+        """One message with its level, such as "warning: ..."."""
+        tqdm.write(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
+
+
+def show_warnings():
+    """Lets the warnings of this package and of libraries appear as the command's other messages do."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Messages()])
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import sys
 
 import gin
 import pytest
-from absl import logging
 
 from infomin_tf import cli, run_folder
 from infomin_tf.errors import UserError
@@ -95,7 +94,6 @@ def fake_run(tmp_path, monkeypatch):
     monkeypatch.setattr("infomin_tf.experiment.Experiment", fake.Experiment)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.gin").write_text(CONFIGURATION)
-    verbosity = logging.get_verbosity()
 
     def run(program, *arguments):
         gin.clear_config()
@@ -109,7 +107,6 @@ def fake_run(tmp_path, monkeypatch):
         return 0, list(fake.calls)
 
     yield run
-    logging.set_verbosity(verbosity)
     gin.clear_config()
     gin.config._IMPORTS.clear()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import chaos
+from tests.chaos import kills, runs
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 def run(program, model_dir, *more, **variables):
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | variables
     return subprocess.run(
-        chaos.command(program, model_dir, *more),
+        runs.command(program, model_dir, *more),
         cwd=variables.get("HOME", "/"),
         env=environment,
         capture_output=True,
@@ -85,8 +85,8 @@ def test_nothing_is_written_outside_of_model_dir(finished):
 def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
     unbroken, *_ = finished
     broken = tmp_path / "run"
-    chaos.broken_run(broken, chaos.plan(random.Random(0), 0, 4, 1))
-    chaos.check_alike(broken, unbroken)
+    kills.broken_run(broken, kills.plan(random.Random(0), 0, 4, 1))
+    runs.check_alike(broken, unbroken)
     for stage in ("learn_views", "pretrain", "evaluate/linear_probe_pre-trained"):
         expected, resumed = checkpoint(unbroken, stage), checkpoint(broken, stage)
         assert expected.keys() == resumed.keys() and expected

@@ -8,7 +8,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from infomin_tf.data.image_files import open_image, read_whole
-from infomin_tf.data.tfds_source import Tfds, damage_explained
+from infomin_tf.data.records import damage_explained
+from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
 
 _KINDS = (".png", ".jpg", ".jpeg", ".bmp")

@@ -1,25 +1,15 @@
 """Any image data set of TensorFlow Datasets."""
 
-import contextlib
 import difflib
 import os
-import re
 import socket
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from infomin_tf.data.sources import ArrayImages, StreamedImages, fit_square, load_decoded
+from infomin_tf.data.records import damage_explained, fit_square, load_decoded
+from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
-
-_DAMAGE = (
-    tf.errors.DataLossError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    tf.errors.PermissionDeniedError,
-)
 
 
 class Tfds:
@@ -219,18 +209,6 @@ class Tfds:
             f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
             f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
         )
-
-
-@contextlib.contextmanager
-def damage_explained(builder):
-    """Raises UserError where TensorFlow finds the files of a prepared data set damaged."""
-    try:
-        yield
-    except _DAMAGE as error:
-        reason = re.sub(r"^{{.*?}} ", "", error.message.splitlines()[0])
-        raise UserError(
-            f"the files in {builder.data_dir} are damaged or not complete ({reason}); copy or prepare them again"
-        ) from error
 
 
 def _label_names(builder):

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
 from infomin_tf.data.moving_mnist import MovingMnist
+from infomin_tf.data.records import streaming_damage_explained
 from infomin_tf.data.segmentation import SegmentationImages, TfdsSegmentation
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.data.sources import ArrayImages, Repeat
@@ -16,7 +17,6 @@ from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.stages.run import Run
-from tests import small
 from tests.bad_inputs.cases import Refused, check_refused
 from tests.data.test_tfds_source import noise, prepare
 
@@ -28,6 +28,13 @@ def prepared(folder):
     image = tfds.features.Image(shape=(6, 6, 3))
     prepare(folder, image, noise(7, 6, 6, 3), tfds.features.ClassLabel(num_classes=3))
     return folder / "tiny" / "1.0.0"
+
+
+def with_a_bit_changed(folder, place):
+    record = next(prepared(folder).glob("*.tfrecord*"))
+    data = np.fromfile(record, np.uint8)
+    data[place] ^= 1
+    data.tofile(record)
 
 
 def load(folder, split="train", **arguments):
@@ -92,11 +99,15 @@ def records_that_are_cut(folder):
 
 @refused.by("corrupted record", "copy or prepare them again")
 def records_in_which_a_bit_has_changed(folder):
-    record = next(prepared(folder).glob("*.tfrecord*"))
-    data = bytearray(record.read_bytes())
-    data[100] ^= 1
-    record.write_bytes(data)
+    with_a_bit_changed(folder, 100)
     load(folder)
+
+
+@refused.by("corrupted record", "copy or prepare the set again")
+def record_that_is_reached_late(folder):
+    with_a_bit_changed(folder, -20)
+    with streaming_damage_explained():
+        list(pipeline.evaluation_batches(load(folder, memory_limit_gib=0), 2))
 
 
 @refused.by("contained only 0 elements", "copy or prepare them again")
@@ -233,9 +244,3 @@ def test_a_damaged_set_is_left_as_it_is(tmp_path):
     path.write_bytes(before[path.name])
     assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == before
     assert json.loads(path.read_text())["name"] == "tiny" and load(tmp_path).size == 7
-
-
-def test_a_memory_bank_may_sample_more_than_there_are_images():
-    learner = small.contrastive_learner(bank=5 * small.NUM_IMAGES)
-    views, _ = small.views()
-    assert np.isfinite(learner.train_step((views, np.arange(8, dtype=np.int32)))["loss"])

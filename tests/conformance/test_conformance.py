@@ -4,7 +4,6 @@ A run that goes on under another strategy ends as one that never changed; whole 
 """
 
 import functools
-import json
 import os
 import pathlib
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 import infomin_tf
 from infomin_tf import results
-from tests import chaos, small
+from tests import small, worker_processes
 from tests.conformance import learners
 from tests.conformance.learners import LEARNERS
 
@@ -46,18 +45,16 @@ def row(tmp_path_factory):
         folder = tmp_path_factory.mktemp(strategy)
         arguments = [strategy, str(replicas), folder, parts, *([run(other)] if other else [])]
         started = start(arguments, processes, folder)
-        try:
+        with worker_processes.none_left(started):
             for index, process in enumerate(started):
-                status = process.wait(timeout=900)
+                try:
+                    status = process.wait(timeout=900)
+                except subprocess.TimeoutExpired as error:
+                    return folder, f"{name}: {error}"
                 died = processes > 1 and index == processes - 1
                 if status != (9 if died else 0):
                     log = (folder / f"log_{index}.txt").read_text()
                     return folder, f"{name}, process {index}, status {status}:\n{log[-3000:]}"
-        except subprocess.TimeoutExpired as error:
-            return folder, f"{name}: {error}"
-        finally:
-            for process in started:
-                process.kill()
         return folder, ""
 
     def run(name):
@@ -75,14 +72,9 @@ def row(tmp_path_factory):
 
 def start(arguments, processes, folder):
     """Starts the processes of one row."""
-    cluster = {"worker": [f"localhost:{port}" for port in chaos.free_ports(processes)]}
     started = []
-    for index in range(processes):
-        environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment |= {"CUDA_VISIBLE_DEVICES": ""}
-        if processes > 1:
-            task = {"type": "worker", "index": index}
-            environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+    for index, environment in enumerate(worker_processes.environments(processes)):
+        environment |= {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, "-m", "tests.conformance.row", *arguments]
         with open(folder / f"log_{index}.txt", "w") as log:
             started.append(

@@ -1,12 +1,12 @@
 """Worker 0, which writes and to which all others report, may die like any other."""
 
-import json
-import os
+import pathlib
 import subprocess
 import sys
 
-from tests import chaos
+from tests import worker_processes
 
+ROOT = str(pathlib.Path(__file__).parents[2])
 CHIEF_DIES = """
 import os
 from infomin_tf import strategies, workers
@@ -23,18 +23,15 @@ except UserError as error:
 
 
 def test_the_others_say_so_and_leave():
-    cluster = {"worker": [f"localhost:{port}" for port in chaos.free_ports(2)]}
-    started = []
-    for index in range(2):
-        task = {"type": "worker", "index": index}
-        config = json.dumps({"cluster": cluster, "task": task})
-        environment = os.environ | {"TF_CONFIG": config, "PYTHONPATH": str(chaos.ROOT)}
-        command = [sys.executable, "-c", CHIEF_DIES]
-        started.append(
-            subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CHIEF_DIES]
+    chief, other = (
+        subprocess.Popen(
+            command, env=environment | {"PYTHONPATH": ROOT}, stderr=subprocess.PIPE, text=True
         )
-    chief, other = started
-    _, said = other.communicate(timeout=240)
-    assert other.returncode == 1 and "error: another worker is lost" in said, said
-    chief.communicate()
-    assert chief.returncode == 9
+        for environment in worker_processes.environments(2)
+    )
+    with worker_processes.none_left([chief, other]):
+        _, said = other.communicate(timeout=240)
+        assert other.returncode == 1 and "error: another worker is lost" in said, said
+        chief.communicate(timeout=240)
+        assert chief.returncode == 9

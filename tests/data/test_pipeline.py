@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import ArrayImages, Repeat, StreamedImages, fit_square
+from infomin_tf.data.records import fit_square
+from infomin_tf.data.sources import ArrayImages, Repeat, StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs
 

@@ -1,0 +1,86 @@
+"""Records of prepared data sets: decoding them, and what is said of damaged ones."""
+
+import contextlib
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf.errors import UserError, reason
+
+_DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+)
+
+
+def load_decoded(records, decode, size):
+    """Decodes a whole set into memory.
+
+    Args:
+        records: tf.data.Dataset.
+        decode: function record -> (image uint8 [H, W, 3], label int32).
+        size: number of records.
+
+    Returns:
+        (images uint8 [M, H, W, 3], labels int32 [M]).
+    """
+    images, labels, start = None, np.empty(size, np.int32), 0
+    for batch, label in records.map(decode, tf.data.AUTOTUNE).batch(256).prefetch(4):
+        if images is None:
+            images = np.empty((size, *batch.shape[1:]), np.uint8)
+        images[start : start + len(batch)] = batch
+        labels[start : start + len(batch)] = label
+        start += len(batch)
+    return images[:start], labels[:start]
+
+
+def fit_square(image, side):
+    """Resizes the shorter side of an image to `side` (antialiased bilinear) and cuts the centre.
+
+    Args:
+        image: uint8 [H, W, 3].
+        side: pixels.
+
+    Returns:
+        uint8 [side, side, 3].
+    """
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    scaled = tf.cast(tf.round(shape * (side / tf.reduce_min(shape))), tf.int32)
+    scaled = tf.maximum(scaled, side)
+
+    def resize():
+        resized = tf.image.resize(image, scaled, antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+    resized = tf.cond(tf.reduce_all(scaled == tf.shape(image)[:2]), lambda: image, resize)
+    top, left = (scaled[0] - side) // 2, (scaled[1] - side) // 2
+    return tf.ensure_shape(resized[top : top + side, left : left + side], (side, side, 3))
+
+
+@contextlib.contextmanager
+def damage_explained(builder):
+    """Raises UserError where TensorFlow finds the files of a prepared data set damaged."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = re.sub(r"^{{.*?}} ", "", error.message.splitlines()[0])
+        raise UserError(
+            f"the files in {builder.data_dir} are damaged or not complete ({reason}); copy or prepare them again"
+        ) from error
+
+
+@contextlib.contextmanager
+def streaming_damage_explained():
+    """Raises UserError where a record of a set that is too large for memory proves damaged while it is used."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise UserError(
+            f"a record of a prepared data set is damaged ({reason(error)}); copy or prepare the set again, and the same command "
+            "goes on"
+        ) from error
