@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import sys
 
 import tensorflow as tf
@@ -99,7 +101,10 @@ def _count_workers(text):
 
 def _tpu_strategy():
     name = os.environ.get("TPU_NAME") or "local"
+    address = re.fullmatch(r"grpc://(.+):(\d+)", name)
     try:
+        if address:  # TensorFlow would wait for it without end
+            socket.create_connection((address[1], int(address[2])), timeout=30).close()
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
     except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
         raise UserError(

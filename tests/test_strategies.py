@@ -107,7 +107,14 @@ def test_a_tpu_is_that_of_tpu_name_or_of_this_machine(strategy, name, tpu_calls,
     assert tpu_calls == [(call, expected) for call in ("connect", "initialize", "strategy")]
 
 
-@pytest.mark.parametrize("name, reason", [("unknown", "no such host"), ("dead", "TPUs not found")])
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("unknown", "no such host"),
+        ("dead", "TPUs not found"),
+        ("grpc://localhost:1", "refused"),  # before TensorFlow, which would wait without end
+    ],
+)
 def test_a_tpu_that_does_not_answer_is_explained(name, reason, tpu_calls, monkeypatch):
     monkeypatch.setenv("TPU_NAME", name)
     with pytest.raises(UserError, match=f"'{name}'.*{reason}.*set TPU_NAME") as error:

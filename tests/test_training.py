@@ -3,77 +3,24 @@
 import functools
 import os
 import signal
-import time
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from infomin_tf import training
 from infomin_tf.checkpoint import Checkpoint
-from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers
-from infomin_tf.views import families, pairs
-from infomin_tf.views.augment.jigsaw import JigsawPatches
 from tests import small
-
-IMAGES = small.images(40)
-PAIR = pairs.IndependentPair(pairs.CropAndFlip(12))
-STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
-
-
-def contrastive_task(directory, total_steps=13, **arguments):
-    learner = small.contrastive_learner(queue=20, **arguments)
-    return training.Task(
-        name="test",
-        learner=learner,
-        make_batches=lambda step, shard: pipeline.training_batches(
-            IMAGES, 8, 1, PAIR, first_step=step, shard=shard
-        ),
-        global_batch_size=8,
-        steps_per_epoch=5,
-        total_steps=total_steps,
-        directory=str(directory),
-    )
-
-
-def bank_task(directory, total_steps=13, size=10):
-    """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
-    keras.utils.set_random_seed(3)
-    pair = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
-    learner = small.contrastive_learner(
-        bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
-    )
-    return training.Task(
-        name="test",
-        learner=learner,
-        make_batches=lambda step, shard: pipeline.training_batches(
-            IMAGES.numbered(), 8, 1, pair, first_step=step, shard=shard
-        ),
-        global_batch_size=8,
-        steps_per_epoch=5,
-        total_steps=total_steps,
-        directory=str(directory),
-    )
-
-
-def view_task(directory, total_steps=7):
-    def batches(step, shard):
-        streams = [
-            pipeline.training_batches(IMAGES, size, seed, PAIR, first_step=step, shard=shard)
-            for size, seed in ((8, 1), (4, 2))
-        ]
-        return tf.data.Dataset.zip(tuple(streams))
-
-    return training.Task("test", small.view_learner(), batches, 8, 5, total_steps, str(directory))
-
-
-def fit(task, **loop):
-    loop = training.TrainingLoop(**{"steps_per_call": 3, "checkpoint_minutes": 0.0} | loop)
-    loop.fit(task, STRATEGY)
-    return small.weights(task.learner)
+from tests.tasks import (
+    STRATEGY,
+    bank_task,
+    contrastive_task,
+    fit,
+    poisoned,
+    view_task,
+)
 
 
 class Stop(Exception):
@@ -156,20 +103,6 @@ def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
     assert Checkpoint(again.learner, again.directory).restore() == 5
 
 
-def poisoned(task, *bad):
-    """The task with not-a-number in the last image of the batches of those steps, counted from 0."""
-    make = task.make_batches
-
-    def spoil(number, batch):
-        (first, second), labels = batch
-        is_bad = tf.reduce_any(number == tf.constant(bad, tf.int64))
-        last = tf.where(is_bad, np.nan * first[-1:], first[-1:])
-        return (tf.concat([first[:-1], last], axis=0), second), labels
-
-    task.make_batches = lambda step, shard: make(step, shard).enumerate(step).map(spoil)
-    return task
-
-
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
     fit(contrastive_task(tmp_path, total_steps=3))
     with pytest.raises(UserError, match=r"nan at step 8; the last good checkpoint\s+is .*ckpt-5"):
@@ -205,88 +138,6 @@ def test_no_more_steps_than_the_limit_are_skipped_over_all_runs(tmp_path):
         fit(poisoned(contrastive_task(tmp_path), 7), **settings)
 
 
-def test_checkpoints_are_few_and_a_foreign_one_is_refused(tmp_path):
-    fit(contrastive_task(tmp_path), checkpoints_kept=2)
-    names = {name.split(".")[0] for name in os.listdir(tmp_path / "checkpoints")}
-    assert names == {"ckpt-10", "ckpt-13"}
-    with pytest.raises(UserError, match="can be read into this model"):
-        fit(view_task(tmp_path, 20))
-
-
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
-    unbroken = fit(contrastive_task(tmp_path / "unbroken", total_steps=20))
-    fit(contrastive_task(tmp_path / "damaged"))
-    [data] = (tmp_path / "damaged" / "checkpoints").glob("ckpt-13.data*")
-    data.write_bytes(data.read_bytes()[:100])
-    resumed = fit(contrastive_task(tmp_path / "damaged", total_steps=20))
-    assert "ckpt-13 cannot be read" in caplog.text
-    for a, b in zip(unbroken, resumed, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_full_disk_keeps_the_checkpoint_before_and_nothing_half_written(tmp_path, full_disk):
-    task = contrastive_task(tmp_path)
-    checkpoint = Checkpoint(task.learner, task.directory)
-    checkpoint.save(1)
-    before = sorted(os.listdir(tmp_path / "checkpoints"))
-    weight = task.learner.encoders[0].head.projection.bias
-    weight.assign(weight.value + 1.0)
-    with (
-        full_disk(),
-        pytest.raises(
-            UserError, match="at step 2 could not be written .*go on from the checkpoint"
-        ),
-    ):
-        checkpoint.save(2)
-    assert sorted(os.listdir(tmp_path / "checkpoints")) == before
-    assert checkpoint.restore() == 1
-    np.testing.assert_array_equal(weight.value, np.zeros(weight.shape))
-
-
-def test_what_a_killed_writer_left_is_removed(tmp_path):
-    folder = tmp_path / "checkpoints"
-    (folder / "ckpt-4_temp").mkdir(parents=True)
-    for name in ("ckpt-4_temp/part-00000-of-00001.data", "ckpt-4.data-00000-of-00001"):
-        (folder / name).write_bytes(b"half")
-    (folder / "ckpt-3.index.tempstate123").write_bytes(b"half")
-    fit(contrastive_task(tmp_path, total_steps=3))
-    assert {path.stem for path in folder.iterdir()} == {"ckpt-3"}
-
-
-def test_checkpoints_of_a_clock_that_ran_ahead_are_found(tmp_path, monkeypatch):
-    """TensorFlow's CheckpointManager forgets them, and the stage would begin anew."""
-    task, now = contrastive_task(tmp_path), time.time
-    with monkeypatch.context() as ahead:
-        ahead.setattr(time, "time", lambda: now() + 3600)
-        Checkpoint(task.learner, task.directory).save(1)
-    assert Checkpoint(task.learner, task.directory).restore() == 1
-
-
-def test_a_file_in_the_place_of_a_folder_is_explained(tmp_path):
-    (tmp_path / "checkpoints").touch()
-    with pytest.raises(UserError, match="checkpoints cannot be made"):
-        fit(contrastive_task(tmp_path))
-
-
-def test_no_checkpoint_that_can_be_read_is_an_error(tmp_path):
-    fit(contrastive_task(tmp_path), checkpoints_kept=1)
-    [data] = (tmp_path / "checkpoints").glob("ckpt-13.data*")
-    data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(UserError, match="delete that folder to begin the stage anew"):
-        fit(contrastive_task(tmp_path, total_steps=20))
-
-
-def test_weights_that_are_not_finite_are_not_saved(tmp_path):
-    task = contrastive_task(tmp_path)
-    checkpoint = Checkpoint(task.learner, task.directory)
-    checkpoint.save(1)
-    weight = task.learner.encoders[0].head.projection.bias
-    weight.assign(np.nan * weight.value)
-    with pytest.raises(UserError, match="not finite any more at step 2; the last good .*ckpt-1"):
-        checkpoint.save(2)
-    assert checkpoint.newest.endswith("ckpt-1")
-
-
 def test_events_hold_the_metrics(tmp_path):
     fit(contrastive_task(tmp_path))
     [events] = tmp_path.glob("events*")
@@ -295,12 +146,6 @@ def test_events_hold_the_metrics(tmp_path):
         event = tf.compat.v1.Event.FromString(record.numpy())
         tags |= {value.tag for value in event.summary.value}
     assert {"loss", "i_nce", "i_nce_ceiling", "learning_rate", "images_per_second"} <= tags
-
-
-def test_checkpoints_come_every_so_many_steps(tmp_path):
-    fit(contrastive_task(tmp_path), checkpoint_minutes=60.0, checkpoint_steps=4, checkpoints_kept=9)
-    names = {path.stem for path in (tmp_path / "checkpoints").glob("*.index")}
-    assert names == {"ckpt-4", "ckpt-8", "ckpt-12", "ckpt-13"}
 
 
 def test_steps_limit_ends_the_stage_early(tmp_path):

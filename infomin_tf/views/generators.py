@@ -1,16 +1,9 @@
-"""View generators g: pixel-wise invertible layers on images [B, H, W, 3] of any real range (sections 4.2, B.5).
-
-Every block treats one channel (the lone one) and the two others apart; F, G, s and t are 1x1 convolutions with a ReLU
-between, computed as matrix products [outputs, inputs] x [inputs, P] over all P pixels of a batch, channel by channel in
-memory, which measured several times faster than convolutions. Hidden units start small but not dead: weights are random with positive
-biases, so that the ReLUs are open around standardised channels.
-"""
+"""View generators g: pixel-wise invertible layers on images [B, H, W, 3] of any real range (sections 4.2, B.5)."""
 
 import keras
 import tensorflow as tf
 
-_HIDDEN_BIAS = 0.5
-_LARGEST_LOG_SCALE = 0.5
+from infomin_tf.views.pixel_blocks import AdditiveBlock, AffineBlock, GlowBlock, ReversibleBlock
 
 
 class PixelFlow(keras.layers.Layer):
@@ -77,189 +70,16 @@ class PixelFlow(keras.layers.Layer):
         return super().get_config() | own
 
 
-class _Block(keras.layers.Layer):
-    """One block on the planes of P pixels."""
-
-    def __init__(self, index, lone_channel, same_channel_always, **kwargs):
-        super().__init__(name=f"block_{index}", dtype="float32", **kwargs)
-        self.index = index
-        self.lone = lone_channel
-        self.others = [channel for channel in range(3) if channel != lone_channel]
-        self.update_others = same_channel_always and index % 2 == 1
-
-    def forward(self, pixels):
-        """(Y [3, P], log|det J| of each pixel [P]) of pixels X [3, P]."""
-        raise NotImplementedError
-
-    def inverse(self, pixels):
-        """X [3, P] of Y [3, P]."""
-        raise NotImplementedError
-
-    def divide(self, pixels):
-        """(X1 [1, P], X2 [2, P])."""
-        return pixels[self.lone : self.lone + 1], tf.gather(pixels, self.others)
-
-    def join(self, x1, x2):
-        """The inverse of `divide`."""
-        planes = [x2[:1], x2[1:]]
-        planes.insert(self.lone, x1)
-        return tf.concat(planes, axis=0)
-
-    def network(self, name, inputs, hidden, outputs, last_stddev=0.1):
-        """A `CouplingNetwork`, with a leading ReLU from the second block on (authors' code)."""
-        return CouplingNetwork(inputs, hidden, outputs, self.index > 0, last_stddev, name=name)
-
-
-class CouplingNetwork(keras.layers.Layer):
-    """Conv 1x1 -> ReLU -> conv 1x1 on planes [inputs, P] -> [outputs, P]."""
-
-    def __init__(self, inputs, hidden, outputs, leading_relu, last_stddev, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
-        self.leading_relu = leading_relu
-        self.hidden_kernel = self._weight("hidden_kernel", (hidden, inputs), inputs**-0.5)
-        self.hidden_bias = self.add_weight(
-            shape=(hidden, 1),
-            initializer=keras.initializers.Constant(_HIDDEN_BIAS),
-            name="hidden_bias",
-        )
-        self.output_kernel = self._weight("output_kernel", (outputs, hidden), last_stddev)
-        self.output_bias = self._weight("output_bias", (outputs, 1), 0.0)
-        self.built = True
-
-    def _weight(self, name, shape, stddev):
-        initializer = keras.initializers.RandomNormal(stddev=stddev) if stddev else "zeros"
-        return self.add_weight(shape=shape, initializer=initializer, name=name)
-
-    def call(self, x):
-        x = tf.nn.relu(x) if self.leading_relu else x
-        x = tf.nn.relu(tf.matmul(self.hidden_kernel.value, x) + self.hidden_bias.value)
-        return tf.matmul(self.output_kernel.value, x) + self.output_bias.value
-
-
-class _AdditiveBlock(_Block):
-    """Y1 = X1 + F(X2), Y2 = X2; or Y2 = X2 + F(X1) when the same channel always stands alone."""
-
-    def build(self, input_shape):
-        self.f = self.network("f", *((1, 2, 2) if self.update_others else (2, 2, 1)))
-        self.built = True
-
-    def forward(self, pixels):
-        """Adds F of the channels that stay; log|det J| is 0."""
-        return self._shift(pixels, 1.0), tf.zeros_like(pixels[0])
-
-    def inverse(self, pixels):
-        """Subtracts it."""
-        return self._shift(pixels, -1.0)
-
-    def _shift(self, pixels, sign):
-        x1, x2 = self.divide(pixels)
-        if self.update_others:
-            return self.join(x1, x2 + sign * self.f(x1))
-        return self.join(x1 + sign * self.f(x2), x2)
-
-
-class _ReversibleBlock(_Block):
-    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1)."""
-
-    def build(self, input_shape):
-        self.f = self.network("f", 2, 2, 1)  # 9 parameters
-        self.g = self.network("g", 1, 1, 2)  # 6 parameters
-        self.built = True
-
-    def forward(self, pixels):
-        """Adds F(X2) to X1, then G(Y1) to X2; log|det J| is 0."""
-        x1, x2 = self.divide(pixels)
-        y1 = x1 + self.f(x2)
-        return self.join(y1, x2 + self.g(y1)), tf.zeros_like(pixels[0])
-
-    def inverse(self, pixels):
-        """Subtracts G(Y1), then F(X2)."""
-        y1, y2 = self.divide(pixels)
-        x2 = y2 - self.g(y1)
-        return self.join(y1 - self.f(x2), x2)
-
-
-class _AffineBlock(_Block):
-    """Y1 = X1 exp(s(X2)) + t(X2), then Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 0.5. Starts as the identity."""
-
-    hidden = 8
-
-    def build(self, input_shape):
-        self.first = self.network("first", 2, self.hidden, 2, last_stddev=0.0)
-        self.second = self.network("second", 1, self.hidden, 4, last_stddev=0.0)
-        self.built = True
-
-    def forward(self, pixels):
-        """Scales and shifts X1 by X2, then X2 by Y1; log|det J| is the sum of the log scales."""
-        x1, x2 = self.divide(pixels)
-        s1, t1 = _scale_and_shift(self.first(x2))
-        y1 = x1 * tf.exp(s1) + t1
-        s2, t2 = _scale_and_shift(self.second(y1))
-        y2 = x2 * tf.exp(s2) + t2
-        return self.join(y1, y2), tf.reduce_sum(s1, axis=0) + tf.reduce_sum(s2, axis=0)
-
-    def inverse(self, pixels):
-        """Undoes the second part, then the first."""
-        y1, y2 = self.divide(pixels)
-        s2, t2 = _scale_and_shift(self.second(y1))
-        x2 = (y2 - t2) * tf.exp(-s2)
-        s1, t1 = _scale_and_shift(self.first(x2))
-        return self.join((y1 - t1) * tf.exp(-s1), x2)
-
-
-class _GlowBlock(_Block):
-    """ActNorm, an invertible 1x1 convolution L U (P = I, positive diagonal), an affine block; starts as the identity."""
-
-    def build(self, input_shape):
-        self.log_scale = self.add_weight(shape=(3,), initializer="zeros", name="log_scale")
-        self.shift = self.add_weight(shape=(3,), initializer="zeros", name="shift")
-        self.lower = self.add_weight(shape=(3, 3), initializer="zeros", name="lower")
-        self.upper = self.add_weight(shape=(3, 3), initializer="zeros", name="upper")
-        self.log_diagonal = self.add_weight(shape=(3,), initializer="zeros", name="log_diagonal")
-        self.coupling = _AffineBlock(self.index, self.lone, False)
-        self.coupling.build(input_shape)
-        self.built = True
-
-    def forward(self, pixels):
-        """ActNorm, the 1x1 convolution, the coupling; log|det J| of all three."""
-        x = pixels * tf.exp(self.log_scale.value[:, None]) + self.shift.value[:, None]
-        lower, upper = self._factors()
-        x = tf.matmul(tf.matmul(lower, upper), x)
-        y, log_det = self.coupling.forward(x)
-        return y, log_det + tf.reduce_sum(self.log_scale.value + self.log_diagonal.value)
-
-    def inverse(self, pixels):
-        """Undoes them in reverse order."""
-        x = self.coupling.inverse(pixels)
-        lower, upper = self._factors()
-        x = tf.linalg.triangular_solve(lower, x, lower=True)
-        x = tf.linalg.triangular_solve(upper, x, lower=False)
-        return (x - self.shift.value[:, None]) * tf.exp(-self.log_scale.value[:, None])
-
-    def _factors(self):
-        """L with a unit diagonal and U with the diagonal exp(log_diagonal)."""
-        below = tf.linalg.band_part(self.lower.value, -1, 0)
-        above = tf.linalg.band_part(self.upper.value, 0, -1)
-        lower = tf.linalg.set_diag(below, tf.ones(3))
-        return lower, tf.linalg.set_diag(above, tf.exp(self.log_diagonal.value))
-
-
 def _planes(images):
     """[..., 3] -> [3, P]."""
     return tf.transpose(tf.reshape(images, [-1, 3]))
-
-
-def _scale_and_shift(x):
-    """(s in (-0.5, 0.5), t), the two halves of the planes; the bound keeps a stack well conditioned."""
-    s, t = tf.split(x, 2, axis=0)
-    return _LARGEST_LOG_SCALE * tf.tanh(s / _LARGEST_LOG_SCALE), t
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class AdditiveGenerator(PixelFlow):
     """Volume preserving (VP), Fig. 11a: log|det J| = 0; 9 parameters a block when the lone channel cycles."""
 
-    block = _AdditiveBlock
+    block = AdditiveBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -269,14 +89,14 @@ class ReversibleGenerator(PixelFlow):
     The paper calls it non-volume preserving; `AffineGenerator` really is.
     """
 
-    block = _ReversibleBlock
+    block = ReversibleBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class AffineGenerator(PixelFlow):
     """Non-volume preserving (NVP), Fig. 11b, as the affine coupling of Real NVP (arXiv:1605.08803)."""
 
-    block = _AffineBlock
+    block = AffineBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -286,4 +106,4 @@ class GlowGenerator(PixelFlow):
     The convolution mixes all three channels: `lone_channels=(0,)` does not keep luminance and chroma apart here.
     """
 
-    block = _GlowBlock
+    block = GlowBlock

@@ -1,7 +1,10 @@
 """bin/audit_views from images to report, with runs that are stood in for."""
 
 import html.parser
+import pathlib
 import re
+import subprocess
+import sys
 
 import gin
 import numpy as np
@@ -13,6 +16,8 @@ from infomin_tf.auditing import command
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping import runner
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 # Stands for bin/train: kNN 30 + 5 for blur + 10 for full jitter, each run leaves a line in a file.
 FAKE_TRAIN = """
@@ -112,3 +117,13 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     # The same command again repeats no run.
     assert audit(tmp_path, labels) == 0 and len((out / "runs.txt").read_text().split()) == 34
     assert re.search(r"\d+ minutes of stages", page)
+
+
+def test_without_images_the_command_says_what_it_needs():
+    for flags, message in (
+        ([], "needs --images"),
+        (["--images=nowhere"], "--images=nowhere is not a folder"),
+    ):
+        line = [sys.executable, str(ROOT / "bin" / "audit_views"), *flags]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr

@@ -134,3 +134,17 @@ def test_streamed_odd_files_are_whole_to_those_who_cut_crops_out_of_them(loaded)
         if tf.io.is_jpeg(file):
             corner = tf.image.decode_and_crop_jpeg(file, [0, 0, 1, 1], channels=3)
             assert np.abs(corner - picture[:1, :1].astype(int)).max() < 3, case.case
+
+
+@pytest.mark.parametrize("memory_limit_gib", [1.0, 0.0])
+def test_garbage_among_the_pixels_of_a_jpeg_is_read_over(memory_limit_gib, tmp_path):
+    """Nothing in the file tells of it: what comes before is right, what comes after is not."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole = p.jpeg(noise)
+    half = len(whole) // 2
+    (tmp_path / "a.jpg").write_bytes(whole)
+    (tmp_path / "b.jpg").write_bytes(whole[:half] + 20 * b"\x55" + whole[half + 20 :])
+    images = ImageFolder(str(tmp_path), 64, memory_limit_gib=memory_limit_gib).load()
+    [(pixels, _)] = pipeline.evaluation_batches(images, 2)
+    np.testing.assert_array_equal(*pixels[:, :24])
+    assert np.any(pixels[0] != pixels[1])

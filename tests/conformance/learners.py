@@ -51,13 +51,19 @@ def stream(transform, images, size=BATCH, seed=1):
     )
 
 
-def views():
-    streams = [stream(PAIR, small.images(40), size, seed) for size, seed in ((8, 1), (4, 2))]
+def view_learning(labelled_size):
+    """Adversarial views; semi-supervised, or unsupervised with no labelled images a step."""
 
-    def batches(step, shard):
-        return tf.data.Dataset.zip(tuple(part(step, shard) for part in streams))
+    def make():
+        sets = [(BATCH, 1), (labelled_size, 2)] if labelled_size else [(BATCH, 1)]
+        streams = [stream(PAIR, small.images(40), size, seed) for size, seed in sets]
 
-    return small.view_learner(), batches
+        def batches(step, shard):
+            return tf.data.Dataset.zip(tuple(part(step, shard) for part in streams))
+
+        return small.view_learner(supervised_weight=float(labelled_size > 0)), batches
+
+    return make
 
 
 def probe():
@@ -129,7 +135,8 @@ LEARNERS = {
     ),
     "contrastive, bank": contrastive(bank=10, numbered=True),
     "contrastive, sequences": sequence_contrast,
-    "views, semi-supervised": views,
+    "views, unsupervised": view_learning(0),
+    "views, semi-supervised": view_learning(4),
     "linear probe": probe,
     "supervised factors": supervised_factors,
     "segmentation decoder": decoder,

@@ -11,6 +11,7 @@ from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.data import pipeline
 from infomin_tf.views import families, pairs
 from tests import small
+from tests.contrastive.test_memory_bank import bank_loss
 
 KINDS = [
     {},
@@ -99,50 +100,6 @@ def test_the_queue_does_not_hold_the_positive_of_the_step():
     positive = np.exp((q * k).sum(1) / 0.2)
     expected = -np.mean(np.log(positive / (positive + np.exp(q @ queue.T / 0.2).sum(1))))
     assert float(learner.train_step(batch)["loss"]) == pytest.approx(expected, rel=1e-4)
-
-
-def bank_loss(q, positives, others, temperature=0.2):
-    """Mean of -log softmax by a loop; others: for each query its negatives."""
-    terms = []
-    for query, positive, negative in zip(np.array(q), np.array(positives), others, strict=True):
-        scores = np.exp(np.array([query @ positive, *(negative @ query)]) / temperature)
-        terms.append(-np.log(scores[0] / scores.sum()))
-    return np.mean(terms)
-
-
-def test_bank_contrasts_with_all_other_images_and_keeps_running_means():
-    learner = small.contrastive_learner(bank=0, whole=True, both_directions=False)
-    (x1, x2, _), places = small.views_with_patches(6)
-    bank = np.array(learner.negatives.banks[0])
-    np.testing.assert_allclose(np.linalg.norm(bank, axis=1), 1.0, rtol=1e-5)
-    q = learner.encoders[0](learner.split(x1)[0], training=True).numpy()
-    others = [np.delete(bank, place, axis=0) for place in places.numpy()]
-    metrics = learner.train_step(((x1, x2), places))
-    expected = bank_loss(q, bank[places.numpy()], others)
-    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-4)
-    assert float(metrics["i_nce_ceiling"]) == pytest.approx(np.log(small.NUM_IMAGES))
-    after = np.array(learner.negatives.banks[0])
-    for place, query in zip(places.numpy(), q, strict=True):
-        mean = 0.5 * bank[place] + 0.5 * query
-        bank[place] = mean / np.linalg.norm(mean)
-    np.testing.assert_allclose(after, bank, atol=1e-5)
-
-
-def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
-    bank = negatives.MemoryBank(size=200, temperature=0.2)
-    bank.build_state(1, 4, 3, 0)  # so few images that the sample holds each of them many times
-    q = tf.math.l2_normalize(tf.random.stateless_normal([2, 4], [1, 2]), axis=1)
-    places = tf.constant([0, 2])
-    k = bank.look_up(0, places)
-    loss, again, later = (
-        bank.contrast(q, k, 0, places, step=tf.constant(step))[0] for step in (5, 5, 6)
-    )
-    np.testing.assert_array_equal(loss, again)
-    assert np.any(loss != later)
-    sample = tf.random.stateless_uniform([200], [5, 0], 0, 3, tf.int32).numpy()
-    entries = np.array(bank.banks[0])
-    others = [entries[sample[sample != place]] for place in places.numpy()]
-    assert float(tf.reduce_mean(loss)) == pytest.approx(bank_loss(q, k, others), rel=1e-4)
 
 
 def test_nt_xent_is_simclrs_loss():

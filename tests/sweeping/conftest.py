@@ -1,0 +1,11 @@
+"""Sweeps of these tests run a program that takes no time."""
+
+import pytest
+
+from infomin_tf.sweeping import runner
+from tests.sweeping.fake_train import FAKE_TRAIN
+
+
+@pytest.fixture(autouse=True)
+def fake_runs(monkeypatch):
+    monkeypatch.setattr(runner, "_TRAIN", FAKE_TRAIN)

@@ -1,0 +1,81 @@
+"""Small tasks for the training loop."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import training
+from infomin_tf.data import pipeline
+from infomin_tf.views import families, pairs
+from infomin_tf.views.augment.jigsaw import JigsawPatches
+from tests import small
+
+IMAGES = small.images(40)
+PAIR = pairs.IndependentPair(pairs.CropAndFlip(12))
+STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
+
+
+def contrastive_task(directory, total_steps=13, **arguments):
+    learner = small.contrastive_learner(queue=20, **arguments)
+    return training.Task(
+        name="test",
+        learner=learner,
+        make_batches=lambda step, shard: pipeline.training_batches(
+            IMAGES, 8, 1, PAIR, first_step=step, shard=shard
+        ),
+        global_batch_size=8,
+        steps_per_epoch=5,
+        total_steps=total_steps,
+        directory=str(directory),
+    )
+
+
+def bank_task(directory, total_steps=13, size=10):
+    """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
+    keras.utils.set_random_seed(3)
+    pair = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
+    learner = small.contrastive_learner(
+        bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
+    )
+    return training.Task(
+        name="test",
+        learner=learner,
+        make_batches=lambda step, shard: pipeline.training_batches(
+            IMAGES.numbered(), 8, 1, pair, first_step=step, shard=shard
+        ),
+        global_batch_size=8,
+        steps_per_epoch=5,
+        total_steps=total_steps,
+        directory=str(directory),
+    )
+
+
+def view_task(directory, total_steps=7):
+    def batches(step, shard):
+        streams = [
+            pipeline.training_batches(IMAGES, size, seed, PAIR, first_step=step, shard=shard)
+            for size, seed in ((8, 1), (4, 2))
+        ]
+        return tf.data.Dataset.zip(tuple(streams))
+
+    return training.Task("test", small.view_learner(), batches, 8, 5, total_steps, str(directory))
+
+
+def fit(task, **loop):
+    loop = training.TrainingLoop(**{"steps_per_call": 3, "checkpoint_minutes": 0.0} | loop)
+    loop.fit(task, STRATEGY)
+    return small.weights(task.learner)
+
+
+def poisoned(task, *bad):
+    """The task with not-a-number in the last image of the batches of those steps, counted from 0."""
+    make = task.make_batches
+
+    def spoil(number, batch):
+        (first, second), labels = batch
+        is_bad = tf.reduce_any(number == tf.constant(bad, tf.int64))
+        last = tf.where(is_bad, np.nan * first[-1:], first[-1:])
+        return (tf.concat([first[:-1], last], axis=0), second), labels
+
+    task.make_batches = lambda step, shard: make(step, shard).enumerate(step).map(spoil)
+    return task
