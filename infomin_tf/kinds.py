@@ -95,9 +95,9 @@ def _words(kind):
         return literal
     if makes:
         return f"what makes a {makes[0].__name__}, such as @module.Class"
-    return (
-        "a function" if kind is abc.Callable else f"an object of {kind.__module__}.{kind.__name__}"
-    )
+    if kind is abc.Callable:
+        return "a function"
+    return f"an object of class {kind.__name__} ({kind.__module__.partition('.src')[0]})"
 
 
 def _hint(value, taken):
