@@ -150,7 +150,8 @@ class ImageFolder:
     def _check_share(self, paths, corrupt):
         if not corrupt:
             return
-        shown = "\n  ".join(corrupt[:5])
+        # Names may hold bytes that are no text.
+        shown = os.fsencode("\n  ".join(corrupt[:5])).decode(errors="backslashreplace")
         message = (
             f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
         )
