@@ -52,7 +52,9 @@ setup(
         "scipy>=1.13",
         "matplotlib>=3.9",
     ],
-    extras_require={"test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "scikit-image>=0.25"]},
+    extras_require={
+        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "scikit-image>=0.25"]
+    },
     entry_points={
         "console_scripts": [
             "infomin-train = infomin_tf.cli:train_main",

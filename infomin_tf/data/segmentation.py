@@ -90,7 +90,8 @@ class SegmentationFolder:
         """A `SegmentationImages`.
 
         Raises:
-            UserError: a folder is missing or empty, an image has no map, or a file cannot be read.
+            UserError: a folder is missing or empty, an image has no map, two files have one name, or a file cannot be
+                read.
         """
         del data_dir
         images, maps = (_files(folder) for folder in self._folders)
@@ -122,9 +123,15 @@ def _files(folder):
         raise UserError(
             f"{folder} is no folder that can be read ({error.strerror}); bind SegmentationFolder.images and .maps"
         ) from error
-    return {
-        stem: os.path.join(folder, stem + kind) for stem, kind in found if kind.lower() in _KINDS
-    }
+    paths = {}
+    for stem, kind in sorted(found):
+        if kind.lower() not in _KINDS:
+            continue
+        path = os.path.join(folder, stem + kind)
+        if stem in paths:
+            raise UserError(f"{paths[stem]} and {path} have one name; remove one of them")
+        paths[stem] = path
+    return paths
 
 
 def _read_pair(image_path, map_path):
@@ -152,4 +159,6 @@ def _read(path, function):
 
 def _read_as_it_is(path):
     with open_image(path) as image:
+        if image.format == "JPEG":
+            raise ValueError("a JPEG does not keep classes; save label maps as PNG")
         return np.asarray(image)

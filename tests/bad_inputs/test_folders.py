@@ -8,7 +8,6 @@ from PIL import Image
 
 from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
-from infomin_tf.data.segmentation import SegmentationFolder
 from tests.bad_inputs.cases import Refused, check_refused
 
 refused = Refused()
@@ -158,35 +157,6 @@ def two_labels_of_one_image(folder):
     labelled_by('file,label\n"a.png","owl"\n"b/c.png","or\nca"\na.png,ant\n')(folder)
 
 
-@refused.by("none is no folder that can be read", "bind SegmentationFolder.images")
-def no_maps(folder):
-    save(folder / "images" / "a.png")
-    SegmentationFolder(str(folder / "images"), str(folder / "none")).load()
-
-
-def segmented(folder, **of_map):
-    save(folder / "images" / "a.png", (8, 12, 3))
-    save(folder / "maps" / "a.png", **{"shape": (8, 12), "value": 1} | of_map)
-    return SegmentationFolder(str(folder / "images"), str(folder / "maps"), (8, 12)).load()
-
-
-@refused.by("a.png is no label map of one 8-bit channel", "its pixels must be classes")
-def map_of_16_bits(folder):
-    segmented(folder, dtype=np.uint16)
-
-
-@refused.by("a.png has 8x12 pixels, but its image, upright, 12x8", "give it the shape")
-def map_that_is_turned(folder):
-    segmented(folder, shape=(12, 8))
-
-
-@refused.by("maps/a.png cannot be read", "mend or remove it")
-def map_that_is_cut(folder):
-    segmented(folder)
-    (folder / "maps" / "a.png").write_bytes((folder / "maps" / "a.png").read_bytes()[:40])
-    SegmentationFolder(str(folder / "images"), str(folder / "maps")).load()
-
-
 @pytest.mark.parametrize("function, pattern", refused)
 def test_folders_that_are_refused(function, pattern, tmp_path):
     check_refused(function, pattern, tmp_path)
@@ -224,17 +194,3 @@ def test_tables_that_are_odd_but_right(tmp_path):
     text = '\ufefffile,label\r\n"é, 1.png","or\r\nca"\r\n\r\n./a.png,owl\r\na.png,owl\r\n'
     images = labelled_by(text)(tmp_path)
     assert images.size == 2 and {name.split()[0] for name in images.class_names} == {"or", "owl"}
-
-
-def test_a_map_may_be_smaller_than_its_image_and_hidden_files_are_passed_over(tmp_path):
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "maps" / "._a.png").touch()
-    loaded = segmented(tmp_path, shape=(4, 6))
-    assert loaded.maps.shape == (1, 8, 12) and np.all(loaded.maps == 1)
-
-
-def test_a_deep_picture_to_be_segmented_keeps_its_pixels(tmp_path):
-    save(tmp_path / "images" / "a.png", (8, 12), 100 * 257, np.uint16)
-    save(tmp_path / "maps" / "a.png", (8, 12), 1)
-    source = SegmentationFolder(str(tmp_path / "images"), str(tmp_path / "maps"), (8, 12))
-    assert np.all(source.load().images == 100)
