@@ -150,10 +150,8 @@ def _run(command, values, files):
         sys.exit(audit_command.run(files, values.gin_param, *arguments))
     # Imported here, as TensorFlow takes seconds.
     with environment.quiet_standard_error():
-        import keras
         import tensorflow as tf
 
-        from infomin_tf import strategies, workers
         from infomin_tf.data.records import streaming_damage_explained
         from infomin_tf.experiment import Experiment
 
@@ -162,16 +160,25 @@ def _run(command, values, files):
     tf.config.experimental.enable_op_determinism()
     # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
+    with streaming_damage_explained(values.data_dir):
+        if command == "show_views":
+            _show_views(values, files, Experiment)
+        else:
+            _train_or_repeat(command, values, files, Experiment)
+
+
+def _train_or_repeat(command, values, files, experiment_class):
+    import keras
+
+    from infomin_tf import strategies, workers
+
     seed = values.seed
-    if command == "show_views":
-        _show_views(values, files, Experiment)
-        return
     if command != "train" and not values["seed"].present:
         seed = run_folder.saved_seed(values.model_dir)
     strategy = strategies.create_strategy(values.strategy)
-    with strategy.scope(), workers.clear_loss(), streaming_damage_explained():
+    with strategy.scope(), workers.clear_loss():
         keras.utils.set_random_seed(seed)
-        experiment = _build(values, files, Experiment)
+        experiment = _build(values, files, experiment_class)
         text = configuration.operative_text(seed)
         arguments = {
             "strategy": strategy,

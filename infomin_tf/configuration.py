@@ -92,7 +92,8 @@ def bound(root, name, default):
     """What the files bind to a parameter of the root class, for use before it is built."""
     for (scope, selector), parameters in gin.config._CONFIG.items():
         if not scope and selector.endswith(f"{root.__module__}.{root.__name__}"):
-            return explain.behind_macro(parameters.get(name, default))
+            found = explain.behind_macro(parameters.get(name, default))
+            return default if isinstance(found, gin.config.ConfigurableReference) else found
     return default
 
 
@@ -112,7 +113,7 @@ def build(root):
         raise UserError("\n  ".join(["values of another kind than is taken; mend them:", *wrong]))
     try:
         return make()
-    except (UserError, ValueError, TypeError, RuntimeError) as error:
+    except (UserError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         if explanation := explain.building_error(error):
             raise UserError(explanation) from error
         raise

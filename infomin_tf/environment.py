@@ -27,8 +27,13 @@ class _Messages(logging.Handler):
     """Writes to standard error, above a progress bar that is there."""
 
     def emit(self, record):
-        """One message with its level, such as "warning: ..."."""
-        tqdm.write(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
+        """One message, such as "warning: ..."; what libraries call errors is no "error: ..." of the command."""
+        level = record.levelname.lower()
+        kind = level if record.levelno <= logging.WARNING else f"{level} of {record.name}"
+        try:
+            tqdm.write(f"{kind}: {self.format(record)}", file=sys.stderr)
+        except OSError:
+            self.handleError(record)
 
 
 def show_warnings():

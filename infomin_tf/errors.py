@@ -13,4 +13,4 @@ class UserError(Exception):
 def reason(error):
     """What an OSError, or TensorFlow's error of a file, says in a line, without the names of operations."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return re.sub(r"\{\{.*?\}\} | \[Op:\w+\]", "", first)
+    return re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)

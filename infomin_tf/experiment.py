@@ -3,7 +3,6 @@
 import sys
 
 import keras
-from PIL import Image
 
 from infomin_tf import workers
 from infomin_tf.data.sources import Source
@@ -15,6 +14,7 @@ from infomin_tf.stages.learn_views import LearnViews
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run, print_results
 from infomin_tf.stages.sequences import EvaluateFactors, TrainSupervised
+from infomin_tf.views import picture
 from infomin_tf.views.factor_pair import FactorPair
 from infomin_tf.views.pairs import IndependentPair
 
@@ -203,18 +203,7 @@ class Experiment:
         images = self._data.load_unlabelled(data_dir)
         moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
-        first, *others = [Image.fromarray(frame) for frame in frames]
-        try:
-            first.save(
-                path,
-                **{"save_all": True, "append_images": others, "loop": 0, "duration": 100}
-                if others
-                else {},
-            )
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} cannot be written ({error}); give --out a file name that ends in .png, .jpg or .gif, in a folder that exists"
-            ) from error
+        picture.save(path, frames)
 
     def _finish(self, name, run, extractor):
         if name == "evaluate":

@@ -102,16 +102,22 @@ def circle_of_files(files):
 
 
 def behind_macro(value):
-    """What a macro such as %view_size stands for; other values as they are."""
-    is_macro = isinstance(value, gin.config.ConfigurableReference) and value.selector == "gin.macro"
-    scope = "/".join(value.scopes) if is_macro else None
-    return gin.config._CONFIG.get((scope, "gin.macro"), {}).get("value") if is_macro else value
+    """What a macro such as %view_size stands for; other values, and a macro that leads nowhere, as they are."""
+    found, passed = value, []
+    while isinstance(found, gin.config.ConfigurableReference) and found.selector == "gin.macro":
+        scope = "/".join(found.scopes)
+        if scope in passed:
+            return value
+        passed.append(scope)
+        found = gin.config._CONFIG.get((scope, "gin.macro"), {}).get("value", value)
+    return found
 
 
 def building_error(error):
     """What the user has to mend when a constructor raised `error`; None when that is not the user's doing.
 
-    A TypeError or RuntimeError is the user's doing when a parameter is missing or unknown; a ValueError always is.
+    A ValueError always is. A RuntimeError is when a parameter is missing or unknown; a TypeError and an AttributeError
+    besides, when they come from a class of this package or of Keras.
     """
     if isinstance(error, RecursionError):
         return "bindings that lead back to themselves without end, such as A = %B and B = %A; mend one of them"
@@ -132,8 +138,11 @@ def building_error(error):
     if match := _UNKNOWN_ARGUMENT.search(message):
         name = next(filter(None, match.groups()))
         return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
-    if isinstance(error, TypeError | RuntimeError):
-        return None
+    if isinstance(error, AttributeError | TypeError | RuntimeError):
+        ours = selector.startswith(("infomin_tf.", "keras."))
+        if not ours or isinstance(error, RuntimeError):
+            return None
+        message += "; one of its bindings is of the wrong kind"
     return f"{message}\n  In {start[:-1]}"
 
 

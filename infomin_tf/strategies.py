@@ -20,7 +20,8 @@ def create_strategy(name):
     Args:
         name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the cluster that TF_CONFIG
             describes), "tpu" (the one that TPU_NAME names, by default that of this machine), or "auto": multi_worker when
-            TF_CONFIG names several workers, tpu when TPU_NAME is, mirrored with several GPUs, otherwise one device.
+            TF_CONFIG names several workers, tpu when TPU_NAME names one or this machine has one, mirrored with several
+            GPUs, otherwise one device.
 
     Returns:
         A tf.distribute.Strategy.
@@ -31,7 +32,7 @@ def create_strategy(name):
     text = os.environ.get("TF_CONFIG", "")
     if name == "auto" and text and _count_workers(text) > 1:
         name = "multi_worker"
-    if name == "auto" and os.environ.get("TPU_NAME"):
+    if name == "auto" and (os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU")):
         name = "tpu"
     if name == "multi_worker":  # before anything starts the devices
         return _multi_worker_strategy(text)
@@ -101,10 +102,10 @@ def _count_workers(text):
 
 def _tpu_strategy():
     name = os.environ.get("TPU_NAME") or "local"
-    address = re.fullmatch(r"grpc://(.+):(\d+)", name)
+    addresses = re.findall(r"grpc://\[?([^,/]+?)\]?(?::(\d+))?/?(?:,|$)", name)
     try:
-        if address:  # TensorFlow would wait for it without end
-            socket.create_connection((address[1], int(address[2])), timeout=30).close()
+        for host, port in addresses:  # for which TensorFlow would wait without end
+            socket.create_connection((host, int(port or 8470)), timeout=30).close()
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
     except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
         raise UserError(

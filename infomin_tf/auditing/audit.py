@@ -5,7 +5,7 @@ import os
 from infomin_tf import results
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
-from infomin_tf.sweeping.sweep import Combinations, Sweep
+from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations, FileAxis, Sweep
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("kNN, pre-trained", "fast linear probe, pre-trained")
@@ -32,9 +32,9 @@ class Audit:
 
     def __init__(
         self,
-        axes,
-        base,
-        gin_files,
+        axes: tuple[Axis | FileAxis | BindingsAxis, ...],
+        base: tuple,
+        gin_files: tuple[str, ...],
         labelled_files=(),
         steps=250,
         batch_size=128,

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from infomin_tf.errors import UserError, reason
 
@@ -16,6 +17,8 @@ _DAMAGE = (
     tf.errors.OutOfRangeError,
     tf.errors.PermissionDeniedError,
 )
+# What decoders say of an image, and tf.data of a file that ends early.
+_IN_RECORDS = re.compile(r"JPEG|PNG|image file format|dataset was expected to contain")
 
 
 def load_decoded(records, decode, size):
@@ -75,12 +78,22 @@ def damage_explained(builder):
 
 
 @contextlib.contextmanager
-def streaming_damage_explained():
-    """Raises UserError where a record of a set that is too large for memory proves damaged while it is used."""
+def streaming_damage_explained(data_dir):
+    """Raises UserError where a record of a set that is too large for memory proves damaged while it is used.
+
+    Args:
+        data_dir: where prepared sets are looked for; None for TFDS's own folder.
+    """
     try:
         yield
-    except tf.errors.DataLossError as error:
+    except (
+        tf.errors.DataLossError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.InvalidArgumentError,
+    ) as error:
+        if not (isinstance(error, tf.errors.DataLossError) or _IN_RECORDS.search(error.message)):
+            raise
         raise UserError(
-            f"a record of a prepared data set is damaged ({reason(error)}); copy or prepare the set again, and the same command "
-            "goes on"
+            f"a prepared data set in {data_dir or tfds.core.constants.DATA_DIR} is damaged ({reason(error)}); copy or prepare it "
+            "again, and the same command goes on"
         ) from error

@@ -86,7 +86,7 @@ class Repeat:
         times: how often; a batch may hold an image more than once.
     """
 
-    def __init__(self, source, times):
+    def __init__(self, source: Source, times: int):
         self._source, self._times = source, times
 
     def load(self, data_dir=None):

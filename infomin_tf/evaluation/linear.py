@@ -88,7 +88,7 @@ class LinearProbe:
         epochs=100,
         batch_size=128,
         schedule: Schedule | None = None,
-        learning_rates: tuple | None = None,
+        learning_rates: tuple[float, ...] | None = None,
         tuning_epochs=5,
         loop: training.TrainingLoop | None = None,
     ):

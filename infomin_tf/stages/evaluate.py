@@ -65,7 +65,7 @@ class Evaluate:
         knn_temperature=0.1,
         random_encoder=False,
         raw_pixels=False,
-        transfers=(),
+        transfers: tuple[Transfer, ...] = (),
         segmentation_probe: SegmentationProbe | None = None,
     ):
         if knn_neighbours < 0 or knn_temperature <= 0:

@@ -19,7 +19,14 @@ class Axis:
         ordered: whether the values are of increasing or decreasing strength, so that the range has edges.
     """
 
-    def __init__(self, binding, values, labels=None, name=None, ordered=True):
+    def __init__(
+        self,
+        binding: str,
+        values: tuple,
+        labels: tuple | None = None,
+        name: str | None = None,
+        ordered=True,
+    ):
         _check_values(values, labels, f"Axis of {binding}")
         self.name = name or ".".join(binding.split(".")[-2:])
         self.labels = [str(label) for label in labels or values]
@@ -41,7 +48,13 @@ class FileAxis:
         ordered: see `Axis`.
     """
 
-    def __init__(self, files, labels=None, name="recipe", ordered=True):
+    def __init__(
+        self,
+        files: tuple[str, ...],
+        labels: tuple | None = None,
+        name="recipe",
+        ordered=True,
+    ):
         _check_values(files, labels, "FileAxis")
         stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
         self.labels, self.name, self.ordered = (
@@ -65,7 +78,7 @@ class BindingsAxis:
         ordered: see `Axis`.
     """
 
-    def __init__(self, settings, name, ordered=True):
+    def __init__(self, settings: dict, name: str, ordered=True):
         _check_values(settings, None, f"BindingsAxis {name}")
         for label, bindings in settings.items():
             _check_list(bindings, f"BindingsAxis {name}, {label}")
@@ -88,7 +101,7 @@ class Combinations:
 
     name, ordered = "setting", False
 
-    def __init__(self, axes, settings, base):
+    def __init__(self, axes: tuple, settings: tuple, base: tuple):
         self.axes, self.settings, self.base = list(axes), list(settings), tuple(base)
         for setting in (*self.settings, self.base):
             if len(setting) != len(self.axes):
@@ -169,11 +182,11 @@ class Sweep:
 
     def __init__(
         self,
-        gin_files,
-        axes,
+        gin_files: tuple[str, ...],
+        axes: tuple[Axis | FileAxis | BindingsAxis | Combinations, ...],
         gin_params=(),
         seeds=(0, 1),
-        hours=None,
+        hours: float | None = None,
         metrics=(),
         until="evaluate",
         title="Sweep",

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from infomin_tf.views.augment.blur import GaussianBlur
 from infomin_tf.views.augment.common import one_by_one, split_seed
-from infomin_tf.views.augment.crop import RandomResizedCrop
+from infomin_tf.views.augment.crop import RandomResizedCrop, RandomShift
 from infomin_tf.views.augment.jigsaw import JigsawPatches
+from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
 from infomin_tf.views.augment.rand_augment import OPERATIONS_LEAVING_COLOR, RandAugment
 
@@ -23,7 +24,7 @@ class Family:
             one on the host, whole batches on a device.
     """
 
-    def __init__(self, crop, operations=()):
+    def __init__(self, crop: RandomResizedCrop | RandomShift | RandomPatch, operations=()):
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
 

@@ -21,7 +21,7 @@ class PixelFlow(keras.layers.Layer):
 
     block = None
 
-    def __init__(self, num_blocks=4, lone_channels: tuple | None = None, **kwargs):
+    def __init__(self, num_blocks=4, lone_channels: tuple[int, ...] | None = None, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
         if num_blocks < 1:
             raise ValueError(f"num_blocks must be at least 1, not {num_blocks}")

@@ -18,7 +18,12 @@ class CropAndFlip(Family):
         ratio: (low, high) of width / height.
     """
 
-    def __init__(self, size=64, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3)):
+    def __init__(
+        self,
+        size=64,
+        area: tuple[float, float] = (0.2, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ):
         super().__init__(crop.RandomResizedCrop(size, area, ratio))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from PIL import Image
 
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed
@@ -68,3 +69,20 @@ def check_changes(pair, images):
                 len(images),
             )
         crops = changed
+
+
+def save(path, frames):
+    """Writes pictures uint8 [H, W, 3] as one image file, several as one that moves.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    first, *others = map(Image.fromarray, frames)
+    moving = {"save_all": True, "append_images": others, "loop": 0, "duration": 100}
+    try:
+        first.save(path, **(moving if others else {}))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be written ({error}); give --out a file name that ends in .png, .jpg or .gif, in a folder that "
+            "exists"
+        ) from error

@@ -21,8 +21,8 @@ class _StandardizedSplit(keras.layers.Layer):
     def __init__(
         self,
         color_space: ColorSpace,
-        mean: tuple | None = None,
-        std: tuple | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
@@ -107,7 +107,13 @@ class Sequence(Whole):
 
     num_parts = 2
 
-    def __init__(self, color_space: ColorSpace, mean: tuple, std: tuple, **kwargs):
+    def __init__(
+        self,
+        color_space: ColorSpace,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        **kwargs,
+    ):
         super().__init__(color_space, mean, std, **kwargs)
 
     def part_shapes(self, view_shape):
@@ -138,8 +144,8 @@ class ChannelSplit(_StandardizedSplit):
         self,
         color_space: ColorSpace,
         generator: PixelFlow | None = None,
-        mean: tuple | None = None,
-        std: tuple | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
         first_channels=(0,),
         **kwargs,
     ):
@@ -213,8 +219,8 @@ class FrequencySplit(_StandardizedSplit):
         self,
         sigma=1.0,
         color_space: ColorSpace | None = None,
-        mean: tuple | None = None,
-        std: tuple | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
         **kwargs,
     ):
         super().__init__(color_space or RGB(), mean, std, **kwargs)

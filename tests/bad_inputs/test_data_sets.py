@@ -9,7 +9,6 @@ import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
 from infomin_tf.data.moving_mnist import MovingMnist
-from infomin_tf.data.records import streaming_damage_explained
 from infomin_tf.data.segmentation import SegmentationImages, TfdsSegmentation
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.data.sources import ArrayImages, Repeat
@@ -101,13 +100,6 @@ def records_that_are_cut(folder):
 def records_in_which_a_bit_has_changed(folder):
     with_a_bit_changed(folder, 100)
     load(folder)
-
-
-@refused.by("corrupted record", "copy or prepare the set again")
-def record_that_is_reached_late(folder):
-    with_a_bit_changed(folder, -20)
-    with streaming_damage_explained():
-        list(pipeline.evaluation_batches(load(folder, memory_limit_gib=0), 2))
 
 
 @refused.by("contained only 0 elements", "copy or prepare them again")

@@ -1,6 +1,10 @@
 """Bindings whose value is of another kind than the parameter takes; nothing is built for them."""
 
+import importlib
+import inspect
+import pathlib
 import re
+import typing
 from collections.abc import Callable
 
 import gin
@@ -9,6 +13,7 @@ import pytest
 
 from infomin_tf import configuration, kinds
 from infomin_tf.experiment import Experiment
+from infomin_tf.sweeping.sweep import Sweep
 from infomin_tf.training import TrainingLoop
 from tests.bad_inputs.cases import check_refused
 
@@ -17,16 +22,24 @@ REFUSED = [
     ("pretrain.Pretrain.epochs = 'ten'", "a number", ""),
     ("pretrain.Pretrain.epochs = True", "a number", ""),
     ("pretrain.Pretrain.batch_size = (64, 64)", "a number", ""),
-    ("pretrain.Pretrain.batch_size = @training.TrainingLoop()", "a number", ""),
     ("pretrain.Pretrain.both_directions = 'no'", "True or False", ""),
-    ("pairs.CropAndFlip.area = 0.5", "a tuple", ""),
+    ("pairs.CropAndFlip.area = 0.5", "a tuple of 2 numbers", ""),
     ("experiment.Experiment.precision = 16", "a string", ""),
-    ("experiment.Data.limit = 'many'", "a number", ""),
-    ("training.TrainingLoop.checkpoint_steps = 'ten'", "a number", ""),
+    ("experiment.Data.limit = 'many'", "a whole number", ""),
+    ("training.TrainingLoop.checkpoint_steps = 'ten'", "a whole number", ""),
     ("keras.optimizers.SGD.global_clipnorm = 'one'", "a number", ""),
-    ("alexnet.AlexNetHalf.units = 'many'", "a number", ""),
-    ("linear.LinearProbe.learning_rates = 0.1", "a tuple", ""),
-    ("splits.ChannelSplit.mean = 0.5", "a tuple", ""),
+    ("alexnet.AlexNetHalf.units = 'many'", "a whole number", ""),
+    ("linear.LinearProbe.learning_rates = 0.1", "a tuple of numbers", ""),
+    ("linear.LinearProbe.learning_rates = ('a',)", "a tuple of numbers", ""),
+    ("splits.ChannelSplit.mean = (0.1, 0.2)", "a tuple of 3 numbers", ""),
+    ("pairs.CropAndFlip.area = (0.5,)", "a tuple of 2 numbers", ""),
+    ("pairs.CropAndFlip.area = ('low', 'high')", "a tuple of 2 numbers", ""),
+    ("splits.ChannelSplit.first_channels = ('Y',)", "a tuple of numbers", ""),
+    ("evaluate.Evaluate.transfers = (1, 2)", "a tuple of Transfer objects", ""),
+    ("evaluate.Evaluate.transfers = (@evaluate.Transfer,)", "a tuple of Transfer", ""),
+    ("test/shapes.Shapes.size = 2.5", "a whole number", ""),
+    ("pretrain.Pretrain.encoder = None", "what makes a Layer", ""),
+    ("evaluate.Evaluate.test_view = None", "a function", ""),
     (
         "splits.ChannelSplit.color_space = 'YDbDr'",
         r"of class ColorSpace \(infomin_tf.views.color\)",
@@ -56,17 +69,54 @@ REFUSED = [
     ("experiment.Data.train = @training.TrainingLoop()", "Source", ""),
 ]
 
+IMPORTS = """from infomin_tf import schedules
+from infomin_tf import training
+from infomin_tf.models import alexnet
+from infomin_tf.sweeping import sweep
+"""
+
 
 @pytest.mark.usefixtures("clean_gin")
 @pytest.mark.parametrize("binding, taken, hint", REFUSED)
 def test_a_value_of_another_kind_is_refused(binding, taken, hint, tmp_path):
-    imports = "from infomin_tf import schedules\nfrom infomin_tf import training\nfrom infomin_tf.models import alexnet\n"
     file = configuration.find_file("gin/quickstart.gin")
 
     def load(_):
-        configuration.load(Experiment, [file], [imports + binding])
+        configuration.load(Experiment, [file], [IMPORTS + binding])
 
-    check_refused(load, f"{re.escape(binding)}: takes .*{taken}.*{re.escape(hint)}$", tmp_path)
+    any_hint = r"; (add|remove the) \(\)"
+    ending = re.escape(f"; {hint}") if hint else rf"(?<!\(\))(?!.*{any_hint})"
+    check_refused(
+        load, f"{re.escape(binding)}: takes (?!.*{any_hint}.).*{taken}.*{ending}$", tmp_path
+    )
+
+
+@pytest.mark.usefixtures("clean_gin")
+@pytest.mark.parametrize(
+    "binding",
+    [
+        "sweep.Sweep.axes = @jitter/sweep.Axis()",
+        "sweep.Sweep.axes = (@jitter/sweep.Axis,)",
+        "sweep.Sweep.hours = 'one'",
+        "jitter/sweep.Axis.values = 'abc'",
+        "jitter/sweep.Axis.labels = 3",
+        "jitter/sweep.Axis.binding = 3",
+    ],
+)
+def test_sweeps_of_another_kind_are_refused(binding, tmp_path):
+    file = configuration.find_file("gin/small/fig5_color_jitter.gin")
+
+    def load(_):
+        configuration.load(Sweep, [file], [binding])
+
+    check_refused(load, f"{re.escape(binding)}: takes", tmp_path)
+
+
+@pytest.mark.usefixtures("clean_gin")
+def test_a_macro_is_shown_with_what_it_stands_for():
+    gin.parse_config(f"{TEXT}c/test_kinds.takes.size = %one\none = %two\ntwo = 'four'")
+    said = "%one, which is 'four': takes a tuple or a whole number"
+    assert kinds.wrong_kinds() == [f"c/test_kinds.takes.size = {said}"]
 
 
 def make_loop(steps=1):
@@ -78,38 +128,119 @@ def own_view(images, seed=None):
     return images
 
 
+class OwnLoop:
+    """Not of this package: it may do what a TrainingLoop does."""
+
+
+class Unchecked(typing.Protocol):
+    def fit(self): ...
+
+
 def takes(
     loop: TrainingLoop | None = None,
     view: Callable | None = None,
     make: Callable[[], keras.Layer] | None = None,
-    unknown: "TrainingLoop" = None,  # a name, which cannot be judged
     size: tuple | int = 3,
+    several: list[int] = (),
 ):
-    return loop, view, make, unknown, size
+    return loop, view, make, size, several
+
+
+def unknown(
+    name: "TrainingLoop",
+    anything: typing.Any,
+    thing: object,
+    number: complex,
+    protocol: Unchecked,
+    marked: typing.Annotated[int, "px"],
+    mapping: dict[str, int],
+    function: Callable[[int], None],
+    activation="relu",
+):
+    return name, anything, thing, number, protocol, marked, mapping, function, activation
+
+
+TEXT = """from __gin__ import dynamic_registration
+import builtins
+import keras
+from tests.bad_inputs import test_kinds
+"""
+RIGHT = """
+a/test_kinds.takes.loop = @test_kinds.make_loop()
+a/test_kinds.takes.view = @test_kinds.own_view
+a/test_kinds.takes.make = @keras.layers.Flatten
+a/test_kinds.takes.several = (1, 2)
+b/test_kinds.takes.loop = None
+b/test_kinds.takes.view = @keras.layers.Flatten()
+b/test_kinds.takes.size = (1, 2)
+b/test_kinds.takes.several = [1, %size]
+c/test_kinds.takes.size = %size
+c/test_kinds.takes.loop = @test_kinds.OwnLoop()
+d/test_kinds.takes.loop = %nowhere
+size = 4
+test_kinds.make_loop.steps = 2.0
+keras.layers.Dense.units = 3
+keras.layers.Dense.kernel_initializer = @keras.initializers.HeNormal()
+keras.layers.LSTM.recurrent_activation = @keras.activations.relu
+keras.layers.Conv2D.strides = 2
+keras.optimizers.SGD.learning_rate = @keras.optimizers.schedules.CosineDecay()
+builtins.dict.a = 3
+test_kinds.unknown.activation = @keras.ops.relu
+"""
 
 
 @pytest.mark.usefixtures("clean_gin")
 def test_values_that_fit_are_taken():
-    """What functions return, functions themselves, None, macros, unions and annotations that say nothing."""
-    text = """from __gin__ import dynamic_registration
-import keras
-from tests.bad_inputs import test_kinds
-a/test_kinds.takes.loop = @test_kinds.make_loop()
-a/test_kinds.takes.view = @test_kinds.own_view
-a/test_kinds.takes.make = @keras.layers.Flatten
-a/test_kinds.takes.unknown = 3
-b/test_kinds.takes.loop = None
-b/test_kinds.takes.size = (1, 2)
-c/test_kinds.takes.size = %size
-size = 4
-test_kinds.make_loop.steps = 2.0
-keras.layers.Dense.units = 3
-keras.layers.Conv2D.strides = 2
-"""
-    gin.parse_config(text)
+    """What functions return, functions themselves, None, macros, unions; classes of other packages, references for defaults."""
+    gin.parse_config(TEXT + RIGHT)
     assert kinds.wrong_kinds() == []
-    gin.parse_config(text.replace("size = 4", "size = 'four'").replace("make_loop()", "make_loop"))
-    assert [line.partition(":")[0] for line in kinds.wrong_kinds()] == [
-        "a/test_kinds.takes.loop = @test_kinds.make_loop",
-        "c/test_kinds.takes.size = 'four'",
-    ]
+
+
+@pytest.mark.usefixtures("clean_gin")
+@pytest.mark.parametrize("value", ["3", "'a'", "(1, 2)", "@keras.layers.Flatten", "None"])
+@pytest.mark.parametrize("parameter", list(inspect.signature(unknown).parameters)[:-1])
+def test_annotations_that_say_nothing_sure_refuse_nothing(parameter, value):
+    gin.parse_config(f"{TEXT}test_kinds.unknown.{parameter} = {value}")
+    assert kinds.wrong_kinds() == []
+
+
+@pytest.mark.usefixtures("clean_gin")
+@pytest.mark.parametrize(
+    "binding, hint",
+    [
+        ("loop = @test_kinds.make_loop", "; add ()"),
+        ("loop = @test_kinds.OwnLoop", "; add ()"),
+        ("make = @keras.layers.Flatten()", "; remove the ()"),
+        ("several = (1, 'two')", ""),
+    ],
+)
+def test_what_is_sure_to_be_wrong_in_other_packages_is_refused(binding, hint):
+    gin.parse_config(f"{TEXT}test_kinds.takes.{binding}")
+    [line] = kinds.wrong_kinds()
+    assert line.startswith(f"test_kinds.takes.{binding}: takes ") and line.endswith(hint or "s")
+
+
+def test_every_parameter_of_this_package_that_a_gin_file_may_bind_tells_its_kind():
+    """Of the classes that the gin files name: by an annotation, or by a default that is not None."""
+    silent = set()
+    for cls in classes_of_gin_files():
+        for parameter in inspect.signature(cls).parameters.values():
+            named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+            tells = parameter.annotation is not parameter.empty
+            if named and not tells and parameter.default in (None, parameter.empty):
+                silent.add(f"{cls.__name__}.{parameter.name}")
+    assert not silent
+
+
+def classes_of_gin_files():
+    root = pathlib.Path(configuration.find_file("gin/quickstart.gin")).parent
+    found = set()
+    for path in root.rglob("*.gin"):
+        text = path.read_text()
+        line = r"^from (infomin_tf[\w.]*) import (\w+)(?: as (\w+))?"
+        for package, name, alias in re.findall(line, text, re.M):
+            module = importlib.import_module(f"{package}.{name}")
+            bound = re.findall(rf"^[^#\n]*\b{alias or name}\.([A-Z]\w+)", text, re.M)
+            found |= {getattr(module, each) for each in bound}
+    assert len(found) > 40
+    return found

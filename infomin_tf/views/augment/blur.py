@@ -52,7 +52,7 @@ class GaussianBlur:
         probability: share of images that are blurred.
     """
 
-    def __init__(self, sigma=(0.1, 2.0), kernel_share=0.1, probability=0.5):
+    def __init__(self, sigma: tuple[float, float] = (0.1, 2.0), kernel_share=0.1, probability=0.5):
         self.sigma, self.kernel_share = sigma, kernel_share
         self.probability = check_probability(probability)
 

@@ -143,7 +143,13 @@ class RandomResizedCrop:
         flip_probability: of mirroring left to right.
     """
 
-    def __init__(self, size=64, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3), flip_probability=0.5):
+    def __init__(
+        self,
+        size=64,
+        area: tuple[float, float] = (0.2, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip_probability=0.5,
+    ):
         if not 0.0 < area[0] <= area[1] <= 1.0:
             raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
         if size < 1 or not 0.0 < ratio[0] <= ratio[1]:

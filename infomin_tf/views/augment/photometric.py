@@ -99,7 +99,14 @@ class ColorJitter:
         probability: share of images that are changed.
     """
 
-    def __init__(self, brightness, contrast, saturation, hue, probability=0.8):
+    def __init__(
+        self,
+        brightness: float,
+        contrast: float,
+        saturation: float,
+        hue: float,
+        probability=0.8,
+    ):
         if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
             raise ValueError(
                 f"ColorJitter takes strengths of at least 0 and a hue of at most 0.5, not {brightness}, {contrast}, "
