@@ -11,6 +11,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import gin
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -21,6 +22,13 @@ tf.config.set_logical_device_configuration(
 )
 tf.config.experimental.enable_op_determinism()
 tf.random.set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers(request):
+    """A module's generator RNG starts anew in each test, which so sees the same numbers alone and among others."""
+    if generator := getattr(request.module, "RNG", None):
+        generator.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
 @pytest.fixture

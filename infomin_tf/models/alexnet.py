@@ -23,6 +23,10 @@ class AlexNetHalf(keras.layers.Layer):
 
     def __init__(self, width=1.0, units: int | None = None, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
+        if width <= 0 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"AlexNetHalf takes width > 0 and 0 <= dropout < 1, not {width} and {dropout}"
+            )
         self.width, self.units, self.dropout = width, units, dropout
 
     def build(self, input_shape):

@@ -42,6 +42,9 @@ def test_alexnet_width_and_small_images():
     assert network.map_shape[-1] == 24 and network.output_dimension == 512
     with pytest.raises(UserError, match="at least 24x24"):
         built(alexnet.AlexNetHalf(), 16)
+    for wrong in ({"width": 0}, {"dropout": 1.0}, {"dropout": -0.1}):
+        with pytest.raises(ValueError, match="width > 0 and 0 <= dropout < 1"):
+            alexnet.AlexNetHalf(**wrong)
 
 
 def bottleneck_parameters(blocks, groups, group_width):
