@@ -134,9 +134,8 @@ def load_encoder(path, dtype="float32", trainable=True):
     try:
         return _load(path, dtype, trainable)
     except (*_DAMAGE, zipfile.BadZipFile, tf.errors.OpError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{path} is damaged or no export of this package ({reason}); make it again by bin/export"
+            f"{path} is damaged or no export of this package ({reason(error)}); make it again by bin/export"
         ) from error
 
 

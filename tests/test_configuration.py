@@ -232,3 +232,17 @@ def test_a_binding_of_the_root_is_known_before_it_is_built():
     assert configuration.bound(fake.Experiment, "second", "y") == "x"
     assert configuration.bound(fake.Experiment, "third", "y") == "y"
     assert configuration.bound(fake.Keywords, "depth", 3) == 3
+
+
+def test_a_wrong_object_that_a_function_made_is_named_by_its_place():
+    """Of a class of this package; mistakes inside others' classes keep their traceback."""
+    text = HEADER + "from infomin_tf.models import heads\nfrom infomin_tf.stages import pretrain\n"
+    text += "import keras\npretrain.Pretrain.encoder = @heads.MlpHead\n"
+    text += "pretrain.Pretrain.optimizer = @keras.optimizers.SGD()\n"
+    text += "pretrain.Pretrain.negatives = @fake_experiment.make_nothing()\n"
+    gin.parse_config(text + "fake_experiment.Experiment.first = @pretrain.Pretrain()\n")
+    with pytest.raises(UserError, match=r"(?s)wrong kind\s+In pretrain.Pretrain$"):
+        configuration.build(fake.Experiment)
+    reset()
+    with pytest.raises(TypeError):
+        build(BASE, "fake_experiment.Part.size = 'bug'")

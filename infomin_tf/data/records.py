@@ -71,15 +71,14 @@ def damage_explained(builder):
     try:
         yield
     except _DAMAGE as error:
-        reason = re.sub(r"^{{.*?}} ", "", error.message.splitlines()[0])
         raise UserError(
-            f"the files in {builder.data_dir} are damaged or not complete ({reason}); copy or prepare them again"
+            f"the files in {builder.data_dir} are damaged or not complete ({reason(error)}); copy or prepare them again"
         ) from error
 
 
 @contextlib.contextmanager
 def streaming_damage_explained(data_dir):
-    """Raises UserError where a record of a set that is too large for memory proves damaged while it is used.
+    """Raises UserError where a record or image of a set that is too large for memory proves damaged while it is used.
 
     Args:
         data_dir: where prepared sets are looked for; None for TFDS's own folder.
@@ -94,6 +93,6 @@ def streaming_damage_explained(data_dir):
         if not (isinstance(error, tf.errors.DataLossError) or _IN_RECORDS.search(error.message)):
             raise
         raise UserError(
-            f"a prepared data set in {data_dir or tfds.core.constants.DATA_DIR} is damaged ({reason(error)}); copy or prepare it "
-            "again, and the same command goes on"
+            f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets are in "
+            f"{data_dir or tfds.core.constants.DATA_DIR}), or mend the folder of images, and the same command goes on"
         ) from error
