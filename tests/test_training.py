@@ -159,23 +159,55 @@ def test_steps_limit_ends_the_stage_early(tmp_path):
 def test_a_table_is_neither_copied_by_reading_nor_by_writing(
     kind, replicas, tmp_path, two_replicas
 ):
-    """In a step all reads share the memory in which the queue or the whole bank lies, and it stays there."""
+    """In the graph of a step: reads come after the operation that lets them share memory, and there is none that would
+    make copies of them; all that uses a read is done before the write, which copies only memory that is in use.
+    """
     strategy = two_replicas if replicas == 2 else STRATEGY
     with strategy.scope():
-        task = contrastive_task(tmp_path, 6) if kind == "queue" else bank_task(tmp_path, 6, size=0)
-    negatives, read = task.learner.negatives, []
-    table, contrast = task.learner.tables[0].value, negatives.contrast
+        task = contrastive_task(tmp_path, 2) if kind == "queue" else bank_task(tmp_path, 2, size=0)
+    step, captured = task.learner.train_step, {}
 
-    def note(first, second):
-        read.append((first.ctypes.data, second.ctypes.data))
-        return np.float32(0)
+    def noting_step(batch):
+        metrics = step(batch)
+        graph = tf.compat.v1.get_default_graph()
+        for table in task.learner.tables:
+            handle = graph.capture(table.value.handle)  # of this replica
+            captured[handle.name] = handle
+        return metrics
 
-    def noting_contrast(q, k, encoder_index, indices, step):
-        if encoder_index == 0:
-            tf.numpy_function(note, [table.read_value(), table.read_value()], tf.float32)
-        return contrast(q, k, encoder_index, indices, step)
+    task.learner.train_step = noting_step
+    training.TrainingLoop().fit(task, strategy)
+    assert len(captured) == replicas * len(task.learner.tables)
+    for handle in captured.values():
+        operations = handle.consumers()
+        assert {operation.type for operation in operations} == {
+            "DisableCopyOnRead", "ReadVariableOp", "ResourceScatterUpdate"
+        }  # fmt: skip
+        [shared] = [operation for operation in operations if operation.type == "DisableCopyOnRead"]
+        [write] = [o for o in operations if o.type == "ResourceScatterUpdate"]
+        before_write, graph = operations_before(write), handle.graph
+        run = operations_before(*graph.control_outputs, *(x.op for x in graph.outputs))
+        reads = [o for o in operations if o.type == "ReadVariableOp"]
+        assert all(shared in operations_before(read) for read in reads)
+        used_by = set().union(*(users(read) for read in reads)) & run
+        assert used_by and used_by <= before_write
 
-    negatives.contrast = noting_contrast
-    training.TrainingLoop(steps_per_call=3).fit(task, strategy)
-    assert all(first == second for first, second in read)
-    assert len(set(read)) == replicas
+
+def operations_before(*operations):
+    """All operations that are done before the last of some starts."""
+    found, waiting = set(), list(operations)
+    while waiting:
+        last = waiting.pop()
+        new = {x.op for x in last.inputs} | set(last.control_inputs)
+        waiting += new - found
+        found |= new
+    return found
+
+
+def users(operation):
+    """The operations that read the memory of the output of one, past those that only pass it on."""
+    found = set()
+    for user in operation.outputs[0].consumers():
+        passes_on = user.type in ("Identity", "Reshape", "ExpandDims", "Squeeze", "StopGradient")
+        found |= users(user) if passes_on else {user}
+    return found
