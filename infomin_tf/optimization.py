@@ -4,8 +4,48 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import distribution
+from infomin_tf.settings import ABOVE_ZERO, BELOW_ONE, FROM_ZERO, called, check
 
 _CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+# What Keras's own loop does with the loss and the weights, and ours does not.
+_OF_KERAS_LOOP = {
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+}
+_SHARES = ("momentum", "beta_1", "beta_2", "rho")
+
+
+def check_optimizer(owner, optimizer):
+    """Raises ValueError for settings of a Keras optimizer that have no sense, or no effect in this package's loop.
+
+    Args:
+        owner: what takes it, for the message.
+        optimizer: a keras optimizer.
+    """
+    config, kind = optimizer.get_config(), type(optimizer).__name__
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            f"{called(owner)} scales the loss itself where the precision asks for it; bind the inner optimizer of the {kind}"
+        )
+    rate = config["learning_rate"]
+    if not isinstance(rate, int | float):
+        raise ValueError(
+            f"{kind}.learning_rate of {called(owner)} is a schedule of Keras; bind a number, and a schedule of "
+            f"infomin_tf.schedules to {called(owner)}.schedule"
+        )
+    check(kind, ABOVE_ZERO, learning_rate=rate)
+    in_vain = {n: config[n] for n, usual in _OF_KERAS_LOOP.items() if config.get(n, usual) != usual}
+    if in_vain:
+        raise ValueError(
+            f"{', '.join(f'{kind}.{name} = {value}' for name, value in in_vain.items())}: {called(owner)} does not train "
+            "with it, so it would change nothing or the learning rate; remove it"
+        )
+    given = {name: value for name, value in config.items() if value is not None}
+    check(kind, BELOW_ONE, **{name: given[name] for name in _SHARES if name in given})
+    check(kind, ABOVE_ZERO, **{name: given[name] for name in _CLIPPING if name in given})
+    check(kind, FROM_ZERO, **{n: given[n] for n in ("weight_decay", "epsilon") if n in given})
 
 
 class Update:

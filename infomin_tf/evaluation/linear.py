@@ -9,7 +9,8 @@ from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.optimization import Update
-from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.settings import ABOVE_ZERO, check
 from infomin_tf.views import pairs
 from infomin_tf.views.families import Family
 
@@ -93,10 +94,16 @@ class LinearProbe:
         loop: training.TrainingLoop | None = None,
     ):
         check_length(self, min(epochs, tuning_epochs), batch_size)
+        check(self, ABOVE_ZERO, epochs=epochs, tuning_epochs=tuning_epochs)
         self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)
         self._epochs, self._batch_size = epochs, batch_size
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
         self._learning_rates, self._tuning_epochs = learning_rates, tuning_epochs
+        check_training(self, optimizer, self._schedule, epochs)
+        for rate in learning_rates or ():
+            check(self, ABOVE_ZERO, learning_rates=rate)
+            for length in (epochs, tuning_epochs):
+                check_training(self, self._optimizer_at(rate), self._schedule, length)
 
     def accuracy(self, run, extractor, test_view, name):
         """Trains a probe in model_dir/evaluate/<name> (or goes on) and tests it.
@@ -141,8 +148,7 @@ class LinearProbe:
         """(the trained learner, its steps, seconds of training)."""
         steps_per_epoch = pipeline.steps_per_epoch(images, self._batch_size)
         total_steps = round(epochs * steps_per_epoch)
-        config = self._optimizer.get_config() | {"learning_rate": rate}
-        optimizer = type(self._optimizer).from_config(config)
+        optimizer = self._optimizer_at(rate)
         optimizer = scheduled(optimizer, self._schedule, total_steps, steps_per_epoch)
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
@@ -159,6 +165,10 @@ class LinearProbe:
         )
         steps, seconds = self._loop.fit(task, run.strategy)
         return learner, steps, seconds
+
+    def _optimizer_at(self, rate):
+        config = self._optimizer.get_config() | {"learning_rate": rate}
+        return type(self._optimizer).from_config(config)
 
 
 def _accuracy(learner, images, test_view):

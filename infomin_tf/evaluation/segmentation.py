@@ -11,6 +11,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.optimization import Update
 from infomin_tf.schedules import Cosine, check_length, scheduled
+from infomin_tf.settings import ABOVE_ZERO, COUNT, check
 
 
 class DecoderLearner(keras.Model):
@@ -78,6 +79,8 @@ class SegmentationProbe:
         loop: training.TrainingLoop | None = None,
     ):
         check_length(self, epochs, batch_size)
+        check(self, ABOVE_ZERO, epochs=epochs, learning_rate=learning_rate)
+        check(self, COUNT, num_classes=num_classes, filters=filters)
         self._sources = train, test
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size

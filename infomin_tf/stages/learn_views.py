@@ -14,7 +14,8 @@ from infomin_tf.evaluation import features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.stages.pictures import introduce, show_channels
 
 
@@ -57,6 +58,12 @@ class LearnViews:
     ):
         check_length(self, epochs, batch_size, 2)
         check_length(self, epochs, labelled_batch_size)
+        check(
+            self,
+            FROM_ZERO,
+            unsupervised_weight=unsupervised_weight,
+            supervised_weight=supervised_weight,
+        )
         self._critics = (critic(), critic())
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
@@ -66,6 +73,8 @@ class LearnViews:
         self._weights = (unsupervised_weight, supervised_weight)
         self._batch_size, self._labelled_batch_size = batch_size, labelled_batch_size
         self._epochs, self._schedule = epochs, schedule or Constant()
+        for optimizer in (critic_optimizer, generator_optimizer):
+            check_training(self, optimizer, self._schedule, epochs)
         self._loop = loop or training.TrainingLoop()
 
     def run(self, run):

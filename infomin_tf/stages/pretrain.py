@@ -16,7 +16,8 @@ from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features, knn, mutual_information
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.settings import FROM_ZERO, SHARE, check
 from infomin_tf.stages.pictures import introduce
 
 
@@ -62,6 +63,8 @@ class Pretrain:
         self._negatives = negatives or InBatch()
         least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2
         check_length(self, epochs, batch_size, least)
+        check(self, SHARE, jigsaw_weight=jigsaw_weight)
+        check(self, FROM_ZERO, weight_decay=weight_decay)
         if num_candidates < 2 or knn_every_epochs < 0:
             raise ValueError(
                 f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
@@ -69,6 +72,12 @@ class Pretrain:
             )
         self._make_encoder = encoder
         self._optimizer, self._schedule = optimizer, schedule or Constant()
+        check_training(self, optimizer, self._schedule, epochs)
+        if weight_decay and optimizer.weight_decay:
+            raise ValueError(
+                f"both {type(self).__name__}.weight_decay = {weight_decay} and {type(optimizer).__name__}.weight_decay = "
+                f"{optimizer.weight_decay} would shrink the weights; bind one of them to 0"
+            )
         self.jigsaw_head = jigsaw_head
         self._learning = {
             "both_directions": both_directions,

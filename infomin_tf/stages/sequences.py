@@ -15,7 +15,7 @@ from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, Schedule, check_length, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.supervised import FactorLearner
 
@@ -124,6 +124,7 @@ class TrainSupervised:
         self._make_backbone, self._optimizer = backbone, optimizer
         self._batch_size, self._epochs = batch_size, epochs
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
+        check_training(self, optimizer, self._schedule, epochs)
 
     def check_parts(self, num_parts):
         """Any split will do."""

@@ -1,0 +1,53 @@
+"""Which numbers a setting may have, and one message for those without sense."""
+
+import math
+import numbers
+import typing
+
+
+class Range(typing.NamedTuple):
+    """Numbers that have sense, in words for a message and as a test."""
+
+    words: str
+    holds: typing.Callable[[float], bool]
+
+
+ABOVE_ZERO = Range("a number above 0", lambda value: value > 0)
+FROM_ZERO = Range("0 or more", lambda value: value >= 0)
+SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
+BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
+COUNT = Range("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
+COUNT_OR_NONE = Range(
+    "a whole number of at least 0", lambda value: value >= 0 and value == int(value)
+)
+
+
+def check(owner, allowed, **settings):
+    """Raises ValueError for a setting that is no finite number, or outside a range.
+
+    Args:
+        owner: the object, class or name that takes the settings, for the message.
+        allowed: `Range`.
+        settings: name -> value.
+    """
+    for name, value in settings.items():
+        is_number = isinstance(value, numbers.Real) and math.isfinite(value)
+        if not is_number or not allowed.holds(value):
+            raise ValueError(f"{called(owner)}.{name} takes {allowed.words}, not {value!r}")
+
+
+def check_interval(owner, allowed, **settings):
+    """Raises ValueError unless each setting is (low, high) with low <= high, both in a range; arguments as of `check`."""
+    for name, value in settings.items():
+        is_pair = isinstance(value, tuple | list) and len(value) == 2
+        are_numbers = is_pair and all(isinstance(v, numbers.Real) for v in value)
+        inside = are_numbers and all(math.isfinite(v) and allowed.holds(v) for v in value)
+        if not inside or value[0] > value[1]:
+            raise ValueError(
+                f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, not {value!r}"
+            )
+
+
+def called(owner):
+    """The name of an object's class, or a name as it is."""
+    return owner if isinstance(owner, str) else type(owner).__name__
