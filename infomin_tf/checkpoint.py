@@ -1,6 +1,7 @@
 """Checkpoints of a learner: all its variables, its optimizers', the step and the time spent."""
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf import workers
+from infomin_tf import paths, workers
 from infomin_tf.errors import UserError, reason
 
 
@@ -77,7 +78,8 @@ class Checkpoint:
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
 
         Raises:
-            UserError: there are checkpoints, but none can be read into this model; or workers read different ones.
+            UserError: there are checkpoints, but none can be opened, or none read into this model; or workers read different
+            ones.
         """
         step = self._restore()
         if len(set(workers.gather(step))) > 1:
@@ -88,13 +90,21 @@ class Checkpoint:
         return step
 
     def _restore(self):
-        steps = self._steps()
+        steps, unopened = self._steps(), None
         for path in map(self._path, reversed(steps)):
             try:
-                self._checkpoint.restore(path).assert_consumed()
+                with paths.without_patterns(self._directory) as directory:
+                    name = os.path.join(directory, os.path.basename(path))
+                    self._checkpoint.restore(name).assert_consumed()
                 return int(self._step.numpy())
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
                 logging.warning("the checkpoint %s cannot be read (%s)", path, reason(error))
+                unopened = unopened or _why_unopened(path)
+        if unopened:
+            raise UserError(
+                f"the checkpoints in {self._directory} are there, but cannot be opened ({unopened}); make them readable, "
+                "then the same command goes on"
+            )
         if steps:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
@@ -152,3 +162,14 @@ class Checkpoint:
                 if match and int(match[1]) in steps:
                     continue
                 (shutil.rmtree if entry.is_dir() else os.remove)(entry.path)
+
+
+def _why_unopened(path):
+    """Why the system gives no access to the files of a checkpoint that are there, or None."""
+    try:
+        for file in glob.glob(glob.escape(path) + ".*"):
+            with open(file, "rb") as opened:
+                opened.read(1)
+    except OSError as error:
+        return f"{file}: {error.strerror}"
+    return None

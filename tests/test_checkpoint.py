@@ -82,6 +82,26 @@ def test_no_checkpoint_that_can_be_read_is_an_error(tmp_path):
         fit(contrastive_task(tmp_path, total_steps=20))
 
 
+@pytest.mark.parametrize("name", ["lr=[0.1]", "[!a]*?", "a\\b", "{a,b} (c)%s é"])
+def test_checkpoints_in_a_folder_whose_name_is_a_pattern_are_read(tmp_path, name):
+    directory, decoy = tmp_path / name, tmp_path / "lr=0"
+    task = contrastive_task(directory)
+    Checkpoint(task.learner, task.directory).save(3)
+    Checkpoint(task.learner, str(decoy)).save(5)
+    assert Checkpoint(task.learner, task.directory).restore() == 3
+
+
+def test_checkpoints_that_cannot_be_opened_are_not_to_be_deleted(tmp_path):
+    task = contrastive_task(tmp_path)
+    Checkpoint(task.learner, task.directory).save(1)
+    [data] = (tmp_path / "checkpoints").glob("ckpt-1.data*")
+    data.unlink()
+    data.symlink_to(data)  # which not even root can open
+    with pytest.raises(UserError, match="cannot be opened .*; make them readable") as refused:
+        Checkpoint(task.learner, task.directory).restore()
+    assert "delete" not in str(refused.value)
+
+
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     task = contrastive_task(tmp_path)
     checkpoint = Checkpoint(task.learner, task.directory)

@@ -89,6 +89,14 @@ def run(made, directory):
     }
 
 
+def evaluated_again(made, directory):
+    """The numbers of bin/evaluate."""
+    with STRATEGY.scope():
+        made.repeat("evaluate", str(directory), strategy=STRATEGY, seed=1)
+    numbers = results.read(str(directory / "evaluate"))["numbers"]
+    return {number["name"]: number["value"] for number in numbers}
+
+
 def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame():
     encoder = sequence.SequenceEncoder(backbone(), heads.LinearHead(5), 7)
     encoder.build((None, 3, 32, 32, 3))
@@ -143,6 +151,8 @@ def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
             (tmp_path / "parts" / "pretrain" / "results.json").unlink()
     again = results.read(str(tmp_path / "parts" / "pretrain"))["numbers"]
     assert {n["name"]: n["value"] for n in again}.items() <= whole.items()
+    made = experiment(keep_digit=True, keep_background=True)
+    assert evaluated_again(made, tmp_path / "whole").items() <= whole.items()
 
 
 def test_views_that_share_nothing_are_refused(tmp_path):
@@ -151,12 +161,16 @@ def test_views_that_share_nothing_are_refused(tmp_path):
 
 
 def test_the_supervised_baseline_learns_all_three_factors(tmp_path):
-    network = lambda: sequence.ConvNet((8, 16, 32))  # noqa: E731
-    baseline = TrainSupervised(network, keras.optimizers.Adam(1e-2), batch_size=32, epochs=250)
-    found = run(experiment(baseline), tmp_path)
+    def made():
+        network = lambda: sequence.ConvNet((8, 16, 32))  # noqa: E731
+        optimizer = keras.optimizers.Adam(1e-2)
+        return experiment(TrainSupervised(network, optimizer, batch_size=32, epochs=250))
+
+    found = run(made(), tmp_path)
     assert found["background error, end to end"] < 5
     assert found["digit error, end to end"] < 20
     assert found["position error, end to end"] < 0.8 * found["position error, chance"]
+    assert evaluated_again(made(), tmp_path).items() <= found.items()
 
 
 def test_probes_of_perfect_features_make_no_error_and_chance_is_that_of_constants():

@@ -115,7 +115,8 @@ class Evaluate:
         note = os.path.join(run.directory(self.name), _UNDER_WAY)
         if workers.is_chief() and _read(note) != run.configuration:
             for pattern in ("linear_probe_*", "segmentation"):
-                for path in glob.glob(os.path.join(run.directory(self.name), pattern)):
+                folder = glob.escape(run.directory(self.name))
+                for path in glob.glob(os.path.join(folder, pattern)):
                     shutil.rmtree(path)
             results.write_atomically(note, run.configuration)
         workers.wait_for_all()

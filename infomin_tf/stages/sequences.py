@@ -203,7 +203,7 @@ class EvaluateFactors:
             numbers, seconds = numbers + more, seconds + extra
         run.finish(self.name, numbers, run.numbers_of("pretrain")["steps"], seconds)
 
-    def clear(self, run):
+    def begin_again(self, run):
         """Nothing is kept between evaluations."""
 
 

@@ -1,0 +1,25 @@
+"""Paths as people give them: with a ~, and with characters that TensorFlow takes for patterns."""
+
+import contextlib
+import os
+import tempfile
+
+
+def expand(path):
+    """A path with the home folder in the place of a leading ~, which no shell expands in --model_dir=~/runs; None stays."""
+    return path if path is None else os.path.expanduser(os.fspath(path))
+
+
+@contextlib.contextmanager
+def without_patterns(directory):
+    """A name of a folder that TensorFlow's readers of checkpoints do not take for a pattern, for as long as it is in use.
+
+    They look for files that match the path, so that of runs/lr=[0.1] nothing would be found.
+    """
+    if not set("[]*?\\") & set(directory):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = os.path.join(folder, "link")
+        os.symlink(os.path.abspath(directory), link)
+        yield link

@@ -1,0 +1,45 @@
+"""Paths with a ~, and with characters of patterns."""
+
+import dataclasses
+import pathlib
+
+from infomin_tf import paths
+from infomin_tf.stages.evaluate import Evaluate
+
+
+@dataclasses.dataclass
+class Run:
+    """What `begin_again` asks of a run."""
+
+    model_dir: pathlib.Path
+    configuration: str = "now"
+
+    def directory(self, stage):
+        return str(self.model_dir / stage)
+
+
+def test_beginning_an_evaluation_again_leaves_other_runs_alone(tmp_path):
+    for own, other in (("exp[1]", "exp1"), ("a*", "abc"), ("b?", "bc")):
+        for name in (own, other):
+            (tmp_path / name / "evaluate" / "linear_probe_pre-trained").mkdir(parents=True)
+        Evaluate(test_view=None).begin_again(Run(tmp_path / own))
+        assert not (tmp_path / own / "evaluate" / "linear_probe_pre-trained").exists()
+        assert (tmp_path / other / "evaluate" / "linear_probe_pre-trained").exists()
+
+
+def test_a_leading_tilde_is_the_home_folder_and_no_other_is(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of me")
+    assert paths.expand("~/runs/x") == "/home/of me/runs/x"
+    assert paths.expand(pathlib.Path("~/x")) == "/home/of me/x"
+    assert [paths.expand(path) for path in (None, "a/~/b", "x~", "")] == [None, "a/~/b", "x~", ""]
+
+
+def test_a_folder_has_a_name_without_patterns(tmp_path):
+    folder = tmp_path / "lr=[0.1]"
+    folder.mkdir()
+    (folder / "file").write_text("here")
+    with paths.without_patterns(str(folder)) as name:
+        assert "[" not in name and pathlib.Path(name, "file").read_text() == "here"
+    assert not pathlib.Path(name).exists() and (folder / "file").exists()
+    with paths.without_patterns(str(tmp_path)) as name:
+        assert name == str(tmp_path)

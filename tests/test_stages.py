@@ -1,0 +1,49 @@
+"""What Experiment asks of a stage, each class of stages has."""
+
+import ast
+import inspect
+import typing
+
+import pytest
+
+from infomin_tf import experiment
+
+ROLES = ("pretraining", "evaluation", "view_learning", "export")
+
+
+def asked_of(role):
+    """Names of the attributes that the module of Experiment takes from a stage of that role."""
+    tree = ast.parse(inspect.getsource(experiment))
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (role, f"self._{role}")
+    }
+
+
+def owned_by(kind):
+    """Names that the class has, or assigns to itself."""
+    sources = (inspect.getsource(one) for one in kind.__mro__[:-1])
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
+    assigned = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
+    }
+    return set(dir(kind)) | assigned
+
+
+def kinds(role):
+    """The classes that Experiment takes for that role."""
+    hint = typing.get_type_hints(experiment.Experiment.__init__)[role]
+    return [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+
+
+STAGES = [(role, kind) for role in ROLES for kind in kinds(role)]
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), STAGES, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_a_stage_has_all_that_an_experiment_asks_of_it(role, kind):
+    assert asked_of(role) and asked_of(role) <= owned_by(kind)
