@@ -21,6 +21,11 @@ class Source(typing.Protocol):
         """Loaded images; `data_dir` is the folder of prepared TFDS sets."""
 
 
+def spread(count, size):
+    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
+    return np.linspace(0, size - 1, min(count, size)).round().astype(int)
+
+
 class ArrayImages:
     """Images in memory, with random access.
 
@@ -51,7 +56,7 @@ class ArrayImages:
 
     def thin(self, count):
         """At most `count` images, spread evenly over the set, as a set of their own."""
-        chosen = np.linspace(0, self.size - 1, min(count, self.size)).round().astype(int)
+        chosen = spread(count, self.size)
         factors = {name: values[chosen] for name, values in self.factors.items()}
         images, labels = self.gather(chosen)
         return ArrayImages(self.name, images, labels, self.class_names, factors)
@@ -70,8 +75,7 @@ class ArrayImages:
 
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
-        step = max(1, self.size // count)
-        return self.images[::step][:count].numpy()
+        return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
 
     def gather(self, indices):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
@@ -127,10 +131,17 @@ class RepeatedImages(ArrayImages):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
         return super().gather(indices % self.images.shape[0])
 
-    def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the images, always the same."""
-        step = max(1, self.images.shape[0] // count)
-        return self.images[::step][:count].numpy()
+    def thin(self, count):
+        """At most `count` images, none oftener than another by more than one, as a set of their own."""
+        once = self.images.shape[0]
+        places = np.arange(min(count, self.size)) % once if count > once else spread(count, once)
+        return ArrayImages(self.name, *self.gather(places), self.class_names)
+
+    def hold_out(self, stride):
+        """The set without every stride-th image, and a set of those, each of them once."""
+        once = ArrayImages(self.name, self.images, self.labels, self.class_names)
+        rest, held = once.hold_out(stride)
+        return RepeatedImages(rest, self._times), held
 
     def numbered(self):
         """Not possible: an image has several places."""
@@ -187,11 +198,8 @@ class StreamedImages:
 
     def thin(self, count):
         """At most `count` images, spread evenly over the set, as a set of their own."""
-        count = min(count, self.size)
-        stride = self.size // count
-        return dataclasses.replace(
-            self, size=count, records=lambda: self.records().shard(stride, 0).take(count)
-        )
+        chosen = spread(count, self.size)
+        return dataclasses.replace(self, size=len(chosen), records=lambda: self._records_at(chosen))
 
     def hold_out(self, stride):
         """The set without every stride-th image, and a set of those."""
@@ -208,8 +216,18 @@ class StreamedImages:
         return rest, dataclasses.replace(self, size=held, records=lambda: records_where(True))
 
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the first `shuffle_buffer` images, always the same."""
-        stride = max(1, min(self.size, self.shuffle_buffer) // count)
-        records = self.records().shard(stride, 0).take(count)
-        images = records.map(self.decode, tf.data.AUTOTUNE).batch(count)
+        """uint8 [min(count, M), H, W, 3] spread evenly over the first `shuffle_buffer` images, always the same.
+
+        A set that is larger is read in the order of its files, so its end would cost reading it whole.
+        """
+        chosen = spread(count, min(self.size, self.shuffle_buffer))
+        images = self._records_at(chosen).map(self.decode, tf.data.AUTOTUNE).batch(len(chosen))
         return next(iter(images))[0].numpy()
+
+    def _records_at(self, chosen):
+        """Records at rising places, int [N]; the rest of the set is not read."""
+        is_chosen = np.zeros(chosen[-1] + 1, bool)
+        is_chosen[chosen] = True
+        places = self.records().take(len(is_chosen)).enumerate()
+        kept = places.filter(lambda place, _: tf.gather(is_chosen, place))
+        return kept.map(lambda _, record: record)

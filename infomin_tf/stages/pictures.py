@@ -2,8 +2,6 @@
 
 import tensorflow as tf
 
-from infomin_tf.data import pipeline
-
 
 def introduce(run, writer):
     """Checks the views of a few images, and writes the configuration, the views and their channels to TensorBoard.
@@ -20,9 +18,8 @@ def introduce(run, writer):
 
 
 def show_channels(run, step, num_images=8):
-    """Writes a picture to TensorBoard: a row an image, the image and each channel of its views, stretched to [0, 1]."""
-    images, _ = next(iter(pipeline.evaluation_batches(run.held_out, num_images)))
-    images = tf.cast(images, tf.float32) / 255.0
+    """Writes a picture to TensorBoard: a row for each of evenly spread images, the image and each channel of its views, stretched to [0, 1]."""
+    images = tf.cast(run.held_out.sample(num_images), tf.float32) / 255.0
     channels = tf.concat(run.split(images), axis=-1)
     low = tf.reduce_min(channels, axis=(1, 2), keepdims=True)
     high = tf.reduce_max(channels, axis=(1, 2), keepdims=True)

@@ -5,6 +5,7 @@ import tensorflow as tf
 from absl import logging
 from PIL import Image
 
+from infomin_tf.data.sources import spread
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed
 
@@ -25,8 +26,7 @@ def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
     Returns:
         uint8 [height, width, 3].
     """
-    chosen = np.linspace(0, len(images) - 1, min(num_images, len(images))).astype(int)
-    images = np.asarray(images)[chosen]
+    images = np.asarray(images)[spread(num_images, len(images))]
     size = pair.size
     columns = [tf.image.resize(images, [size, size], antialias=True)]
     for view_seed in split_seed([seed, 1], num_views):

@@ -9,7 +9,13 @@ from PIL import Image
 
 from infomin_tf.data import pipeline
 from infomin_tf.data.records import fit_square
-from infomin_tf.data.sources import ArrayImages, Repeat, StreamedImages
+from infomin_tf.data.sources import (
+    ArrayImages,
+    Repeat,
+    RepeatedImages,
+    StreamedImages,
+    spread,
+)
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs
 
@@ -123,6 +129,34 @@ def test_thin_and_sample(kind):
     order = np.concatenate([y for _, y in pipeline.evaluation_batches(kind().thin(3), 2)])
     assert len(set(order)) == 3 and max(order) >= 14
     assert kind().sample(4).shape == (4, 4, 4, 3)
+
+
+def test_places_are_spread_evenly_for_every_number_and_size():
+    for size in range(1, 41):
+        for count in range(1, size + 3):
+            places = spread(count, size)
+            gaps = np.diff(places)
+            assert len(places) == min(count, size) and places[0] == 0
+            assert count == 1 or size == 1 or places[-1] == size - 1
+            assert size == 1 or count == 1 or gaps.min() >= 1 and np.ptp(gaps) <= 1
+
+
+@pytest.mark.parametrize("kind", [*KINDS, lambda: RepeatedImages(numbered(), 3)])
+@pytest.mark.parametrize("count", [1, 13, 50])
+def test_a_sample_and_a_thinned_set_are_of_the_whole_set(kind, count):
+    """Not of its first images, which are one class where a folder is sorted."""
+    expected = spread(count, 23)
+    np.testing.assert_array_equal(kind().sample(count)[:, 0, 0, 0], expected)
+    thinned = kind().thin(count)
+    found = np.concatenate([y for _, y in pipeline.evaluation_batches(thinned, 50)])
+    assert thinned.size == len(found)
+    np.testing.assert_array_equal(np.unique(found), expected)
+
+
+def test_repeated_images_are_held_out_with_all_their_repetitions():
+    rest, held = RepeatedImages(numbered(), 3).hold_out(5)
+    assert (rest.size, held.size) == (54, 5)
+    assert not set(rest.gather(np.arange(54))[1].numpy()) & set(held.labels.numpy())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -239,7 +273,8 @@ def test_repeated_images_come_several_times_and_are_held_once():
     batches = pipeline.training_batches(repeated, 6, 0, pairs.SharedPair(pairs.CropAndFlip(8)))
     labels = np.concatenate([y for _, y in batches.take(2)])
     assert sorted(labels) == sorted(3 * [0, 1, 2, 3])
-    assert len(repeated.sample(10)) == 4 and repeated.thin(5).size == 5
+    assert len(repeated.sample(10)) == 4
+    np.testing.assert_array_equal(repeated.thin(5).labels, [0, 1, 2, 3, 0])
     with pytest.raises(UserError, match="needs images that come once"):
         repeated.numbered()
     with pytest.raises(UserError, match="times >= 1"):
