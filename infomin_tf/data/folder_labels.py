@@ -1,11 +1,15 @@
 """Classes of the images of a folder: from its subfolders, or from a csv file."""
 
-import csv
 import os
+import re
+import unicodedata
 
+from infomin_tf.data import label_table
 from infomin_tf.errors import UserError
 
-_COLUMNS = {"file", "label"}
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
+# What spreadsheets and scripts write where nothing is known, or where a formula has failed.
+_MISSING = re.compile(r"nan|n/?a|<na>|null|#.*[!?/].*", re.IGNORECASE)
 
 
 def of_folders(paths, directory):
@@ -31,48 +35,102 @@ def of_folders(paths, directory):
 
 
 def of_file(labels_file, paths, directory):
-    """The labels of a csv file with the columns file and label.
+    """The labels of a table with the columns file and label, see `label_table.read`.
+
+    A file is given relative to the directory. Where there is no such image, it may also be an absolute path or one relative to
+    the folder above, to that of the table or to the working directory; backslashes are taken for slashes.
 
     Args:
-        labels_file: path of the csv file, UTF-8.
+        labels_file: path of the table.
         paths: of the images, relative to the directory.
-        directory: for messages.
+        directory: of the images.
 
     Returns:
-        dict path -> class name, without images that the file leaves out or gives no label.
+        dict path -> class name, without images that the table leaves out or gives no label.
 
     Raises:
-        UserError: no such file, no such columns, an image that does not exist, or two labels of one image.
+        UserError: the table cannot be read, names what is no image, gives an image two labels, or has labels that may
+            stand for one class.
     """
-    known, classes = set(paths), {}
-    for line, row in _rows(labels_file):
-        path, label = os.path.normpath(row["file"] or ""), (row["label"] or "").strip()
-        if path not in known:
+    find = _Finder(labels_file, paths, directory)
+    classes, lines, strange = {}, {}, []
+    for line, file, label in label_table.read(labels_file):
+        path = find(file)
+        if path is None:
+            strange.append((line, file))
+            continue
+        if _MISSING.fullmatch(label):
             raise UserError(
-                f"{labels_file}, line {line}: {row['file']} is not an image under {directory}; give paths relative to it"
+                f"{labels_file}, line {line}: {label} may be a class, or stand for no label; leave the label empty, or give the "
+                "class another name"
             )
         if label and classes.setdefault(path, label) != label:
             raise UserError(
                 f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above; remove "
                 "one of them"
             )
+        if label:
+            lines.setdefault(label, line)
+    if strange:
+        raise find.no_image(*strange[0], len(strange))
     if not classes:
         raise UserError(f"{labels_file} has no labels; write a line FILE,LABEL for each image")
+    _check_distinct(lines, labels_file)
     return classes
 
 
-def _rows(labels_file):
-    """(number of line, dict) of each row."""
-    try:
-        with open(labels_file, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if _COLUMNS - set(reader.fieldnames or ()):
-                raise UserError(
-                    f"{labels_file} has the columns {', '.join(reader.fieldnames or ()) or 'none'}; its first line must be "
-                    "file,label"
-                )
-            return [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{labels_file} cannot be read ({error}); give a csv file in UTF-8 with the columns file and label"
-        ) from error
+class _Finder:
+    """Which image a cell of a table names."""
+
+    def __init__(self, labels_file, paths, directory):
+        self._labels_file, self._directory = labels_file, directory
+        self._known = set(paths)
+        self._composed = {unicodedata.normalize("NFC", path): path for path in paths}
+        self._top = os.path.abspath(directory)
+        table = os.path.dirname(os.path.abspath(labels_file))
+        self._bases = (self._top, os.path.dirname(self._top), table, os.getcwd())
+
+    def __call__(self, file):
+        """Its path relative to the directory; None for no image."""
+        for written in (file, file.replace("\\", "/")):
+            for base in self._bases:
+                path = os.path.relpath(os.path.join(base, written), self._top)
+                if path in self._known:
+                    return path
+                if composed := self._composed.get(unicodedata.normalize("NFC", path)):
+                    return composed
+        return None
+
+    def no_image(self, line, file, number):
+        """What is wrong with the first of so many rows."""
+        if not file:
+            return UserError(
+                f"{self._labels_file}, line {line}: a label without a file; write FILE,LABEL"
+            )
+        there = os.path.isfile(os.path.join(self._directory, file))
+        more = f", nor are the files of {number - 1} more lines" if number > 1 else ""
+        return UserError(
+            f"{self._labels_file}, line {line}: {file} is not an image under {self._directory}"
+            f"{' that can be read: its kind is none of those, or it is hidden' if there else ''}"
+            f"{label_table.nearest(file, self._known)}{more}; give paths relative to it, and remove lines of images that are "
+            "not there"
+        )
+
+
+def _check_distinct(lines, labels_file):
+    """Raises UserError when two labels look like one class.
+
+    Args:
+        lines: dict label -> number of its first line.
+        labels_file: for the message.
+    """
+    seen = {}
+    for label, line in lines.items():
+        plain = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        key = float(label.replace(",", ".")) if _NUMBER.fullmatch(label) else plain
+        other = seen.setdefault(key, label)
+        if other != label:
+            raise UserError(
+                f"{labels_file}, line {line}: is {label!r} the same class as {other!r} (line {lines[other]})? write one class in "
+                "one way, and give two classes names that differ by more than case, blanks or the form of a number"
+            )

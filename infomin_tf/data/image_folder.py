@@ -27,8 +27,8 @@ class ImageFolder:
         directory: the folder. Unlabelled: images at any depth. Labelled: each immediate subfolder is a class.
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
         labelled: whether subfolders are classes.
-        labels_file: csv with the columns file (path under the directory) and label; images that it leaves out are left
-            out. None for no such file.
+        labels_file: table with the columns file (path under the directory) and label, see `folder_labels.of_file`; images
+            that it leaves out are left out. None for no such file.
         split: "all", or "train" or "test": a division by a hash of each path, stable when images are added.
         test_share: share of the images in "test".
         max_corrupt_share: more unreadable files than this share are an error.

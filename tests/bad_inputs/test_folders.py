@@ -99,11 +99,6 @@ def other_columns(folder):
     labelled_by("name,class\na.png,owl\n")(folder)
 
 
-@refused.by("columns file;label; its first line must be", "file,label")
-def semicolons(folder):
-    labelled_by("file;label\na.png;owl\n")(folder)
-
-
 @refused.by("columns none; its first line must be", "file,label")
 def empty_table(folder):
     labelled_by("")(folder)
@@ -112,16 +107,6 @@ def empty_table(folder):
 @refused.by("has no labels", "write a line FILE,LABEL for each image")
 def table_of_blank_labels(folder):
     labelled_by("file,label\na.png,\nb/c.png, \n")(folder)
-
-
-@refused.by("cannot be read .*utf-8", "give a csv file in UTF-8")
-def table_in_latin_1(folder):
-    labelled_by("file,label\né, 1.png,owl\n", "latin-1")(folder)
-
-
-@refused.by("cannot be read .*utf-8", "give a csv file in UTF-8")
-def table_in_utf_16(folder):
-    labelled_by("file,label\na.png,owl\n", "utf-16")(folder)
 
 
 @refused.by("cannot be read .*No such file", "give a csv file in UTF-8")
@@ -145,11 +130,6 @@ def labelled_file_that_is_not_there(folder):
 def labelled_file_outside(folder):
     save(folder / "out.png")
     labelled_by("file,label\n../out.png,owl\n")(folder)
-
-
-@refused.by("line 2: /.*a.png is not an image under", "give paths relative to it")
-def labelled_file_by_its_whole_path(folder):
-    labelled_by(f"file,label\n{folder}/images/a.png,owl\n")(folder)
 
 
 @refused.by("line 5: a.png is labelled ant, but was owl", "above; remove one of them")
