@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf import paths, workers
+from infomin_tf import paths, seeds, workers
 from infomin_tf.errors import UserError, reason
 
 
@@ -43,12 +43,14 @@ class Checkpoint:
         # All variables by position: TensorFlow does not see those of Keras layers that are kept in lists.
         self._variables = [v.value for v in state(learner)]
         self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
-            variables=self._variables,
-            step=self._step,
-            skipped=self._skipped,
-            seconds=self._seconds,
-        )
+        self._streams = tf.Variable(seeds.VERSION, dtype=tf.int64, trainable=False)
+        self._parts = {
+            "variables": self._variables,
+            "step": self._step,
+            "skipped": self._skipped,
+            "seconds": self._seconds,
+        }
+        self._checkpoint = tf.train.Checkpoint(streams=self._streams, **self._parts)
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
         self._kept = kept
         try:
@@ -94,8 +96,7 @@ class Checkpoint:
         for path in map(self._path, reversed(steps)):
             try:
                 with paths.without_patterns(self._directory) as directory:
-                    name = os.path.join(directory, os.path.basename(path))
-                    self._checkpoint.restore(name).assert_consumed()
+                    self._load(os.path.join(directory, os.path.basename(path)))
                 return int(self._step.numpy())
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
                 logging.warning("the checkpoint %s cannot be read (%s)", path, reason(error))
@@ -113,6 +114,22 @@ class Checkpoint:
         if os.listdir(self._directory):
             logging.warning("%s has no complete checkpoint; the stage begins anew", self._directory)
         return 0
+
+    def _load(self, path):
+        checkpoint = self._checkpoint
+        if not tf.train.load_checkpoint(path).has_tensor("streams/.ATTRIBUTES/VARIABLE_VALUE"):
+            self._streams.assign(1)
+            checkpoint = tf.train.Checkpoint(**self._parts)
+        checkpoint.restore(path).assert_consumed()
+
+    def check_streams(self):
+        """Raises UserError when the rest of the stage would see other random numbers than the part that was restored."""
+        if (found := int(self._streams.numpy())) != seeds.VERSION:
+            raise UserError(
+                f"the unfinished stage in {os.path.dirname(self._directory)} was begun by a version of this program that "
+                f"made other random numbers of a seed (streams {found}, now {seeds.VERSION}), so the rest would not go "
+                "with it; use another --model_dir, or finish it with that version"
+            )
 
     def save(self, step):
         """Writes a checkpoint, of several workers the chief does; older ones go only after it is complete.

@@ -170,14 +170,14 @@ def _run(command, values, files):
 def _train_or_repeat(command, values, files, experiment_class):
     import keras
 
-    from infomin_tf import strategies, workers
+    from infomin_tf import seeds, strategies, workers
 
     seed = values.seed
     if command != "train" and not values["seed"].present:
         seed = run_folder.saved_seed(values.model_dir)
     strategy = strategies.create_strategy(values.strategy)
     with strategy.scope(), workers.clear_loss():
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(seeds.stream(seed, "weights"))
         experiment = _build(values, files, experiment_class)
         text = configuration.operative_text(seed)
         arguments = {

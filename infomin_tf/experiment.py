@@ -4,7 +4,7 @@ import sys
 
 import keras
 
-from infomin_tf import workers
+from infomin_tf import seeds, workers
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.precision import in_use
@@ -158,7 +158,7 @@ class Experiment:
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
         extractor = None
         for name in wanted:
-            keras.utils.set_random_seed(seed)
+            keras.utils.set_random_seed(seeds.stream(seed, name))
             finished = bool(workers.gather(run.numbers_of(name) is not None).max())
             if finished and workers.is_chief():
                 print(f"{name} is finished: skipped", file=sys.stderr)
@@ -214,7 +214,7 @@ class Experiment:
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
         unlabelled, train, test, held_out = self._data.load(data_dir)
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(seeds.stream(seed, "split"))
         self._split.build((None, self._pair.size, self._pair.size, 3))
         if self._split.mean is None:
             self._split.adapt(unlabelled.sample(2000))

@@ -114,6 +114,7 @@ class TrainingLoop:
         step = checkpoint.restore()
         if step >= task.total_steps:
             return step, checkpoint.seconds
+        checkpoint.check_streams()
         batches = distribution.distribute_batches(
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )

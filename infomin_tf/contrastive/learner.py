@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from infomin_tf import distribution
+from infomin_tf import distribution, seeds
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.optimization import Update
@@ -158,7 +158,8 @@ class ContrastiveLearner(keras.Model):
             return tf.stop_gradient(self.key_encoders[index](x, training=True))
 
         if self.shuffle_keys:
-            seed = tf.stack([self.encoder_optimizer.steps, 2 * self.seed + index])
+            order = seeds.stream(self.seed, f"order of shuffled keys {index}")
+            seed = tf.stack([order, self.encoder_optimizer.steps])
             return distribution.shuffled(encode, view, seed)
         return encode(view)
 

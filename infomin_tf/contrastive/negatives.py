@@ -7,7 +7,7 @@ The learner asks each of these for the same things: `uses_key_encoders`, `needs_
 import keras
 import tensorflow as tf
 
-from infomin_tf import distribution
+from infomin_tf import distribution, seeds
 from infomin_tf.contrastive import losses
 
 
@@ -221,7 +221,8 @@ class MemoryBank(keras.layers.Layer):
         if self.size is None:
             own = tf.range(self.num_images) == indices[:, None]
             return losses.queue_info_nce(q, k, bank, self.temperature, own)
-        seed = tf.stack([tf.cast(step, tf.int32), 2 * self.seed + encoder_index])
+        key = seeds.stream(self.seed, f"sample of bank {encoder_index}")
+        seed = tf.stack([key, tf.cast(step, tf.int32)])
         sample = tf.random.stateless_uniform([self.size], seed, 0, self.num_images, tf.int32)
         own = sample == indices[:, None]
         return losses.queue_info_nce(q, k, tf.gather(bank, sample), self.temperature, own)

@@ -5,6 +5,7 @@ So a run that goes on at step k reads exactly what it would have read without th
 
 import tensorflow as tf
 
+from infomin_tf import seeds
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
@@ -38,8 +39,8 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     Args:
         images: `ArrayImages` or `StreamedImages`; or `Sequences`, which are drawn anew in every step.
         batch_size: images of a global batch.
-        seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step): the shards of a batch together
-            are the batch of one host.
+        seed: integer; the order is keyed by (seed, epoch), the transform by (seed, step), in streams of their own: the
+            shards of a batch together are the batch of one host.
         transform: `FactorPair` for sequences; otherwise `Family` or pair: `draw(b, seed)` -> draws, `apply(images uint8 [b, H, W, 3], draws)` -> views. With
             `transform.on_device`, batches hold (images, draws) in the place of views.
         first_step: global step of the first batch.
@@ -159,15 +160,15 @@ def _array_chunks(images, batch_size, seed, first_step, shard, steps, chunk):
     """(images uint8 [chunk, H, W, 3], labels) of a set in memory."""
     index, count = shard
     size = batch_size // count
-    parts = size // chunk
+    parts, order = size // chunk, seeds.stream(seed, "order")
 
     def read(number):
         step = first_step + number // parts
         start = index * size + number % parts * chunk
         places = step % steps * batch_size + start + tf.range(chunk, dtype=tf.int64)
-        order = tf.stack([tf.cast(seed, tf.int64), step // steps])
+        epoch = tf.stack([tf.constant(order, tf.int64), step // steps])
         last = tf.cast(images.size - 1, tf.int64)
-        return images.gather(tf.random.experimental.index_shuffle(places, order, last))
+        return images.gather(tf.random.experimental.index_shuffle(places, epoch, last))
 
     return tf.data.Dataset.range(tf.int64.max - 1).map(read, tf.data.AUTOTUNE)
 
@@ -183,13 +184,14 @@ def _views_of_files(records, images, draws, pair):
     return tf.data.Dataset.zip((records, draws)).map(views, tf.data.AUTOTUNE)
 
 
-def evaluation_batches(images, batch_size, transform=None):
+def evaluation_batches(images, batch_size, transform=None, seed=0):
     """Every image once, in order; the last, smaller batch is kept.
 
     Args:
         images: `ArrayImages` or `StreamedImages`.
         batch_size: images a batch.
-        transform: function (images uint8, seed int32 [2]) -> views, called with the seed (0, 0); None for the images.
+        transform: function (images uint8, seed int32 [2]) -> views; None for the images.
+        seed: integer, of a transform that is random.
 
     Returns:
         tf.data.Dataset of (views, labels).
@@ -199,8 +201,10 @@ def evaluation_batches(images, batch_size, transform=None):
     else:
         batches = images.records().map(images.decode, tf.data.AUTOTUNE).batch(batch_size)
     if transform is not None:
-        fixed = tf.zeros([2], tf.int32)
-        batches = batches.map(lambda x, y: (transform(x, fixed), y), tf.data.AUTOTUNE)
+        batches = batches.enumerate().map(
+            lambda number, batch: (transform(batch[0], _step_seed(seed, number)), batch[1]),
+            tf.data.AUTOTUNE,
+        )
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -225,12 +229,11 @@ def _streamed_images(images, batch_size, seed, first_step, shard, steps):
 
 
 def _epoch_seed(seed, epoch):
-    return tf.random.stateless_uniform(
-        [], tf.stack([tf.cast(seed, tf.int64), epoch]), minval=1, maxval=2**31, dtype=tf.int64
-    )
+    key = tf.stack([tf.constant(seeds.stream(seed, "order"), tf.int64), epoch])
+    return tf.random.stateless_uniform([], key, minval=1, maxval=2**31, dtype=tf.int64)
 
 
 def _step_seed(seed, step):
-    """int32 [2] from (seed, step), well mixed."""
-    key = tf.stack([tf.cast(seed, tf.int64), step * 1009])
+    """int32 [2] for the views of a step."""
+    key = tf.stack([tf.constant(seeds.stream(seed, "views"), tf.int64), step])
     return tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)

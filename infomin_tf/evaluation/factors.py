@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 from sklearn.linear_model import LinearRegression
 
+from infomin_tf import seeds
 from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.results import Number
 
 _BATCH = 500
-_TRAIN_STREAM, _TEST_STREAM = 31, 32
 
 
 def probe_errors(run, extractor, subject, num_train, num_test):
@@ -26,11 +26,16 @@ def probe_errors(run, extractor, subject, num_train, num_test):
         (list of `Number`, seconds).
     """
     started = time.monotonic()
-    train_x, train = _features(extractor, run.train, num_train, (run.seed, _TRAIN_STREAM))
-    test_x, test = _features(extractor, run.test, num_test, (run.seed, _TEST_STREAM))
+    train_x, train = _features(
+        extractor, run.train, num_train, seeds.stream(run.seed, "evaluate/frames of training")
+    )
+    test_x, test = _features(
+        extractor, run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test")
+    )
     numbers = []
     for name in ("digit", "background"):
-        fit = fit_logistic(train_x, train[name], test_x, test[name], run.seed)
+        seed = seeds.stream(run.seed, f"evaluate/logistic regression of {name}")
+        fit = fit_logistic(train_x, train[name], test_x, test[name], seed)
         protocol = f"logistic regression on {train_x.shape[1]} frozen features, C {fit.chosen_c:g}, {num_train} frames"
         numbers.append(Number(f"{name} error, {subject}", 100 - fit.accuracy, "%", protocol))
     found = LinearRegression().fit(train_x, train["position"]).predict(test_x)
@@ -47,8 +52,8 @@ def probe_errors(run, extractor, subject, num_train, num_test):
 
 def chance_errors(run, num_train, num_test):
     """Errors of the best constant answers: the most frequent class, the mean position of the training frames."""
-    train = _labels(run.train, num_train, (run.seed, _TRAIN_STREAM))
-    test = _labels(run.test, num_test, (run.seed, _TEST_STREAM))
+    train = _labels(run.train, num_train, seeds.stream(run.seed, "evaluate/frames of training"))
+    test = _labels(run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test"))
     numbers = []
     for name in ("digit", "background"):
         most = np.bincount(train[name]).argmax()
@@ -62,7 +67,9 @@ def chance_errors(run, num_train, num_test):
 def end_to_end_errors(learner, run, num_test=5000):
     """Errors of a `FactorLearner`'s own heads on test frames."""
     predict = tf.function(learner.predict_factors)
-    outputs, test = _collect(predict, run.test, num_test, (run.seed, _TEST_STREAM))
+    outputs, test = _collect(
+        predict, run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test")
+    )
     protocol = f"end to end, own linear head, {num_test} frames of {run.test.name}"
     numbers = [
         Number(
@@ -82,23 +89,21 @@ def mean_distance(a, b):
     return float(np.mean(np.linalg.norm(np.asarray(a, np.float64) - b, axis=1)))
 
 
-def _features(extractor, sequences, count, key):
+def _features(extractor, sequences, count, seed):
     function = tf.function(lambda images: {"features": extractor(images, training=False)})
-    outputs, labels = _collect(function, sequences, count, key)
+    outputs, labels = _collect(function, sequences, count, seed)
     return outputs["features"], labels
 
 
-def _labels(sequences, count, key):
-    return _collect(lambda images: {}, sequences, count, key)[1]
+def _labels(sequences, count, seed):
+    return _collect(lambda images: {}, sequences, count, seed)[1]
 
 
-def _collect(function, sequences, count, key):
+def _collect(function, sequences, count, seed):
     """(dict of outputs, dict of labels) of the first `count` frames of a stream, as NumPy arrays."""
     rows = []
     for start in range(0, count, _BATCH):
-        images, labels = sequences.compiled_frames(
-            _BATCH, tf.constant([key[0] * 4096 + start // _BATCH, key[1]])
-        )
+        images, labels = sequences.compiled_frames(_BATCH, tf.constant([seed, start // _BATCH]))
         rows.append((function(images), labels))
     joined = [
         {name: np.concatenate([row[part][name] for row in rows])[:count] for name in rows[0][part]}

@@ -52,14 +52,15 @@ class FeatureExtractor(keras.layers.Layer):
         return cls(split, [deserialize(backbone) for backbone in backbones], **config)
 
 
-def extract(function, images, view, batch_size=256):
+def extract(function, images, view, batch_size=256, seed=0):
     """Applies a function to a view of every image once, in order.
 
     Args:
         function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...]; a tf.function is called as it is.
         images: loaded images.
-        view: function (images uint8, seed) -> views, called with one fixed seed.
+        view: function (images uint8, seed) -> views.
         batch_size: images a call; the last call may have fewer.
+        seed: integer, of a view that is random.
 
     Returns:
         (features float32 [M, D], labels int32 [M]); features of any shape are flattened.
@@ -67,7 +68,7 @@ def extract(function, images, view, batch_size=256):
     is_compiled = isinstance(function, tf.types.experimental.PolymorphicFunction)
     compiled = function if is_compiled else tf.function(function, reduce_retracing=True)
     features, labels = [], []
-    for views, label in pipeline.evaluation_batches(images, batch_size, view):
+    for views, label in pipeline.evaluation_batches(images, batch_size, view, seed):
         output = compiled(views).numpy()
         features.append(output.reshape(len(output), -1).astype(np.float32))
         labels.append(label.numpy())

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, training, workers
+from infomin_tf import distribution, seeds, training, workers
 from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
@@ -150,13 +150,19 @@ class LinearProbe:
         total_steps = round(epochs * steps_per_epoch)
         optimizer = self._optimizer_at(rate)
         optimizer = scheduled(optimizer, self._schedule, total_steps, steps_per_epoch)
+        keras.utils.set_random_seed(seeds.stream(run.seed, f"evaluate/weights of {name}"))
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
         task = training.Task(
             name=f"evaluate: {name}",
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(
-                images, self._batch_size, run.seed, self._train_view, first_step=step, shard=shard
+                images,
+                self._batch_size,
+                seeds.stream(run.seed, f"evaluate/{name}"),
+                self._train_view,
+                first_step=step,
+                shard=shard,
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from infomin_tf import seeds
 from infomin_tf.errors import UserError
 
 _LARGEST_DIMENSION = 1024
@@ -62,7 +63,12 @@ def fit_logistic(
     if train_features.shape[1] > _LARGEST_DIMENSION:
         components = min(512, *train_features.shape)
         scaling = [
-            PCA(components, whiten=False, svd_solver="randomized", random_state=seed),
+            PCA(
+                components,
+                whiten=False,
+                svd_solver="randomized",
+                random_state=seeds.stream(seed, "reduction"),
+            ),
             *scaling,
         ]
         words = f"{components} principal components, standardised"
@@ -71,7 +77,11 @@ def fit_logistic(
     test = preprocessing.transform(test_features).astype(np.float32)
     stratify = train_labels if min(counts) > 1 and len(train_labels) >= 5 * len(counts) else None
     fit_x, held_x, fit_y, held_y = train_test_split(
-        train, train_labels, test_size=0.2, random_state=seed, stratify=stratify
+        train,
+        train_labels,
+        test_size=0.2,
+        random_state=seeds.stream(seed, "division"),
+        stratify=stratify,
     )
     scores = {c: _fit(fit_x, fit_y, c).score(held_x, held_y) for c in grid}
     chosen = max(scores, key=scores.get)

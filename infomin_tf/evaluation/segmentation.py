@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, training
+from infomin_tf import distribution, seeds, training
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
@@ -97,7 +97,7 @@ class SegmentationProbe:
         Returns:
             (mean IoU of the labelled classes in %, protocol, seconds of training).
         """
-        keras.utils.set_random_seed(run.seed)
+        keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
         train, test = (source.load(run.data_dir) for source in self._sources)
         for images in (train, test):
             _check_classes(images, self._num_classes, self._ignored)
@@ -129,7 +129,12 @@ class SegmentationProbe:
             name="evaluate: segmentation",
             learner=learner,
             make_batches=lambda step, shard: batches(
-                maps, images.maps, self._batch_size, run.seed, step, shard
+                maps,
+                images.maps,
+                self._batch_size,
+                seeds.stream(run.seed, "evaluate/segmentation"),
+                step,
+                shard,
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,

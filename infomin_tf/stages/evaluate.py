@@ -8,10 +8,9 @@ import shutil
 import time
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
-from infomin_tf import results, workers
+from infomin_tf import results, seeds, workers
 from infomin_tf.data.sources import Source
 from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.evaluation.linear import LinearProbe
@@ -123,7 +122,6 @@ class Evaluate:
 
     def _probe(self, run, extractor, subject):
         if self._linear_probe:
-            keras.utils.set_random_seed(run.seed)
             accuracy, protocol, seconds = self._linear_probe.accuracy(
                 run, extractor, self.test_view, f"linear_probe_{subject}"
             )
@@ -147,7 +145,8 @@ class Evaluate:
             protocol = f"offline kNN, cosine, k {k}, T {temperature}, one centre crop"
             self._numbers.append(Number(f"kNN, {subject}", accuracy, "%", protocol))
         if self._logistic_regression:
-            fit = logistic.fit_logistic(*train, *test, run.seed)
+            seed = seeds.stream(run.seed, "evaluate/logistic regression")
+            fit = logistic.fit_logistic(*train, *test, seed)
             protocol = (
                 f"logistic regression on cached features ({train[0].shape[1]}-d, {fit.preprocessing}, "
                 f"C {fit.chosen_c:g}), one centre crop"

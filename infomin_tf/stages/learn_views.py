@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import training, view_learning
+from infomin_tf import seeds, training, view_learning
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
@@ -125,14 +125,19 @@ class LearnViews:
 
     def _batches(self, run, step, shard):
         """Batches (unlabelled,) or (unlabelled, labelled) from a step on."""
-        sets = [(run.unlabelled, self._batch_size, run.seed)]
+        sets = [(run.unlabelled, self._batch_size, "unlabelled")]
         if self._backbones:
-            sets.append((run.train, self._labelled_batch_size, run.seed + 1))
+            sets.append((run.train, self._labelled_batch_size, "labelled"))
         streams = [
             pipeline.training_batches(
-                images, size, seed, run.pair.plain(), first_step=step, shard=shard
+                images,
+                size,
+                seeds.stream(run.seed, f"learn_views/{name}"),
+                run.pair.plain(),
+                first_step=step,
+                shard=shard,
             )
-            for images, size, seed in sets
+            for images, size, name in sets
         ]
         return tf.data.Dataset.zip(tuple(streams))
 
@@ -152,11 +157,12 @@ class LearnViews:
             {"i_nce": self._bound},
             images,
             pair,
-            run.seed + 2,
+            seeds.stream(run.seed, "learn_views/held out"),
             self._batch_size,
             draws,
         )["i_nce"]
-        batches = pipeline.training_batches(images, i_nce.num_candidates, run.seed, pair)
+        seed = seeds.stream(run.seed, "learn_views/figures of the generator")
+        batches = pipeline.training_batches(images, i_nce.num_candidates, seed, pair)
         (views, _), _ = next(iter(batches))
         figures = {name: float(v) for name, v in generator_figures(run.split, views).items()}
         if learner.classifiers:
@@ -165,7 +171,12 @@ class LearnViews:
 
     def _classifier_accuracy(self, run):
         """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
-        logits, labels = features.extract(self._classify, run.test, run.pair.plain())
+        logits, labels = features.extract(
+            self._classify,
+            run.test,
+            run.pair.plain(),
+            seed=seeds.stream(run.seed, "learn_views/accuracy of classifiers"),
+        )
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
         means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}

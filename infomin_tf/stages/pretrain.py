@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf import training
+from infomin_tf import seeds, training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.bounds import InfoNCE
@@ -128,7 +128,7 @@ class Pretrain:
 
     def untrained(self, run):
         """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
-        keras.utils.set_random_seed(run.seed)
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
         backbones = [self._make_encoder().backbone for _ in self._encoders]
         return _build_features(backbones, run)
 
@@ -167,7 +167,12 @@ class Pretrain:
             name=self.name,
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(
-                images, self._batch_size, run.seed, pair, first_step=step, shard=shard
+                images,
+                self._batch_size,
+                seeds.stream(run.seed, "pretrain/unlabelled"),
+                pair,
+                first_step=step,
+                shard=shard,
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,
@@ -214,7 +219,7 @@ class Pretrain:
             measures,
             run.held_out,
             run.pair.plain(),
-            run.seed + 2,
+            seeds.stream(run.seed, "pretrain/held out"),
             self._num_candidates,
         )
         where = f"temperature {temperature}, {run.held_out.name}, views as in training"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from infomin_tf import training
+from infomin_tf import seeds, training
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
@@ -81,7 +81,7 @@ class PretrainSequences(Pretrain):
 
     def untrained(self, run):
         """A `FeatureExtractor` of a new backbone, as it is initialised."""
-        keras.utils.set_random_seed(run.seed)
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
         return _extractor(self._make_backbone(), run)
 
     def _introduce(self, run, writer):
@@ -148,7 +148,7 @@ class TrainSupervised:
 
     def untrained(self, run):
         """A `FeatureExtractor` of a new backbone, as it is initialised."""
-        keras.utils.set_random_seed(run.seed)
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
         return _extractor(self._make_backbone(), run)
 
     def _prepare(self, run):
@@ -163,7 +163,11 @@ class TrainSupervised:
             name=self.name,
             learner=learner,
             make_batches=lambda step, shard: pipeline.frame_batches(
-                run.train, self._batch_size, run.seed, first_step=step, shard=shard
+                run.train,
+                self._batch_size,
+                seeds.stream(run.seed, "pretrain/frames"),
+                first_step=step,
+                shard=shard,
             ),
             global_batch_size=self._batch_size,
             steps_per_epoch=steps_per_epoch,

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from infomin_tf import seeds
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed, take_shard
 
@@ -94,7 +95,7 @@ class FactorPair:
             seed: of the views.
             num_rows: sequences.
         """
-        key = tf.constant([seed, 1])
+        key = tf.constant([seeds.stream(seed, "picture"), 0])
         factors, target = self.factors(sequences, num_rows, key)
         times = [*range(1, self.num_frames + 1), self.target_frame]
         frames = sequences.render(factors, sequences.corners(factors, times))
@@ -110,7 +111,9 @@ class FactorPair:
 
     def animation(self, sequences, seed=0, num_columns=8):
         """Frames 1 to t of sequences side by side, uint8 [t, canvas, num_columns * canvas, 3]."""
-        factors = self.factors(sequences, num_columns, tf.constant([seed, 1]))[0]
+        factors = self.factors(
+            sequences, num_columns, tf.constant([seeds.stream(seed, "picture"), 0])
+        )[0]
         times = range(1, self.target_frame + 1)
         frames = sequences.render(factors, sequences.corners(factors, times))
         rows = tf.concat(tf.unstack(frames), axis=2)

@@ -5,11 +5,12 @@ import tensorflow as tf
 from absl import logging
 from PIL import Image
 
+from infomin_tf import seeds
 from infomin_tf.data.sources import spread
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed
 
-_SEED = (0, 20)
+_SEED = (seeds.stream(0, "check of changes"), 0)
 
 
 def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
@@ -29,7 +30,7 @@ def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
     images = np.asarray(images)[spread(num_images, len(images))]
     size = pair.size
     columns = [tf.image.resize(images, [size, size], antialias=True)]
-    for view_seed in split_seed([seed, 1], num_views):
+    for view_seed in split_seed([seeds.stream(seed, "picture"), 0], num_views):
         x1, x2 = pair(images, view_seed)
         columns += [x1 * 255.0] if pair.views_are_one else [x1 * 255.0, x2 * 255.0]
     cells = tf.stack(columns[: 1 + num_views], axis=1)  # [images, 1 + views, size, size, 3]
