@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from infomin_tf import configuration, environment, options, run_folder
+from infomin_tf import configuration, environment, options, paths, run_folder
 from infomin_tf.errors import UserError
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
@@ -78,6 +78,7 @@ def audit_views_main():
 
 
 def _main(command, description):
+    environment.open_streams()
     values = options.define(command)
     try:
         try:
@@ -89,10 +90,12 @@ def _main(command, description):
             sys.exit(0)
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
+        _expand_paths(values)
         files = _gin_files(values, command)
-        environment.prepare()
+        environment.prepare(_written_folder(values))
         environment.show_warnings()
         _run(command, values, files)
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -104,6 +107,36 @@ def _main(command, description):
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def _expand_paths(values):
+    """A ~ becomes the home folder in every flag of a path.
+
+    Raises:
+        UserError: a URL where only a folder of this machine will do, or a working directory that is gone.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(
+            f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
+        ) from error
+    values.gin_file = [paths.expand(file) for file in values.gin_file]
+    for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
+        path = values[name].value = paths.expand(values[name].value)
+        if (
+            path and "://" in path and name != "data_dir"
+        ):  # TensorFlow Datasets reads from storage, too
+            raise UserError(
+                f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
+            )
+
+
+def _written_folder(values):
+    if "model_dir" in values:
+        return values.model_dir
+    is_folder = "jobs" in values
+    return values.out if is_folder else os.path.dirname(values.out) or os.curdir
 
 
 def _gin_files(values, command):

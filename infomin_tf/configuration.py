@@ -9,6 +9,7 @@ import gin
 
 from infomin_tf import explain, kinds
 from infomin_tf.errors import UserError
+from infomin_tf.paths import expand
 
 _INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
 # Files of the package, and of Windows editors, whatever the locale.
@@ -27,13 +28,17 @@ def find_file(name):
     Raises:
         UserError: it is in none of the search paths; the message has the nearest names.
     """
-    for folder in search_paths():
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return path
+    if path := _found(name):
+        return path
     raise UserError(
-        f"--gin_file={name} was not found in {os.getcwd()} or with the package{explain.near_files(name, search_paths())}"
+        f"--gin_file={name} was not found in {os.getcwd()} or with the package"
+        f"{explain.near_files(name, search_paths())}"
     )
+
+
+def _found(name):
+    places = (os.path.join(folder, expand(name)) for folder in search_paths())
+    return next(filter(os.path.isfile, places), None)
 
 
 def digest(files):
@@ -44,9 +49,7 @@ def digest(files):
 def _digest(name, above=()):
     if name in above:
         raise UserError(explain.circle_of_files((*above, name)))
-    found = next(
-        (p for folder in search_paths() if os.path.isfile(p := os.path.join(folder, name))), None
-    )
+    found = _found(name)
     if found is None:
         return None
     with _open(found) as file:
@@ -67,7 +70,9 @@ def parse(files, bindings):
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
     """
     # gin's reader of package resources logs an error for each folder that lacks an included file.
-    gin.config._FILE_READERS[:] = [(_open, os.path.isfile)]
+    gin.config._FILE_READERS[:] = [
+        (lambda path: _open(expand(path)), lambda path: os.path.isfile(expand(path)))
+    ]
     for path in search_paths():
         if path not in gin.config._LOCATION_PREFIXES:
             gin.add_config_file_search_path(path)

@@ -1,16 +1,63 @@
-"""The process around TensorFlow: what is set before it is imported, and what it says then."""
+"""The process around TensorFlow: its standard streams, what is set before it is imported, and what it says then."""
 
+import atexit
 import contextlib
+import errno
+import io
 import logging
 import os
+import shutil
 import sys
 import tempfile
 
 from tqdm import tqdm
 
+from infomin_tf.errors import UserError
 
-def prepare():
-    """What must be set before TensorFlow is imported."""
+
+class _Stream(io.FileIO):
+    """Standard output or error, which goes on in silence when its reader or its terminal is gone."""
+
+    def write(self, data):
+        """All bytes, or as many as `io.FileIO` writes."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def open_streams():
+    """Standard streams that never end the command: closed ones lead nowhere, and any name of a file can be printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # or the next file that is opened would be taken for this stream
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        given = getattr(sys, name)
+        if given is getattr(sys, f"__{name}__"):
+            stream = io.TextIOWrapper(
+                io.BufferedWriter(_Stream(number, "w", closefd=False)),
+                given.encoding if given else "utf-8",
+                "backslashreplace",
+                line_buffering=name == "stderr" or os.isatty(number),
+            )
+            setattr(sys, name, stream)
+
+
+def prepare(folder):
+    """What must be set before TensorFlow is imported.
+
+    Args:
+        folder: that the command writes to; temporary files go there where the machine has no other place for them.
+
+    Raises:
+        UserError: there is no place for temporary files.
+    """
+    _find_temporary_folder(folder)
     if "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
         print(
             "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster on many CPUs) may "
@@ -21,6 +68,25 @@ def prepare():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    # There is no keras.json: numbers depend on no setting of the person's own, and a damaged one stops nothing.
+    os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
+    for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED"):
+        os.environ.pop(name, None)
+
+
+def _find_temporary_folder(folder):
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            made = tempfile.mkdtemp(prefix=".temporary_", dir=folder)
+        except OSError:
+            raise UserError(
+                f"no folder for temporary files can be written, and neither can {folder}; set TMPDIR to one that can"
+            ) from error
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        tempfile.tempdir = os.environ["TMPDIR"] = made
 
 
 class _Messages(logging.Handler):
@@ -43,20 +109,15 @@ def show_warnings():
 
 @contextlib.contextmanager
 def quiet_standard_error():
-    """Drops what C++ code writes to standard error, unless an exception makes it worth reading.
+    """Drops what C++ code writes to standard error.
 
     TensorFlow 2.21 greets on standard error when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
     """
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            sys.stderr.flush()
-            written.seek(0)
-            os.write(kept, written.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

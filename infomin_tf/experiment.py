@@ -7,6 +7,7 @@ import keras
 from infomin_tf import seeds, workers
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
+from infomin_tf.paths import expand
 from infomin_tf.precision import in_use
 from infomin_tf.stages.evaluate import Evaluate
 from infomin_tf.stages.export import Export
@@ -148,6 +149,7 @@ class Experiment:
         Raises:
             UserError: a mistake that the message explains.
         """
+        model_dir = expand(model_dir)
         if until and until not in self.stage_names:
             raise UserError(
                 f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
@@ -173,6 +175,7 @@ class Experiment:
 
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
         """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir."""
+        model_dir = expand(model_dir)
         if name not in self.stage_names:
             raise UserError(
                 f"the configuration of {model_dir} has no stage {name}; bind it and train"
@@ -200,7 +203,7 @@ class Experiment:
         Raises:
             UserError: the picture cannot be written, or the views are all alike.
         """
-        images = self._data.load_unlabelled(data_dir)
+        path, images = expand(path), self._data.load_unlabelled(data_dir)
         moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)

@@ -6,7 +6,7 @@ import zipfile
 import keras
 import tensorflow as tf
 
-from infomin_tf import results
+from infomin_tf import paths, results
 from infomin_tf.errors import UserError, reason
 from infomin_tf.views.augment import crop
 
@@ -80,6 +80,7 @@ def save_encoder(encoder, directory):
     Raises:
         UserError: the disk is full or cannot be written.
     """
+    directory = paths.expand(directory)
     archive = keras.export.ExportArchive()
     archive.track(encoder)
     for suffix, dtype in (("", tf.uint8), ("_float", tf.float32)):
@@ -130,7 +131,7 @@ def load_encoder(path, dtype="float32", trainable=True):
     """
     if dtype not in _DTYPES:
         raise UserError(f'load_encoder takes dtype "float32" or "uint8", not {dtype!r}')
-    path = os.fspath(path)
+    path = paths.expand(path)
     try:
         return _load(path, dtype, trainable)
     except (*_DAMAGE, zipfile.BadZipFile, tf.errors.OpError) as error:
@@ -151,12 +152,14 @@ def _load(path, dtype, trainable):
             f"{path} is neither a SavedModel nor a .keras file; give model_dir/export of a finished run"
         )
     suffix = "_float" if dtype == "float32" else ""
-    layer = keras.layers.TFSMLayer(
-        path,
-        call_endpoint=f"serve{suffix}",
-        call_training_endpoint=f"train{suffix}",
-        trainable=trainable,
-    )
+    with paths.without_patterns(path) as readable:
+        layer = keras.layers.TFSMLayer(
+            readable,
+            call_endpoint=f"serve{suffix}",
+            call_training_endpoint=f"train{suffix}",
+            trainable=trainable,
+        )
+    layer.filepath = path
     for variable in layer.weights:
         # Keras keeps TensorFlow's ":0", with which no optimizer can name its slots.
         variable._path = variable.path.removesuffix(":0")

@@ -11,7 +11,7 @@ import tempfile
 
 from absl import logging
 
-from infomin_tf import results
+from infomin_tf import references, results
 from infomin_tf.errors import UserError
 
 FILE_NAME = "config.gin"
@@ -132,17 +132,7 @@ def make_folder(path):
 
 def check_same_training(model_dir, text):
     """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
-    differences = compare(_saved_text(model_dir), text)
-    of_evaluation = (
-        "--seed",
-        "evaluate.",
-        "sequences.EvaluateFactors.",
-        "linear.",
-        "export.",
-        "probe/",
-        "pairs.CenterCrop.",
-    )
-    differences = [line for line in differences if not line.startswith(of_evaluation)]
+    differences = training_differences(_saved_text(model_dir), text)
     if differences:
         raise UserError(
             f"{model_dir} was trained with another configuration:\n  "
@@ -160,6 +150,20 @@ def compare(old, new):
         for name in names
         if old.get(name) != new.get(name)
     ]
+
+
+def training_differences(old, new):
+    """Those lines of `compare` that are not of evaluation or export alone; the seed of these may differ."""
+    bindings = _bindings(old), _bindings(new)
+    names = set().union(*bindings) - {"--seed"}
+    later = [references.Configuration(one).after_training for one in bindings]
+    free = {
+        name
+        for name in names
+        if all(name in after or name not in one for one, after in zip(bindings, later, strict=True))
+    }
+    lines = compare(old, new)
+    return [line for line in lines if line.split(": ")[0] not in free | {"--seed"}]
 
 
 def saved_seed(model_dir):

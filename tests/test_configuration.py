@@ -207,26 +207,6 @@ def test_what_is_no_run_is_never_deleted(tmp_path):
         pass
 
 
-@pytest.mark.parametrize(
-    "binding, allowed",
-    [
-        ("evaluate.Evaluate.raw_pixels", True),
-        ("sequences.EvaluateFactors.random_encoder", True),
-        ("linear.LinearProbe.epochs", True),
-        ("sequences.PretrainSequences.epochs", False),
-        ("pretrain.Pretrain.epochs", False),
-    ],
-)
-def test_a_finished_training_may_be_evaluated_in_another_way(binding, allowed, tmp_path):
-    run_folder.claim(str(tmp_path), f"# seed: 0\n{binding} = 1\n", overwrite=False)
-    other = f"# seed: 0\n{binding} = 2\n"
-    if allowed:
-        run_folder.check_same_training(str(tmp_path), other)
-    else:
-        with pytest.raises(UserError, match=f"{binding}: 1 -> 2"):
-            run_folder.check_same_training(str(tmp_path), other)
-
-
 def test_a_binding_of_the_root_is_known_before_it_is_built():
     build(BASE, "fake_experiment.Experiment.second = 'x'")
     assert configuration.bound(fake.Experiment, "second", "y") == "x"

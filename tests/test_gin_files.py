@@ -176,6 +176,27 @@ def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
     assert run_folder.compare(text, configuration.operative_text(5)) == []
 
 
+def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
+    files, probe = ("small/moco.gin", "small/cifar10.gin"), "evaluation/nyuv2_segmentation.gin"
+    build(*files)
+    before = configuration.operative_text(0)
+    bindings = [
+        "evaluate.Evaluate.transfers = (@evaluate.Transfer(),)",
+        "evaluate.Transfer.name = 'mnist'",
+        "evaluate.Transfer.train = @mnist/tfds_source.Tfds()",
+        "evaluate.Transfer.test = @mnist_test/tfds_source.Tfds()",
+        "mnist/tfds_source.Tfds.name = 'mnist'",
+        "mnist/tfds_source.Tfds.split = 'train'",
+        "mnist_test/tfds_source.Tfds.name = 'mnist'",
+        "mnist_test/tfds_source.Tfds.split = 'test'",
+    ]
+    gin.clear_config()
+    build(*files, probe, bindings=bindings)
+    after = configuration.operative_text(0)
+    assert len(run_folder.compare(before, after)) > 20
+    assert run_folder.training_differences(before, after) == []
+
+
 def test_a_jigsaw_view_without_its_head_is_refused():
     with pytest.raises(UserError, match="bind Pretrain.jigsaw_head"):
         build(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import textwrap
 
 from infomin_tf import configuration
@@ -12,7 +13,7 @@ _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 # longer training usually bear stronger views, so try stronger ones, too. The sigma of a frequency split is twice the audit's,
 # as its views had 32 px; that of blur is not. A quarter of the images is kept for testing, as in the audit; without
 # ImageFolder.split all are learned from.{overlap}
-#   bin/train --gin_file={path}
+#   bin/train {flag}
 """
 _OVERLAP = """
 # Labels come from another folder: where that holds copies of the images, some test images are learned from here, without
@@ -33,15 +34,15 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         evidence: sentences.
     """
     said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
+    header = _HEADER.format(
+        images=arguments["images"].replace("\n", " "),
+        label=label,
+        evidence=said,
+        flag=shlex.quote(f"--gin_file={path}").replace("\n", "\n# "),
+        overlap=_OVERLAP if _has_other_folder(arguments) else "",
+    )
     lines = [
-        _HEADER.format(
-            images=arguments["images"],
-            label=label,
-            evidence=said,
-            path=path,
-            overlap=_OVERLAP if _has_other_folder(arguments) else "",
-        )
-        + _imports(files),
+        header + _imports(files),
         *(f'include "{file}"' for file in files),
         "",
         f"image_folder.ImageFolder.image_size = {arguments['image_size']}",
@@ -66,7 +67,7 @@ def _imports(files):
     """The import lines of the files, as a gin file does not see those of the files that it includes."""
     found = {}
     for file in files:
-        with open(configuration.find_file(file)) as content:
+        with open(configuration.find_file(file), encoding="utf-8-sig") as content:
             found |= dict.fromkeys(_IMPORT.findall(content.read()))
     return "\n".join(found) + "\n"
 

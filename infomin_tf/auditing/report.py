@@ -19,7 +19,7 @@ def write(findings, pictures, recommended, configuration, out):
         configuration: text of the audit's gin configuration.
         out: folder.
     """
-    with open(recommended) as file:
+    with open(recommended, encoding="utf-8") as file:
         text = file.read()
     rows = [*findings.first.rows, *findings.second.rows]
     minutes = sum(row.seconds for row in rows) / 60

@@ -18,6 +18,7 @@ from infomin_tf.data.image_files import (
 )
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
+from infomin_tf.paths import expand
 
 
 class ImageFolder:
@@ -63,10 +64,10 @@ class ImageFolder:
                 f"ImageFolder takes shares in [0, 1], not test_share={test_share} and max_corrupt_share="
                 f"{max_corrupt_share}; mend them"
             )
-        self._directory, self._side, self._labelled = directory, image_size, labelled
+        self._directory, self._side, self._labelled = expand(directory), image_size, labelled
         self._split, self._test_share = split, test_share
         self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
-        self._labels_file, self._limit = labels_file, limit
+        self._labels_file, self._limit = expand(labels_file), limit
 
     def load(self, data_dir=None):
         """Reads the folder.

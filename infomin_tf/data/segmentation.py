@@ -11,6 +11,7 @@ from infomin_tf.data.image_files import open_image, read_whole
 from infomin_tf.data.records import damage_explained
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
+from infomin_tf.paths import expand
 
 _KINDS = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -84,7 +85,7 @@ class SegmentationFolder:
     """
 
     def __init__(self, images: str, maps: str, size=(120, 160)):
-        self._folders, self._size = (images, maps), tuple(size)
+        self._folders, self._size = (expand(images), expand(maps)), tuple(size)
 
     def load(self, data_dir=None):
         """A `SegmentationImages`.

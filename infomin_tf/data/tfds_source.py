@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
+from infomin_tf.paths import expand
 
 
 class Tfds:
@@ -164,6 +165,7 @@ class Tfds:
         Raises:
             UserError: the set or version can be neither found nor downloaded.
         """
+        data_dir = expand(data_dir)
         wanted = self._name if self._version is None else f"{self._name}:{self._version}"
         try:
             builder = tfds.builder(wanted, data_dir=data_dir)
