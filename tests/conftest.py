@@ -1,14 +1,35 @@
-"""Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas; fixtures for real data."""
+"""Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas, nothing of the user's own; fixtures."""
 
 import contextlib
+import ctypes
+import gc
 import os
 import pathlib
 import resource
+import tempfile
+from unittest import mock
+
+LIBC = ctypes.CDLL(None)
+if hasattr(LIBC, "mallopt"):
+    LIBC.mallopt(-8, 2)  # M_ARENA_MAX: what many threads have freed is used again
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# One worker of pytest each core; and the same sums on any number of cores.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+# LLVM takes most of the time of a test under XLA, and what it compiles runs once.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+for name in ("TF_CONFIG", "TPU_NAME"):
+    os.environ.pop(name, None)
+with (
+    tempfile.TemporaryDirectory() as without_settings,
+    mock.patch.dict(os.environ, KERAS_HOME=without_settings),
+):
+    import keras
 
 import gin
 import numpy as np
@@ -24,11 +45,28 @@ tf.config.experimental.enable_op_determinism()
 tf.random.set_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def same_random_numbers(request):
-    """A module's generator RNG starts anew in each test, which so sees the same numbers alone and among others."""
-    if generator := getattr(request.module, "RNG", None):
+def pytest_collection_finish():
+    """What is imported by now stays, and need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_setup(item):
+    """A test sees the same random numbers alone and among others: those of Python, NumPy, TensorFlow and the initial weights
+    of Keras, and its module's generator RNG.
+    """
+    keras.utils.set_random_seed(0)
+    if generator := getattr(getattr(item, "module", None), "RNG", None):
         generator.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_memory():
+    """What the tests of a file have built is given back to the system after it."""
+    yield
+    keras.utils.clear_session()
+    if hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Strategies by name, and what is there for `auto`."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ from tensorflow.python.distribute.cluster_resolver.tpu import tpu_cluster_resolv
 
 from infomin_tf import strategies, workers
 from infomin_tf.errors import UserError
+from tests import worker_processes
 
 
 def test_names():
@@ -49,7 +51,8 @@ def test_auto_takes_a_cluster_of_one_for_a_single_device(monkeypatch):
 
 
 def test_multi_worker_starts_from_tf_config():
-    cluster = {"cluster": {"worker": ["localhost:23456"]}, "task": {"type": "worker", "index": 0}}
+    worker = f"localhost:{worker_processes.free_port()}"
+    cluster = {"cluster": {"worker": [worker]}, "task": {"type": "worker", "index": 0}}
     code = (
         "from infomin_tf import strategies; "
         "print(type(strategies.create_strategy('multi_worker')).__name__)"
@@ -143,16 +146,13 @@ def test_each_address_of_a_tpu_is_tried_before_tensorflow_waits_for_it(tpu_calls
 
 @pytest.mark.parametrize("is_taken", [True, False])
 def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_taken):
-    with socket.socket() as other:
-        other.bind(("localhost", 0))
+    mine = worker_processes.free_port()
+    with contextlib.ExitStack() as stack:
         if is_taken:
-            other.listen()
-        mine = other.getsockname()[1]
-        if not is_taken:
-            other.close()
+            stack.enter_context(socket.create_server(("localhost", mine)))
         cluster = {"worker": [f"localhost:{mine}", "localhost:1"]}
         code = (
-            f"from infomin_tf import strategies; strategies._PATIENCE = {60 if is_taken else 3}; "
+            f"from infomin_tf import strategies; strategies._PATIENCE = {600 if is_taken else 2}; "
             "strategies.create_strategy('multi_worker')"
         )
         config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}

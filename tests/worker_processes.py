@@ -1,14 +1,17 @@
 """Worker processes on one machine: their addresses, and an end to those that a failed test leaves."""
 
 import contextlib
+import itertools
 import json
 import os
 import socket
 
+_NEXT_PORT = itertools.count()
+
 
 def environments(count):
     """The environment of each of `count` workers of one cluster; that of one process has no cluster."""
-    cluster = {"worker": [f"localhost:{port}" for port in _free_ports(count)]}
+    cluster = {"worker": [f"localhost:{free_port()}" for _ in range(count)]}
     tasks = [{"type": "worker", "index": index} for index in range(count)]
     configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
     own = [{"TF_CONFIG": config} if count > 1 else {} for config in configs]
@@ -27,10 +30,11 @@ def none_left(processes):
                 process.wait()
 
 
-def _free_ports(count):
-    """Numbers of ports of localhost that nothing listens on."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def free_port():
+    """A port of localhost on which nothing listens; below those that a system gives out by itself, and another one in each
+    call and each process, so that nothing takes it before it is used.
+    """
+    while True:
+        port = 10000 + (97 * os.getpid() + next(_NEXT_PORT)) % 20000
+        with contextlib.suppress(OSError), socket.create_server(("localhost", port)):
+            return port

@@ -61,7 +61,7 @@ def finished(tmp_path_factory):
         started[case.__name__] = place, process
     results = {}
     for name, (place, process) in started.items():
-        out, err = (text.decode() for text in process.communicate(timeout=300))
+        out, err = (text.decode() for text in process.communicate())
         results[name] = place, process.returncode, out, err
     return results
 

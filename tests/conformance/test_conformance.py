@@ -48,7 +48,7 @@ def row(tmp_path_factory):
         with worker_processes.none_left(started):
             for index, process in enumerate(started):
                 try:
-                    status = process.wait(timeout=900)
+                    status = process.wait(timeout=3600)
                 except subprocess.TimeoutExpired as error:
                     return folder, f"{name}: {error}"
                 died = processes > 1 and index == processes - 1

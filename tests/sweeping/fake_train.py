@@ -2,17 +2,26 @@
 
 from infomin_tf.sweeping.sweep import Axis, Sweep
 
-# Stands for bin/train: accuracy 50 + 10 x - seed, I_NCE 1 / x; x = 3 fails; each run leaves a line in a file.
+# Stands for bin/train: accuracy 50 + 10 x - seed, I_NCE 1 / x; x = 3 fails; each run leaves a line in a file. On a device, it
+# refuses to share it and waits until each device of FAKE_DEVICES has had a run; FAKE_HELD names the x that waits for the file "go".
 FAKE_TRAIN = """
 import json, os, re, sys, time
 flags = dict(a[2:].split("=", 1) for a in sys.argv[1:])
 x, seed = float(re.search(r"= *([-\\d.]+)", flags["gin_param"]).group(1)), int(flags["seed"])
 folder = flags["model_dir"]
-with open(os.path.join(os.path.dirname(os.path.dirname(folder)), "runs.txt"), "a") as file:
+out = os.path.dirname(os.path.dirname(folder))
+def wait_for(name):
+    while not os.path.exists(os.path.join(out, name)):
+        time.sleep(0.01)
+with open(os.path.join(out, "runs.txt"), "a") as file:
     file.write(f"{x} {seed}\\n")
-if device := os.environ.get("CUDA_VISIBLE_DEVICES"):  # refuses to share it
+if device := os.environ.get("CUDA_VISIBLE_DEVICES"):
     os.mkdir(os.path.join(os.path.dirname(folder), "device" + device))
-time.sleep(float(os.environ.get("FAKE_SECONDS", 0)))
+    open(os.path.join(out, "seen" + device), "w").close()
+    for other in os.environ["FAKE_DEVICES"].split():
+        wait_for("seen" + other)
+if os.environ.get("FAKE_HELD") == str(x):
+    wait_for("go")
 if x == 3:
     sys.exit("error: pretrain: loss became nan at step 7; lower the learning rate")
 for stage, name, value in (("pretrain", "I_NCE", 1 / x), ("evaluate", "kNN, pre-trained", 50 + 10 * x - seed)):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -101,43 +102,61 @@ def test_files_that_are_missing_are_named_before_anything_runs(tmp_path, clean_g
     assert not (tmp_path / "out").exists()
 
 
-def test_each_device_has_one_point_at_a_time(tmp_path):
-    os.environ["FAKE_SECONDS"] = "0.2"
+def test_each_device_has_one_point_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_DEVICES", "5 7")
     made = runner.Runner(sweep_over(1.0, 2.0, 4.0), str(tmp_path), jobs=4, devices=["5", "7"])
-    try:
-        assert made.jobs == 2 and made.run() == {}
-    finally:
-        del os.environ["FAKE_SECONDS"]
+    assert made.jobs == 2 and made.run() == {}
     used = [path.name for path in (tmp_path / "points").glob("*/device*")]
     assert len(used) == 6 and set(used) == {"device5", "device7"}
 
 
 def test_a_spent_budget_leaves_points_out(tmp_path, monkeypatch):
-    monkeypatch.setenv("FAKE_SECONDS", "0.3")
-    problems = runner.Runner(sweep_over(1.0, 2.0, hours=0.1 / 3600), str(tmp_path)).run()
+    """By a clock on which each run takes an hour."""
+
+    def clock():
+        return 3600.0 * len(runs(tmp_path)) if (tmp_path / "runs.txt").exists() else 0.0
+
+    monkeypatch.setattr(runner, "time", types.SimpleNamespace(monotonic=clock))
+    problems = runner.Runner(sweep_over(1.0, 2.0, hours=0.5), str(tmp_path)).run()
     assert len(runs(tmp_path)) == 1 and len(problems) == 3
     assert all("budget" in problem for problem in problems.values())
 
 
+# A sweep that leaves a line in a file before it asks for the lock of a point.
 SCRIPT = """
-import sys
+import fcntl, sys
 from infomin_tf.sweeping import runner
 from infomin_tf.sweeping.sweep import Axis, Sweep
 runner._TRAIN = sys.argv[2]
+lock = fcntl.flock
+def noting_lock(*arguments):
+    with open(sys.argv[1] + "/asked.txt", "a") as file:
+        file.write("asked\\n")
+    lock(*arguments)
+fcntl.flock = noting_lock
 runner.Runner(Sweep(["base.gin"], [Axis("a.B.x", (1.0, 2.0, 4.0))], seeds=(0,)), sys.argv[1]).run()
 """
 
 
+def wait_for_lines(path, count, process):
+    """Returns when a file has so many lines; fails when the process ends before."""
+    while not path.exists() or len(path.read_text().splitlines()) < count:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
 def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_at_once(tmp_path):
     """Killed while its second point runs: that run goes on alone, and the next sweep waits for it."""
-    environment = os.environ | {"FAKE_SECONDS": "1.5", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"FAKE_HELD": "2.0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), FAKE_TRAIN]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "runs.txt").exists() or len(runs(tmp_path)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert subprocess.run(command, env=environment, check=False).returncode == 0
+    try:
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as killed:
+            wait_for_lines(tmp_path / "runs.txt", 2, killed)
+            killed.send_signal(signal.SIGKILL)
+        with subprocess.Popen(command, env=environment) as again:
+            wait_for_lines(tmp_path / "asked.txt", 3, again)
+            (tmp_path / "go").touch()
+            assert again.wait() == 0
+    finally:
+        (tmp_path / "go").touch()  # for a run that is left
     assert runs(tmp_path) == ["1.0 0", "2.0 0", "4.0 0"]
