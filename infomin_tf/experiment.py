@@ -5,6 +5,7 @@ import sys
 import keras
 
 from infomin_tf import seeds, workers
+from infomin_tf.checks import check_jigsaw
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
@@ -15,6 +16,7 @@ from infomin_tf.stages.learn_views import LearnViews
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run, print_results
 from infomin_tf.stages.sequences import EvaluateFactors, TrainSupervised
+from infomin_tf.stages.stage import TrainedStage
 from infomin_tf.views import picture
 from infomin_tf.views.factor_pair import FactorPair
 from infomin_tf.views.pairs import IndependentPair
@@ -112,7 +114,7 @@ class Experiment:
                 "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
                 "pairs.IndependentPair, or a split of two parts"
             )
-        _check_jigsaw(pair, pretraining, split.num_parts)
+        check_jigsaw(pair, pretraining.jigsaw_head, split.num_parts)
         pretraining.check_parts(split.num_parts)
         views = {
             "Evaluate.test_view": getattr(evaluation, "test_view", None),
@@ -126,14 +128,14 @@ class Experiment:
                 )
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
-        self._pretraining, self._evaluation = pretraining, evaluation
-        self._view_learning, self._export = view_learning, export
+        self._pretraining = pretraining
+        stages = (view_learning, pretraining, evaluation, export)
+        self._stages = [stage for stage in stages if stage is not None]
 
     @property
     def stage_names(self):
         """Names of this experiment's stages, in order."""
-        stages = (self._view_learning, self._pretraining, self._evaluation, self._export)
-        return tuple(stage.name for stage in stages if stage is not None)
+        return tuple(stage.name for stage in self._stages)
 
     def run(self, model_dir, *, strategy, seed, data_dir=None, until=None, configuration=""):
         """Runs the stages that are not finished yet; prints a table of all numbers at the end.
@@ -154,23 +156,18 @@ class Experiment:
             raise UserError(
                 f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
             )
-        wanted = (
-            self.stage_names[: self.stage_names.index(until) + 1] if until else self.stage_names
-        )
+        last = self.stage_names.index(until) + 1 if until else None
+        wanted = self._stages[:last]
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
-        extractor = None
-        for name in wanted:
-            keras.utils.set_random_seed(seeds.stream(seed, name))
-            finished = bool(workers.gather(run.numbers_of(name) is not None).max())
-            if finished and workers.is_chief():
-                print(f"{name} is finished: skipped", file=sys.stderr)
-            if name == "learn_views":
-                self._view_learning.restore(run) if finished else self._view_learning.run(run)
-            elif name == "pretrain":
-                pretraining = self._pretraining
-                extractor = pretraining.restore(run) if finished else pretraining.run(run)
-            elif not finished:
-                self._finish(name, run, extractor)
+        finished = {stage: self._is_finished(stage, run) for stage in wanted}
+        for stage in wanted:
+            if not finished[stage]:
+                stage.check(run)
+        for stage in wanted:
+            keras.utils.set_random_seed(seeds.stream(seed, stage.name))
+            if finished[stage] and workers.is_chief():
+                print(f"{stage.name} is finished: skipped", file=sys.stderr)
+            stage.restore(run) if finished[stage] else stage.run(run)
         print_results(model_dir)
 
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
@@ -181,16 +178,18 @@ class Experiment:
                 f"the configuration of {model_dir} has no stage {name}; bind it and train"
             )
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
-        for needed in self.stage_names:
-            if needed in ("learn_views", "pretrain") and run.numbers_of(needed) is None:
+        *before, stage = self._stages[: self.stage_names.index(name) + 1]
+        before = [earlier for earlier in before if isinstance(earlier, TrainedStage)]
+        for needed in before:
+            if run.numbers_of(needed.name) is None:
                 raise UserError(
-                    f"{model_dir} has no finished stage {needed}; run bin/train with this --model_dir first"
+                    f"{model_dir} has no finished stage {needed.name}; run bin/train with this --model_dir first"
                 )
-        if self._view_learning:
-            self._view_learning.restore(run)
-        if name == "evaluate":
-            self._evaluation.begin_again(run)
-        self._finish(name, run, self._pretraining.restore(run))
+        stage.check(run)
+        for earlier in before:
+            earlier.restore(run)
+        stage.begin_again(run)
+        stage.run(run)
         print_results(model_dir)
 
     def save_picture(self, path, *, data_dir=None, seed=0):
@@ -208,11 +207,9 @@ class Experiment:
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)
 
-    def _finish(self, name, run, extractor):
-        if name == "evaluate":
-            self._evaluation.run(run, extractor, lambda: self._pretraining.untrained(run))
-        else:
-            self._export.run(run, extractor)
+    def _is_finished(self, stage, run):
+        """On all workers alike."""
+        return bool(workers.gather(run.numbers_of(stage.name) is not None).max())
 
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
@@ -221,7 +218,7 @@ class Experiment:
         self._split.build((None, self._pair.size, self._pair.size, 3))
         if self._split.mean is None:
             self._split.adapt(unlabelled.sample(2000))
-        run = Run(
+        return Run(
             model_dir,
             strategy,
             seed,
@@ -233,24 +230,5 @@ class Experiment:
             self._split,
             configuration,
             data_dir,
-        )
-        if self._evaluation:
-            run.need_labels("evaluation")
-        return run
-
-
-def _check_jigsaw(pair, pretraining, num_parts):
-    """Raises UserError unless a JigSaw view has its head, a head its view, and both one encoder."""
-    jigsaw, head = pair.jigsaw, pretraining.jigsaw_head
-    if (jigsaw is None) != (head is None):
-        missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
-        raise UserError(
-            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
-        )
-    if jigsaw is not None and num_parts > 1:
-        raise UserError("a JigSaw view goes with views of whole images; bind splits.Whole")
-    if jigsaw is not None and jigsaw.num_patches != head.num_patches:
-        raise UserError(
-            f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "
-            "equal"
+            self._pretraining.backbones,
         )

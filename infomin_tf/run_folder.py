@@ -118,16 +118,14 @@ def _clear_errors(model_dir):
         ) from error
 
 
-def make_folder(path):
-    """Makes a folder, and sees whether it can be written to, or raises UserError."""
+def make_folder(path, instead="another --out"):
+    """Makes a folder, and sees whether it can be written to, or raises UserError that names what to use instead."""
     try:
         os.makedirs(path, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}); use another --out"
-        ) from error
+        raise UserError(f"{path} cannot be written ({error.strerror}); use {instead}") from error
 
 
 def check_same_training(model_dir, text):

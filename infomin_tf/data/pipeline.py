@@ -80,6 +80,12 @@ def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0
     return _join(views, size // chunk).prefetch(tf.data.AUTOTUNE)
 
 
+def check_views(images, transform):
+    """Raises UserError when a pair or family cannot make views of these images; reads none."""
+    if not isinstance(images, Sequences):
+        _cuts_files(images, transform)
+
+
 def _sequence_views(sequences, batch_size, seed, pair, first_step, shard):
     """(v1, v2) of sequences that are drawn and rendered in each step; the labels are none."""
 

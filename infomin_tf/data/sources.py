@@ -66,8 +66,10 @@ class ArrayImages:
         return ArrayImages(self.name, self.images, np.arange(self.size))
 
     def hold_out(self, stride):
-        """The set without every stride-th image, and a set of those."""
-        chosen = np.arange(self.size) % stride == 0
+        """The set without every stride-th image, and a set of those; of each class the rest keeps an image."""
+        chosen, labels = np.arange(self.size) % stride == 0, self.labels.numpy()
+        classes, first = np.unique(labels, return_index=True)
+        chosen[first[~np.isin(classes, labels[~chosen])]] = False
         parts = [np.flatnonzero(which) for which in (~chosen, chosen)]
         return tuple(
             ArrayImages(self.name, *self.gather(places), self.class_names) for places in parts

@@ -5,7 +5,9 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import distribution, seeds, training, workers
+from infomin_tf.checks import check_batches, check_view_size
 from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.optimization import Update
@@ -13,6 +15,8 @@ from infomin_tf.schedules import Constant, Schedule, check_length, check_trainin
 from infomin_tf.settings import ABOVE_ZERO, check
 from infomin_tf.views import pairs
 from infomin_tf.views.families import Family
+
+_STRIDE = 10  # every tenth image chooses the rate
 
 
 class ProbeLearner(keras.Model):
@@ -105,6 +109,20 @@ class LinearProbe:
             for length in (epochs, tuning_epochs):
                 check_training(self, self._optimizer_at(rate), self._schedule, length)
 
+    def check(self, run):
+        """Raises UserError unless the labelled images make a batch, of the views' size, on this many replicas."""
+        check_view_size(run, self._train_view, "LinearProbe.train_view")
+        name = "LinearProbe.batch_size"
+        check_batches(run, run.train, self._batch_size, self._loop, name)
+        if self._learning_rates:
+            rest, held = run.train.hold_out(_STRIDE)
+            if not held.size:
+                raise UserError(
+                    f"LinearProbe.learning_rates are chosen on held-out images of {run.train.name}, which has none to spare; "
+                    "add images, or bind LinearProbe.learning_rates = None"
+                )
+            check_batches(run, rest, self._batch_size, self._loop, name)
+
     def accuracy(self, run, extractor, test_view, name):
         """Trains a probe in model_dir/evaluate/<name> (or goes on) and tests it.
 
@@ -131,7 +149,7 @@ class LinearProbe:
 
     def _choose_rate(self, run, extractor, test_view, name):
         """(the rate with the best held-out accuracy, of equal ones the lowest; seconds of training)."""
-        rest, held = run.train.hold_out(10)
+        rest, held = run.train.hold_out(_STRIDE)
         results, seconds = {}, 0.0
         for rate in sorted(self._learning_rates):
             learner, _, spent = self._train(

@@ -51,13 +51,9 @@ def fit_logistic(
         A `LogisticFit`.
 
     Raises:
-        UserError: fewer than 10 training images, or of one class only.
+        UserError: labels that `check_labels` refuses.
     """
-    counts = np.unique(train_labels, return_counts=True)[1]
-    if len(counts) < 2 or len(train_labels) < 10:
-        raise UserError(
-            f"logistic regression needs 10 labelled images of two classes; there are {len(train_labels)} of {len(counts)}"
-        )
+    check_labels(train_labels)
     scaling = [StandardScaler()]
     words = "standardised"
     if train_features.shape[1] > _LARGEST_DIMENSION:
@@ -75,18 +71,48 @@ def fit_logistic(
     preprocessing = make_pipeline(*scaling).fit(train_features)
     train = preprocessing.transform(train_features).astype(np.float32)
     test = preprocessing.transform(test_features).astype(np.float32)
-    stratify = train_labels if min(counts) > 1 and len(train_labels) >= 5 * len(counts) else None
-    fit_x, held_x, fit_y, held_y = train_test_split(
-        train,
-        train_labels,
+    labels = np.asarray(train_labels)
+    fit, held = _divide(labels, seed)
+    scores = {c: _fit(train[fit], labels[fit], c).score(train[held], labels[held]) for c in grid}
+    chosen = max(scores, key=scores.get)
+    accuracy = _fit(train, labels, chosen).score(test, test_labels)
+    return LogisticFit(100 * accuracy, 100 * scores[chosen], chosen, words)
+
+
+def check_labels(labels):
+    """Raises UserError unless there are 10 training images of two classes, one of which has two images."""
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) < 2 or len(labels) < 10:
+        raise UserError(
+            f"logistic regression needs 10 labelled images of two classes; there are {len(labels)} of {len(counts)}"
+        )
+    if max(counts) < 2:
+        raise UserError(
+            f"logistic regression needs two labelled images of at least one class, but each of the {len(counts)} classes "
+            "has one; add images, or bind Evaluate.logistic_regression = False"
+        )
+
+
+def _divide(labels, seed):
+    """(places to fit on, a fifth of the places to choose C on); the former have at least one image of each class.
+
+    In proportion to the classes where each has two images and they are few enough.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    stratify = labels if min(counts) > 1 and len(labels) >= 5 * len(counts) else None
+    fit, held = train_test_split(
+        np.arange(len(labels)),
         test_size=0.2,
         random_state=seeds.stream(seed, "division"),
         stratify=stratify,
     )
-    scores = {c: _fit(fit_x, fit_y, c).score(held_x, held_y) for c in grid}
-    chosen = max(scores, key=scores.get)
-    accuracy = _fit(train, train_labels, chosen).score(test, test_labels)
-    return LogisticFit(100 * accuracy, 100 * scores[chosen], chosen, words)
+    classes, first = np.unique(labels[held], return_index=True)
+    lonely = held[first[~np.isin(classes, labels[fit])]]
+    fit, held = np.append(fit, lonely), np.setdiff1d(held, lonely, assume_unique=True)
+    if not len(held):  # the lonely ones were all of it; one of the commonest class goes over
+        held = fit[labels[fit] == np.bincount(labels).argmax()][:1]
+        fit = np.setdiff1d(fit, held, assume_unique=True)
+    return fit, held
 
 
 def _fit(features, labels, c):

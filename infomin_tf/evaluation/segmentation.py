@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import distribution, seeds, training
+from infomin_tf.checks import check_batches
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
@@ -81,11 +82,35 @@ class SegmentationProbe:
         check_length(self, epochs, batch_size)
         check(self, ABOVE_ZERO, epochs=epochs, learning_rate=learning_rate)
         check(self, COUNT, num_classes=num_classes, filters=filters)
-        self._sources = train, test
+        self._sources, self._loaded = (train, test), None
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size
         self._learning_rate, self._filters = learning_rate, filters
         self._loop = loop or training.TrainingLoop()
+
+    def check(self, run):
+        """Raises UserError unless the sets can be read, fit each other and the settings, and the networks have maps."""
+        train, test = self._load(run.data_dir)
+        for images in (train, test):
+            _check_maps(images, self._num_classes, self._ignored)
+        if train.maps.shape[1:] != test.maps.shape[1:]:
+            raise UserError(
+                f"the label maps of {train.name} are {train.maps.shape[1:]}, those of {test.name} {test.maps.shape[1:]}; give "
+                "both sources of SegmentationProbe one size"
+            )
+        name = "SegmentationProbe.batch_size"
+        check_batches(run, train, self._batch_size, self._loop, name)
+        for backbone in run.backbones:
+            if not hasattr(backbone, "feature_map"):
+                raise UserError(
+                    f"segmentation needs feature maps, which {type(backbone).__name__} has not; bind another backbone (such "
+                    "as resnet.ResNet18), or Evaluate.segmentation_probe = None"
+                )
+
+    def _load(self, data_dir):
+        """(train, test), read once, when they are checked before the training."""
+        self._loaded = self._loaded or [source.load(data_dir) for source in self._sources]
+        return self._loaded
 
     def mean_iou(self, run, extractor):
         """Trains a decoder in model_dir/evaluate/segmentation (or goes on) and measures.
@@ -98,9 +123,7 @@ class SegmentationProbe:
             (mean IoU of the labelled classes in %, protocol, seconds of training).
         """
         keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
-        train, test = (source.load(run.data_dir) for source in self._sources)
-        for images in (train, test):
-            _check_classes(images, self._num_classes, self._ignored)
+        train, test = self._load(run.data_dir)
         decoder, seconds = self._train(run, train, feature_maps(extractor, train.images))
         confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
         maps = feature_maps(extractor, test.images)
@@ -166,13 +189,18 @@ def batches(maps, truth, batch_size, seed, first_step, shard):
     return tf.data.Dataset.range(first_step, tf.int64.max - 1).map(read).prefetch(2)
 
 
-def _check_classes(images, num_classes, ignored):
+def _check_maps(images, num_classes, ignored):
     found = np.unique(images.maps)
     unknown = [int(v) for v in found if v != ignored and not 0 <= v < num_classes]
     if unknown:
         raise UserError(
             f"the label maps of {images.name} hold {', '.join(map(str, unknown[:5]))}, which are neither below "
             f"SegmentationProbe.num_classes = {num_classes} nor SegmentationProbe.ignored = {ignored}; mend one of them"
+        )
+    if np.all(found == ignored):
+        raise UserError(
+            f"no pixel of the label maps of {images.name} is labelled, as all are SegmentationProbe.ignored = {ignored}; "
+            "mend the maps or that value"
         )
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from infomin_tf import results, seeds, workers
-from infomin_tf.data.sources import Source
+from infomin_tf.checks import check_view_size
+from infomin_tf.data.sources import ArrayImages, Source
 from infomin_tf.evaluation import features, knn, logistic
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.results import Number
+from infomin_tf.stages.stage import Stage
 
 _UNDER_WAY = "under_way.gin"
 
@@ -31,14 +33,15 @@ class Transfer:
 
     def __init__(self, name: str, train: Source, test: Source, test_view: Callable | None = None):
         self.name, self.test_view = name, test_view
-        self._sources = train, test
+        self._sources, self._loaded = (train, test), None
 
     def load(self, data_dir):
-        """(train, test), loaded images."""
-        return [source.load(data_dir) for source in self._sources]
+        """(train, test), loaded images; read once, when they are checked before the training."""
+        self._loaded = self._loaded or [source.load(data_dir) for source in self._sources]
+        return self._loaded
 
 
-class Evaluate:
+class Evaluate(Stage):
     """Probes of the pre-trained features, and of the baselines that are asked for.
 
     Args:
@@ -77,19 +80,31 @@ class Evaluate:
         self._random_encoder, self._raw_pixels = random_encoder, raw_pixels
         self._transfers, self._segmentation_probe = tuple(transfers), segmentation_probe
 
-    def run(self, run, extractor, untrained):
-        """Measures, and writes results.json.
-
-        Args:
-            run: the `Run`.
-            extractor: `FeatureExtractor` of the pre-trained networks.
-            untrained: function that makes one of the same networks untrained.
-        """
+    def check(self, run):
+        """Raises UserError unless each probe has its images, labels and views; opens the sets of transfers, too."""
         run.need_labels("evaluation")
+        if self._linear_probe:
+            self._linear_probe.check(run)
+        if self._segmentation_probe:
+            self._segmentation_probe.check(run)
+        self._check_cached(run)
+        for transfer in self._transfers:
+            other = self._other(run, transfer)
+            other.need_labels(f"Transfer to {transfer.name}")
+            check_view_size(run, transfer.test_view, f"Transfer.test_view of {transfer.name}")
+            self._check_cached(other)
+
+    def _check_cached(self, run):
+        if self._logistic_regression and isinstance(run.train, ArrayImages):
+            logistic.check_labels(run.train.labels.numpy())
+
+    def run(self, run):
+        """Measures, and writes results.json."""
+        extractor = run.extractor
         self._numbers, self._seconds = [], 0.0
         self._probe(run, extractor, "pre-trained")
         if self._random_encoder:
-            self._probe(run, untrained(), "untrained")
+            self._probe(run, run.untrained(), "untrained")
         if self._raw_pixels:
             self._probe_cached(run, tf.identity, "raw pixels")
         if self._segmentation_probe:
@@ -98,10 +113,7 @@ class Evaluate:
             self._seconds += seconds
         for transfer in self._transfers:
             view = transfer.test_view or self.test_view
-            other = dataclasses.replace(
-                run, **dict(zip(("train", "test"), transfer.load(run.data_dir), strict=True))
-            )
-            other.need_labels(f"Transfer to {transfer.name}")
+            other = self._other(run, transfer)
             self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
         steps = run.numbers_of("pretrain")["steps"]
         run.finish(self.name, self._numbers, steps, self._seconds)
@@ -119,6 +131,11 @@ class Evaluate:
                     shutil.rmtree(path)
             results.write_atomically(note, run.configuration)
         workers.wait_for_all()
+
+    def _other(self, run, transfer):
+        """The run with the images of a transfer."""
+        train, test = transfer.load(run.data_dir)
+        return dataclasses.replace(run, train=train, test=test)
 
     def _probe(self, run, extractor, subject):
         if self._linear_probe:

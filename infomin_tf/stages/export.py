@@ -3,12 +3,17 @@
 import os
 import time
 
-from infomin_tf import export, workers
+import keras
+
+from infomin_tf import export, run_folder, workers
+from infomin_tf.checks import check_view_size
+from infomin_tf.errors import UserError, reason
 from infomin_tf.results import Number
+from infomin_tf.stages.stage import Stage
 from infomin_tf.views.pairs import CenterCrop
 
 
-class Export:
+class Export(Stage):
     """Writes model_dir/export/saved_model and model_dir/export/encoder.keras.
 
     Args:
@@ -21,8 +26,23 @@ class Export:
     def __init__(self, view: CenterCrop | None = None):
         self.view = view
 
-    def run(self, run, extractor):
+    def check(self, run):
+        """Raises UserError unless the networks can be described in a file, and the folder written to."""
+        check_view_size(run, self.view, "Export.view")
+        for part in (run.split, *run.backbones):
+            try:
+                keras.saving.serialize_keras_object(part)
+            except (NotImplementedError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"{type(part).__name__} cannot be exported ({reason(error)}); give it get_config (see "
+                    "keras.layers.Layer.get_config), or bind Experiment.export = None"
+                ) from error
+        if workers.is_chief():
+            run_folder.make_folder(run.directory(self.name), "another --model_dir")
+
+    def run(self, run):
         """Exports, and writes results.json; of several workers the chief writes."""
+        extractor = run.extractor
         started, size = time.monotonic(), run.pair.size
         resize = self.view.resize if self.view else None
         encoder = export.ImageEncoder(extractor, size, resize)

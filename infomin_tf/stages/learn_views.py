@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import seeds, training, view_learning
-from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.checks import check_batches
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
 from infomin_tf.evaluation import features, mutual_information
@@ -17,9 +17,10 @@ from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.stages.pictures import introduce, show_channels
+from infomin_tf.stages.stage import TrainedStage
 
 
-class LearnViews:
+class LearnViews(TrainedStage):
     """Trains g against the critics (equation 2) and with the classifiers (equation 3).
 
     The three rows of Table 5 are settings: unsupervised is `supervised_weight = 0` without `classifier_backbone`;
@@ -77,21 +78,16 @@ class LearnViews:
             check_training(self, optimizer, self._schedule, epochs)
         self._loop = loop or training.TrainingLoop()
 
-    def run(self, run):
-        """Trains, or goes on training; leaves g in `run.split` and the figures in results.json."""
-        learner, task = self.prepare(run)
-        steps, seconds = self._loop.fit(task, run.strategy)
-        self._write_results(run, learner, steps, seconds)
-
-    def restore(self, run):
-        """Loads the trained g of a finished stage into `run.split`."""
-        learner, task = self.prepare(run)
-        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
+    def check(self, run):
+        """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
+        check_batches(run, run.unlabelled, self._batch_size, self._loop, "LearnViews.batch_size")
+        if self._backbones:
+            run.need_labels("view learning with classifiers")
+            name = "LearnViews.labelled_batch_size"
+            check_batches(run, run.train, self._labelled_batch_size, self._loop, name)
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""
-        if self._backbones:
-            run.need_labels("view learning with classifiers")
         steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         total_steps = round(self._epochs * steps_per_epoch)
         optimizers = [
@@ -181,7 +177,8 @@ class LearnViews:
         means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
 
-    def _write_results(self, run, learner, steps, seconds):
+    def write_results(self, run, learner, steps, seconds):
+        """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
         i_nce, figures = self._measure(run, learner, draws=20)
         where = f"{run.held_out.name}, crops as in training"
         numbers = [

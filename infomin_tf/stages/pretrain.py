@@ -7,21 +7,19 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf import seeds, training
-from infomin_tf.checkpoint import Checkpoint
-from infomin_tf.contrastive import losses
-from infomin_tf.contrastive.bounds import InfoNCE
+from infomin_tf.checks import check_batches
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.contrastive.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation import features, knn, mutual_information
-from infomin_tf.results import Number
+from infomin_tf.evaluation import embeddings, features, knn
 from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
 from infomin_tf.settings import FROM_ZERO, SHARE, check
 from infomin_tf.stages.pictures import introduce
+from infomin_tf.stages.stage import TrainedStage
 
 
-class Pretrain:
+class Pretrain(TrainedStage):
     """Trains one encoder a part of the split by InfoNCE (equation 1).
 
     Args:
@@ -113,34 +111,36 @@ class Pretrain:
         self._encoders = [self._make_encoder() for _ in range(num_parts)]
         self._key_encoders = [self._make_encoder() for _ in range(copies)]
 
-    def run(self, run):
-        """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
-        learner, task = self.prepare(run)
-        steps, seconds = self._loop.fit(task, run.strategy)
-        self._write_results(run, learner, steps, seconds)
-        return self._features(learner, run)
+    @property
+    def backbones(self):
+        """One network per part of the split; what is probed and exported."""
+        return [encoder.backbone for encoder in self._encoders]
 
-    def restore(self, run):
-        """The trained `FeatureExtractor` of a finished stage."""
-        learner, task = self.prepare(run)
-        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
-        return self._features(learner, run)
+    def check(self, run):
+        """Raises UserError unless there are images for a batch, of a kind that the learner takes, and labels for kNN."""
+        name = f"{type(self).__name__}.batch_size"
+        check_batches(run, run.unlabelled, self._batch_size, self._loop, name)
+        if self._knn_every_epochs:
+            run.need_labels("online kNN (Pretrain.knn_every_epochs)")
+        pipeline.check_views(self._images(run), self._pair(run))
+
+    def _images(self, run):
+        return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
+
+    def _pair(self, run):
+        one_view = _needs_one_view(self._negatives, self._learning, run.split)
+        return run.pair.of_one_view() if one_view else run.pair
 
     def untrained(self, run):
         """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
         keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
-        backbones = [self._make_encoder().backbone for _ in self._encoders]
-        return _build_features(backbones, run)
+        return _build_features([self._make_encoder().backbone for _ in self._encoders], run)
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
-        if self._knn_every_epochs:
-            run.need_labels("online kNN (Pretrain.knn_every_epochs)")
         steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         total_steps = round(self._epochs * steps_per_epoch)
-        pair = run.pair
-        if _needs_one_view(self._negatives, self._learning, run.split):
-            pair = pair.of_one_view()
+        pair, images = self._pair(run), self._images(run)
         learner = ContrastiveLearner(
             run.split,
             self._encoders,
@@ -162,7 +162,6 @@ class Pretrain:
                 keys,
                 run.unlabelled.size,
             )
-        images = run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
         task = training.Task(
             name=self.name,
             learner=learner,
@@ -179,7 +178,7 @@ class Pretrain:
             total_steps=total_steps,
             directory=run.directory(self.name),
             on_start=lambda writer: self._introduce(run, writer),
-            on_epoch_end=lambda step, writer, last: self._monitor(run, learner, step, writer, last),
+            on_epoch_end=lambda step, writer, last: self._monitor(run, step, writer, last),
         )
         return learner, task
 
@@ -189,14 +188,18 @@ class Pretrain:
     def _more_numbers(self, run):
         return []
 
-    def _features(self, learner, run):
-        return _build_features([encoder.backbone for encoder in learner.encoders], run)
+    def leave(self, run, learner):
+        """The trained `FeatureExtractor`, and what makes an untrained one."""
+        run.extractor, run.untrained = self._features(run), lambda: self.untrained(run)
 
-    def _monitor(self, run, learner, step, writer, last):
+    def _features(self, run):
+        return _build_features(self.backbones, run)
+
+    def _monitor(self, run, step, writer, last):
         epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
         with writer.as_default():
             if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
-                extractor = self._features(learner, run)
+                extractor = self._features(run)
                 train, train_labels = features.extract(extractor, run.train, self.knn_view)
                 test, test_labels = features.extract(extractor, run.test, self.knn_view)
                 accuracy = knn.knn_accuracy(
@@ -205,33 +208,11 @@ class Pretrain:
                 tf.summary.scalar("knn_accuracy", accuracy, step=step)
         writer.flush()
 
-    def _write_results(self, run, learner, steps, seconds):
-        temperature = self._negatives.temperature
-        measures = {
-            "I_NCE": InfoNCE(temperature),
-            "alignment": losses.alignment,
-            "uniformity": lambda *z: tf.reduce_max([losses.uniformity(part) for part in z]),
-        }
-        units = {"I_NCE": "nats"}
-        notes = {"uniformity": "of the less uniform view, "}
-        estimates = mutual_information.estimate(
-            learner.embed,
-            measures,
-            run.held_out,
-            run.pair.plain(),
-            seeds.stream(run.seed, "pretrain/held out"),
-            self._num_candidates,
+    def write_results(self, run, learner, steps, seconds):
+        """I_NCE, alignment and uniformity of the trained encoders on held-out images."""
+        numbers = embeddings.measure(
+            run, learner.embed, self._negatives.temperature, self._num_candidates
         )
-        where = f"temperature {temperature}, {run.held_out.name}, views as in training"
-        numbers = [
-            Number(
-                name,
-                found.mean,
-                units.get(name, ""),
-                f"trained encoders, {notes.get(name, '')}{found.protocol}, {where}",
-            )
-            for name, found in estimates.items()
-        ]
         run.finish(self.name, numbers + self._more_numbers(run), steps, seconds)
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from infomin_tf import precision, results, workers
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.checks import check_classes
 from infomin_tf.errors import UserError
 
 
@@ -26,6 +27,9 @@ class Run:
         split: layer image -> parts.
         configuration: the operative gin configuration, for TensorBoard.
         data_dir: where prepared TFDS data sets are looked for; None for TFDS's own folder.
+        backbones: of the pre-trained networks, built or not.
+        extractor: the pre-trained `FeatureExtractor`, once that stage has left it here.
+        untrained: function that makes one of the same networks untrained.
     """
 
     model_dir: str
@@ -39,6 +43,9 @@ class Run:
     split: Any
     configuration: str
     data_dir: str | None = None
+    backbones: Sequence = ()
+    extractor: Any = None
+    untrained: Callable | None = None
 
     def __post_init__(self):
         if self.held_out and self.held_out.size < 2:
@@ -86,41 +93,8 @@ class Run:
         )
 
     def need_labels(self, why):
-        """Raises UserError when the run has no labelled train and test images of the same classes."""
-        if self.train is None or self.test is None:
-            raise UserError(
-                f"{why} needs labelled images; bind Data.train and Data.test in the gin file"
-            )
-        for images in (self.train, self.test):
-            if not images.class_names:
-                raise UserError(
-                    f"{why} needs labelled images, but {images.name} has no classes; bind ImageFolder.labelled or "
-                    "labels_file, or choose another set"
-                )
-        if self.train.class_names != self.test.class_names:
-            raise UserError(
-                f"{why} needs the same classes in training and test images; only {self.train.name} has "
-                f"{_beyond(self.train, self.test)}, only {self.test.name} has {_beyond(self.test, self.train)}; give both "
-                "the same class names, in one order, and images of each"
-            )
-        grounds = [getattr(images, "backgrounds", None) for images in (self.train, self.test)]
-        if all(grounds) and grounds[0].class_names != grounds[1].class_names:
-            raise UserError(
-                f"{why} needs the same classes of backgrounds in {grounds[0].name} and {grounds[1].name}"
-            )
-        for images in (self.train, self.test):
-            if not isinstance(images, ArrayImages):
-                continue
-            labels, number = images.labels.numpy(), len(images.class_names)
-            if labels.min() < 0:
-                raise UserError(
-                    f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
-                )
-            if labels.max() >= number:
-                raise UserError(
-                    f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels.max()}; prepare it again "
-                    "with all of its classes"
-                )
+        """Raises UserError unless train and test are labelled by the same classes, see `checks.check_classes`."""
+        check_classes(why, self.train, self.test)
 
     def check_finished(self, stage, step):
         """Raises UserError unless the checkpoint's step is the one that the finished stage ended at."""
@@ -147,9 +121,3 @@ def print_results(model_dir):
             found[name] = content
     print(f"\nResults in {model_dir}")
     print(results.table(found))
-
-
-def _beyond(images, others):
-    """Names of the classes that one set has and another has not."""
-    names = [name for name in images.class_names if name not in others.class_names]
-    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"

@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import seeds, training
-from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.checks import check_batches, check_classes
 from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
+from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import factors
 from infomin_tf.evaluation.features import FeatureExtractor
@@ -17,6 +18,7 @@ from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
 from infomin_tf.stages.pretrain import Pretrain
+from infomin_tf.stages.stage import Stage, TrainedStage
 from infomin_tf.supervised import FactorLearner
 
 
@@ -66,18 +68,20 @@ class PretrainSequences(Pretrain):
             Encoder(backbone, self._make_head()),
         ]
 
-    def prepare(self, run):
-        """See `Pretrain.prepare`.
+    @property
+    def backbones(self):
+        """The network of single frames."""
+        return [self._encoders[-1].backbone]
 
-        Raises:
-            UserError: the views share nothing.
-        """
+    def check(self, run):
+        """Raises UserError unless the images are sequences, enough for a batch, whose views share something."""
+        _check_sequences("PretrainSequences", run.unlabelled)
         if not run.pair.shared:
             raise UserError(
                 "the views share nothing, so there is nothing to learn; bind FactorPair.keep_digit, keep_position or "
                 "keep_background"
             )
-        return super().prepare(run)
+        super().check(run)
 
     def untrained(self, run):
         """A `FeatureExtractor` of a new backbone, as it is initialised."""
@@ -91,8 +95,8 @@ class PretrainSequences(Pretrain):
                 "views/frames_and_view_2", run.pair.picture(run.train, run.seed)[None], step=0
             )
 
-    def _features(self, learner, run):
-        return _extractor(learner.encoders[-1].backbone, run)
+    def _features(self, run):
+        return _extractor(*self.backbones, run)
 
     def _more_numbers(self, run):
         entropy = run.held_out.entropy(run.pair.shared)
@@ -100,7 +104,7 @@ class PretrainSequences(Pretrain):
         return [Number("entropy of the shared factors", entropy, "nats", how)]
 
 
-class TrainSupervised:
+class TrainSupervised(TrainedStage):
     """The supervised baseline: the backbone and a linear head for each factor, end to end; the losses are added.
 
     Args:
@@ -133,25 +137,33 @@ class TrainSupervised:
         """Makes the backbone."""
         self._backbone = self._make_backbone()
 
-    def run(self, run):
-        """Trains, or goes on training; writes results.json; returns the trained `FeatureExtractor`."""
-        learner, task = self._prepare(run)
-        steps, seconds = self._loop.fit(task, run.strategy)
-        run.finish(self.name, factors.end_to_end_errors(learner, run), steps, seconds)
-        return learner.extractor
+    @property
+    def backbones(self):
+        """The network that is trained."""
+        return [self._backbone]
 
-    def restore(self, run):
-        """The trained `FeatureExtractor` of a finished stage."""
-        learner, task = self._prepare(run)
-        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
-        return learner.extractor
+    def check(self, run):
+        """Raises UserError unless there are labelled sequences, enough for a batch."""
+        run.need_labels("supervised training")
+        for images in (run.train, run.test):
+            _check_sequences("TrainSupervised", images)
+        check_batches(run, run.train, self._batch_size, self._loop, "TrainSupervised.batch_size")
+
+    def write_results(self, run, learner, steps, seconds):
+        """Errors of the network's own heads."""
+        run.finish(self.name, factors.end_to_end_errors(learner, run), steps, seconds)
+
+    def leave(self, run, learner):
+        """The trained `FeatureExtractor`, and what makes an untrained one."""
+        run.extractor, run.untrained = learner.extractor, lambda: self.untrained(run)
 
     def untrained(self, run):
         """A `FeatureExtractor` of a new backbone, as it is initialised."""
         keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
         return _extractor(self._make_backbone(), run)
 
-    def _prepare(self, run):
+    def prepare(self, run):
+        """Builds the learner and the task; returns (FactorLearner, Task)."""
         steps_per_epoch = pipeline.steps_per_epoch(run.train, self._batch_size)
         total_steps = round(self._epochs * steps_per_epoch)
         optimizer = scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch)
@@ -177,7 +189,7 @@ class TrainSupervised:
         return learner, task
 
 
-class EvaluateFactors:
+class EvaluateFactors(Stage):
     """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
 
     Args:
@@ -194,21 +206,33 @@ class EvaluateFactors:
             )
         self._num_train, self._num_test, self._random_encoder = num_train, num_test, random_encoder
 
-    def run(self, run, extractor, untrained):
-        """Measures, and writes results.json; arguments as of `Evaluate.run`."""
+    def check(self, run):
+        """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
+        run.need_labels("evaluation")
+        for images in (run.train, run.test):
+            _check_sequences("EvaluateFactors", images)
+        grounds = (images.backgrounds for images in (run.train, run.test))
+        check_classes("evaluation of backgrounds", *grounds)
+
+    def run(self, run):
+        """Measures, and writes results.json."""
         numbers, seconds = factors.probe_errors(
-            run, extractor, "pre-trained", self._num_train, self._num_test
+            run, run.extractor, "pre-trained", self._num_train, self._num_test
         )
         numbers += factors.chance_errors(run, self._num_train, self._num_test)
         if self._random_encoder:
             more, extra = factors.probe_errors(
-                run, untrained(), "untrained", self._num_train, self._num_test
+                run, run.untrained(), "untrained", self._num_train, self._num_test
             )
             numbers, seconds = numbers + more, seconds + extra
         run.finish(self.name, numbers, run.numbers_of("pretrain")["steps"], seconds)
 
-    def begin_again(self, run):
-        """Nothing is kept between evaluations."""
+
+def _check_sequences(what, images):
+    if not isinstance(images, Sequences):
+        raise UserError(
+            f"{what} takes sequences, which {images.name} is not; bind moving_mnist.MovingMnist, or the stages for images"
+        )
 
 
 def _extractor(backbone, run):

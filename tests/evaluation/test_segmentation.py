@@ -93,7 +93,7 @@ def test_the_loss_is_the_mean_over_labelled_pixels():
 def test_label_maps_of_unknown_classes_are_refused_before_training(run):
     probe = segmentation.SegmentationProbe(Source(0), Source(1), 1)
     with pytest.raises(UserError, match="neither below SegmentationProbe.num_classes = 1"):
-        probe.mean_iou(run, None)
+        probe.check(run)
 
 
 def test_folders_pair_by_name_and_say_what_is_missing(tmp_path):
