@@ -159,7 +159,7 @@ def test_probes_of_factors_need_sequences(run):
 def test_an_export_that_would_fail_is_refused(run, tmp_path):
     Export(VIEW).check(run)
     with pytest.raises(UserError, match="Unlike cannot be exported .*give it get_config"):
-        Export(VIEW).check(dataclasses.replace(run, backbones=[Unlike(3)]))
+        Export(VIEW).check(dataclasses.replace(run, backbones=[Unlike(object())]))
     (tmp_path / "export").rmdir()
     (tmp_path / "export").touch()
     with pytest.raises(UserError, match="export cannot be written .*use another --model_dir"):
