@@ -7,17 +7,19 @@ import typing
 import pytest
 
 from infomin_tf import experiment
+from infomin_tf.stages.stage import Stage
 
 ROLES = ("pretraining", "evaluation", "view_learning", "export")
 
 
 def asked_of(role):
-    """Names of the attributes that the module of Experiment takes from a stage of that role."""
+    """Names of the attributes that the module of Experiment takes from any stage, and from one of that role."""
     tree = ast.parse(inspect.getsource(experiment))
     return {
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (role, f"self._{role}")
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) in (role, f"self._{role}", "stage")
     }
 
 
@@ -46,4 +48,6 @@ STAGES = [(role, kind) for role in ROLES for kind in kinds(role)]
     ("role", "kind"), STAGES, ids=lambda value: getattr(value, "__name__", value)
 )
 def test_a_stage_has_all_that_an_experiment_asks_of_it(role, kind):
-    assert asked_of(role) and asked_of(role) <= owned_by(kind)
+    asked = asked_of(role)
+    assert {"name", "check", "run", "restore", "begin_again"} <= asked <= owned_by(kind)
+    assert issubclass(kind, Stage)
