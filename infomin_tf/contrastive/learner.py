@@ -34,6 +34,8 @@ class ContrastiveLearner(keras.Model):
         jigsaw_head: `heads.JigsawHead`, for batches with a third view of patches; None for none.
         jigsaw_weight: beta.
         num_images: images of the set, for a MemoryBank.
+        unlike_views: whether x1 and x2 differ in more than independent draws; a MemoryBank then has a bank for each view,
+            also of one shared encoder, and both directions are needed to fill them.
         seed: of a bank's samples and of the shuffling of keys.
         make_views: function (images, draws) -> views on the device; None when batches hold views.
     """
@@ -53,15 +55,18 @@ class ContrastiveLearner(keras.Model):
         jigsaw_head=None,
         jigsaw_weight=0.5,
         num_images=None,
+        unlike_views=False,
         seed=0,
         make_views=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         _check_parts(split, encoders, negatives, key_encoders, jigsaw_head)
-        if not both_directions and len(encoders) > 1 and not isinstance(negatives, InBatch):
+        two_banks = unlike_views and negatives.needs_indices
+        self._num_tables = 2 if two_banks else len(encoders)
+        if not both_directions and self._num_tables > 1 and not isinstance(negatives, InBatch):
             raise ValueError(
-                "one direction trains encoder 1 alone, and the split has two parts; set both_directions"
+                "one direction embeds view 1 alone for training, but there are two parts, or two banks; set both_directions"
             )
         split.trainable = False
         self.split, self.negatives = split, negatives
@@ -96,7 +101,7 @@ class ContrastiveLearner(keras.Model):
         if self.jigsaw_head is not None:
             self.jigsaw_head.build((None, None, self.encoders[0].backbone.output_dimension))
         dimension = self.encoders[0].head.dimension
-        self.negatives.build_state(len(self.encoders), dimension, self.num_images, self.seed)
+        self.negatives.build_state(self._num_tables, dimension, self.num_images, self.seed)
         self.encoder_optimizer.build(self._encoder_variables())
         self.built = True
 
@@ -122,7 +127,7 @@ class ContrastiveLearner(keras.Model):
             loss, correct = self._contrast(q1, q2, k1, k2, indices)
             if self.jigsaw_head is not None:
                 q_jigsaw = self._encode_patches(patches[0])
-                jigsaw_loss, _ = self._loss(q_jigsaw, k2, len(self.encoders) - 1, indices)
+                jigsaw_loss, _ = self._loss(q_jigsaw, k2, self._num_tables - 1, indices)
                 beta = self.jigsaw_weight
                 total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw_loss)
             else:
@@ -140,18 +145,17 @@ class ContrastiveLearner(keras.Model):
         return self.encoders[0](v1, training=False), self.encoders[-1](v2, training=False)
 
     def _needs_second_query(self):
-        negatives = self.negatives
-        in_batch = not (negatives.uses_key_encoders or negatives.needs_indices)
-        return self.both_directions or in_batch
+        elsewhere = self.negatives.uses_key_encoders or self.negatives.needs_indices
+        return self.both_directions or not elsewhere
 
     def _keys(self, v1, v2, q1, q2, indices):
-        last = len(self.encoders) - 1
         if self.negatives.needs_indices:
-            return self.negatives.look_up(0, indices), self.negatives.look_up(last, indices)
+            tables = (0, self._num_tables - 1)
+            return tuple(self.negatives.look_up(table, indices) for table in tables)
         if not self.negatives.uses_key_encoders:
             return q1, q2
         k1 = self._encode_key(0, v1) if self.both_directions else None
-        return k1, self._encode_key(last, v2)
+        return k1, self._encode_key(len(self.encoders) - 1, v2)
 
     def _encode_key(self, index, view):
         def encode(x):
@@ -174,7 +178,7 @@ class ContrastiveLearner(keras.Model):
         return self.negatives.contrast(q, k, encoder_index, indices, step)
 
     def _contrast(self, q1, q2, k1, k2, indices):
-        forward, correct = self._loss(q1, k2, len(self.encoders) - 1, indices)
+        forward, correct = self._loss(q1, k2, self._num_tables - 1, indices)
         if not self.both_directions:
             return tf.reduce_mean(forward), correct
         backward, _ = self._loss(q2, k1, 0, indices)
@@ -200,13 +204,9 @@ class ContrastiveLearner(keras.Model):
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
                 distribution.move_towards(theta_k.value, theta_q.value, share)
-        last = len(self.encoders) - 1
-        if self.negatives.needs_indices:
-            self.negatives.update(q1, k1, 0, indices)
-            if last:
-                self.negatives.update(q2, k2, last, indices)
-            return
-        self.negatives.update(q2, k2, last, indices)
+        last = self._num_tables - 1
+        if last or not self.negatives.needs_indices:
+            self.negatives.update(q2, k2, last, indices)
         if k1 is not None:
             self.negatives.update(q1, k1, 0, indices)
 

@@ -155,8 +155,8 @@ class MomentumQueue(keras.layers.Layer):
 
 
 class MemoryBank(keras.layers.Layer):
-    """One key for each image of the set and each encoder: the running mean of its embeddings (InstDis,
-    arXiv:1805.01978; CMC; PIRL).
+    """One key for each image of the set: the running mean of its embeddings (InstDis, arXiv:1805.01978; PIRL). Views of two
+    encoders, or of unlike kinds, have a bank each, and a query meets that of the other view (CMC).
 
     Deviation from the authors' code: the K negatives of a step are shared by its queries, which needs K x D numbers
     instead of B x K x D; and an image's own entry is never its negative.
@@ -180,12 +180,12 @@ class MemoryBank(keras.layers.Layer):
             )
         self.size, self.momentum, self.temperature = size, momentum, temperature
 
-    def build_state(self, num_encoders, dimension, num_images, seed):
+    def build_state(self, num_banks, dimension, num_images, seed):
         """Makes the banks: float32 [M, D] each, random unit vectors; the seed is that of the samples."""
         self.num_images, self.seed = num_images, seed
         self.banks = [
             _random_unit_rows(self, num_images, dimension, f"bank_{index}")
-            for index in range(num_encoders)
+            for index in range(num_banks)
         ]
         self.built = True
 

@@ -68,7 +68,6 @@ class Pretrain(TrainedStage):
                 f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
                 f"{knn_every_epochs}"
             )
-        self._make_encoder = encoder
         self._optimizer, self._schedule = optimizer, schedule or Constant()
         check_training(self, optimizer, self._schedule, epochs)
         if weight_decay and optimizer.weight_decay:
@@ -76,7 +75,7 @@ class Pretrain(TrainedStage):
                 f"both {type(self).__name__}.weight_decay = {weight_decay} and {type(optimizer).__name__}.weight_decay = "
                 f"{optimizer.weight_decay} would shrink the weights; bind one of them to 0"
             )
-        self.jigsaw_head = jigsaw_head
+        self._make_encoder, self.jigsaw_head = encoder, jigsaw_head
         self._learning = {
             "both_directions": both_directions,
             "weight_decay": weight_decay,
@@ -90,8 +89,7 @@ class Pretrain(TrainedStage):
             raise UserError(
                 "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
             )
-        self._num_candidates = num_candidates
-        self._loop = loop or training.TrainingLoop()
+        self._num_candidates, self._loop = num_candidates, loop or training.TrainingLoop()
 
     def check_parts(self, num_parts):
         """Raises UserError when settings do not go with each other or with a split of that many parts."""
@@ -149,6 +147,7 @@ class Pretrain(TrainedStage):
             self._key_encoders,
             jigsaw_head=self.jigsaw_head,
             num_images=run.unlabelled.size,
+            unlike_views=not pair.views_are_alike,
             seed=run.seed,
             make_views=_on_device(pair),
             **self._learning,

@@ -76,8 +76,22 @@ class IndependentPair:
         self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
 
+    @property
+    def views_are_alike(self):
+        """Whether x1 and x2 are independent draws of one sampler, so that an earlier x1 stands for x2."""
+        return self.samplers[0] is self.samplers[1]
+
     def of_one_view(self):
-        """The same pair with x1 in the place of x2, for learners that encode x1 alone."""
+        """The same pair with x1 in the place of x2, for learners that encode x1 alone.
+
+        Raises:
+            UserError: x1 does not stand for x2.
+        """
+        if not self.views_are_alike:
+            raise UserError(
+                f"{type(self).__name__} makes two unlike views, but a memory bank with Pretrain.both_directions = False sees "
+                "the first alone; bind Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
+            )
         return SharedPair(self.sampler, self.jigsaw, self.on_device)
 
     def plain(self):
@@ -143,7 +157,7 @@ class SharedPair(IndependentPair):
         sampler, jigsaw, on_device: see `IndependentPair`.
     """
 
-    views_are_one = True
+    views_are_one = views_are_alike = True
 
     @property
     def samplers(self):
@@ -168,17 +182,12 @@ class PatchPair(IndependentPair):
         on_device: see `IndependentPair`.
     """
 
+    views_are_alike = False  # an earlier first patch lies anywhere, not d from the second
+
     def __init__(self, size=64, distance=128, min_std=0.0, operations=(), on_device=False):
         self._settings = (size, distance, min_std, operations)
         super().__init__(
             Family(RandomPatch(size, distance, min_std), operations), on_device=on_device
-        )
-
-    def of_one_view(self):
-        """Not possible: the patches differ by their place."""
-        raise UserError(
-            "PatchPair makes two patches, but this learner encodes one view alone; bind Pretrain.both_directions = True, "
-            "or negatives other than a memory bank"
         )
 
     def plain(self):

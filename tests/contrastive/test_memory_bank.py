@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import seeds
 from infomin_tf.contrastive import negatives
 from tests import small
 
@@ -35,6 +36,31 @@ def test_bank_contrasts_with_all_other_images_and_keeps_running_means():
     np.testing.assert_allclose(after, bank, atol=1e-5)
 
 
+def test_unlike_views_of_one_encoder_meet_the_bank_of_the_other_view():
+    """With one bank, view 1 was contrasted with view 1 as it was before, which has nothing to do with view 2."""
+    learner = small.contrastive_learner(bank=0, whole=True, unlike_views=True)
+    (x1, x2, _), places = small.views_with_patches(6)
+    first, second = (np.array(bank) for bank in learner.negatives.banks)
+    assert not np.allclose(first, second)
+    v1, v2 = learner.split(x1)[0], learner.split(x2)[0]
+    q1, q2 = (learner.encoders[0](v, training=True).numpy() for v in (v1, v2))
+    metrics = learner.train_step(((x1, x2), places))
+    losses = [
+        bank_loss(q, bank[places.numpy()], [np.delete(bank, p, axis=0) for p in places.numpy()])
+        for q, bank in ((q1, second), (q2, first))
+    ]
+    assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    for q, before, after in zip((q1, q2), (first, second), learner.negatives.banks, strict=True):
+        mean = 0.5 * before[places.numpy()] + 0.5 * q
+        mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+        np.testing.assert_allclose(np.array(after)[places.numpy()], mean, atol=1e-5)
+
+
+def test_two_banks_are_not_filled_by_one_direction():
+    with pytest.raises(ValueError, match="two banks; set both_directions"):
+        small.contrastive_learner(bank=0, whole=True, unlike_views=True, both_directions=False)
+
+
 def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
     bank = negatives.MemoryBank(size=200, temperature=0.2)
     bank.build_state(1, 4, 3, 0)  # so few images that the sample holds each of them many times
@@ -46,7 +72,8 @@ def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
     )
     np.testing.assert_array_equal(loss, again)
     assert np.any(loss != later)
-    sample = tf.random.stateless_uniform([200], [5, 0], 0, 3, tf.int32).numpy()
+    key = [seeds.stream(0, "sample of bank 0"), 5]
+    sample = tf.random.stateless_uniform([200], key, 0, 3, tf.int32).numpy()
     entries = np.array(bank.banks[0])
     others = [entries[sample[sample != place]] for place in places.numpy()]
     assert float(tf.reduce_mean(loss)) == pytest.approx(bank_loss(q, k, others), rel=1e-4)

@@ -8,8 +8,11 @@ from infomin_tf.data import pipeline
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import color, families, generators, pairs, picture, splits
+from infomin_tf.views.augment.crop import RandomResizedCrop
+from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.patches import RandomPatch
-from infomin_tf.views.augment.photometric import ColorJitter
+from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
+from infomin_tf.views.families import Family
 
 
 def coordinate_images(count, height, width):
@@ -88,9 +91,27 @@ def test_patches_of_the_pipeline_are_those_of_the_pair_and_compile():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_a_bank_of_one_view_does_not_go_with_patches():
-    with pytest.raises(UserError, match="both_directions = True"):
-        pairs.PatchPair(8, 4).of_one_view()
+class TwoFamilies(pairs.IndependentPair):
+    """A pair of one's own: a crop, and a crop in grey."""
+
+    @property
+    def samplers(self):
+        return (self.sampler, OTHER_FAMILY)
+
+
+OTHER_FAMILY = Family(RandomResizedCrop(8), [Greyscale(1.0)])
+
+
+def test_an_earlier_view_stands_for_the_other_only_where_both_are_drawn_alike():
+    """As a memory bank of one encoder takes it (InstDis); patches, and two families, differ in more than their draws."""
+    family = pairs.CropAndFlip(8)
+    assert pairs.IndependentPair(family).views_are_alike
+    assert pairs.SharedPair(family).views_are_alike
+    assert pairs.IndependentPair(family, JigsawPatches(24, grid=2, patch=12)).views_are_alike
+    for pair in (pairs.PatchPair(8, 4), TwoFamilies(family)):
+        assert not pair.views_are_alike
+        with pytest.raises(UserError, match="both_directions = True, which keeps a bank for each"):
+            pair.of_one_view()
 
 
 @pytest.mark.parametrize("bad", [{"size": 0}, {"distance": -1}, {"min_std": 0.7}])
