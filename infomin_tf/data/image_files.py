@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from infomin_tf.data import deep_images
 from infomin_tf.errors import UserError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -67,7 +68,7 @@ def is_plain_jpeg(path):
     return True
 
 
-def read_image(path, side):
+def read_image(path, side, scales=None):
     """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
 
     Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images (nan is black) are converted.
@@ -75,6 +76,8 @@ def read_image(path, side):
     Args:
         path: of the file.
         side: pixels.
+        scales: `deep_images.Scales` of the folder; None to scale a deep image by its own brightest pixel, which does for
+            one image only.
 
     Returns:
         uint8 [side, side, 3].
@@ -84,39 +87,32 @@ def read_image(path, side):
     """
     with open_image(path) as image:
         image.draft("RGB", (2 * side, 2 * side))
-        return np.asarray(ImageOps.fit(_as_rgb(image), (side, side), Image.Resampling.BILINEAR))
+        square = ImageOps.fit(_as_rgb(image, scales), (side, side), Image.Resampling.BILINEAR)
+        return np.asarray(square)
 
 
-def read_whole(path):
-    """An image file of any kind, upright, of its own size: uint8 [H, W, 3]; errors as `read_image`."""
+def read_whole(path, scales=None):
+    """An image file of any kind, upright, of its own size: uint8 [H, W, 3]; arguments and errors as of `read_image`."""
     with open_image(path) as image:
-        return np.asarray(_as_rgb(image))
+        return np.asarray(_as_rgb(image, scales))
 
 
-def read_as_png(path):
-    """An image file of any kind as the bytes of an upright RGB PNG of the same size; errors as `read_image`."""
+def read_as_png(path, scales=None):
+    """An image file of any kind as the bytes of an upright RGB PNG of the same size; else as `read_image`."""
     with open_image(path) as image, io.BytesIO() as file:
-        _as_rgb(image).save(file, "PNG", compress_level=0)
+        _as_rgb(image, scales).save(file, "PNG", compress_level=0)
         return file.getvalue()
 
 
-def _as_rgb(image):
+def _as_rgb(image, scales):
     """An upright RGB copy of a Pillow image of any mode."""
+    deep = deep_images.pixel_type(image)
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        brightest = values.max(where=np.isfinite(values), initial=0.0)
-        values = np.nan_to_num(values * (255.0 / _white(image.mode, brightest)), posinf=255.0)
-        image = Image.fromarray(np.round(values).clip(0, 255).astype(np.uint8))
+    if deep is not None:
+        values = deep_images.pixel_values(image, deep)
+        scale = (scales or deep_images.Scales()).of(deep, values)
+        image = Image.fromarray(scale.to_bytes(values))
     elif "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return image.convert("RGB")
-
-
-def _white(mode, brightest):
-    """The value that stands for white; integers of 32 bits and floats do not say, so the brightest pixel decides."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    return next((white for white in ranges if brightest <= white), brightest)

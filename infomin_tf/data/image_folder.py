@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf.data import folder_labels
+from infomin_tf.data import deep_images, folder_labels
 from infomin_tf.data.image_files import (
     ENDINGS,
     find_images,
@@ -35,6 +35,8 @@ class ImageFolder:
         max_corrupt_share: more unreadable files than this share are an error.
         memory_limit_gib: larger sets (decoded) are read from disk in every epoch.
         limit: at most so many images of the split, by the hash of their paths; None for all.
+        white: pixel value that stands for white in images of other than 8 bits; None to find one for the whole folder, see
+            `deep_images.find_scales`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ImageFolder:
         memory_limit_gib=4.0,
         labels_file: str | None = None,
         limit: int | None = None,
+        white: float | None = None,
     ):
         if split not in ("all", "train", "test"):
             raise UserError(f"ImageFolder.split={split!r} is none of all, train, test")
@@ -64,6 +67,9 @@ class ImageFolder:
                 f"ImageFolder takes shares in [0, 1], not test_share={test_share} and max_corrupt_share="
                 f"{max_corrupt_share}; mend them"
             )
+        if white is not None and not 0 < white < float("inf"):
+            raise UserError(f"ImageFolder.white is a pixel value above 0, not {white}; mend it")
+        self._white = white
         self._directory, self._side, self._labelled = expand(directory), image_size, labelled
         self._split, self._test_share = split, test_share
         self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
@@ -79,14 +85,17 @@ class ImageFolder:
             UserError: a missing or empty folder, labelled images outside class folders, too many corrupt files.
         """
         del data_dir
-        paths, labels, names = self._find()
+        found = self._images()
+        paths, labels, names = self._choose(found)
+        scales = deep_images.find_scales(self._directory, found, self._white)
         name = f"{os.path.basename(os.path.normpath(self._directory))}:{self._split}"
+        name += f" (values {scales})" if str(scales) else ""
         shape = (len(paths), self._side, self._side, 3)
         in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
         images = np.empty(shape, np.uint8) if in_memory else None
         good, corrupt, plain = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            tried = pool.map(lambda path: self._try(path, in_memory), paths)
+            tried = pool.map(lambda path: self._try(path, in_memory, scales), paths)
             for index, (image, is_plain, problem) in enumerate(tried):
                 if problem:
                     corrupt.append(problem)
@@ -99,18 +108,18 @@ class ImageFolder:
         kept = [labels[i] for i in good]
         if in_memory:
             return ArrayImages(name, images[: len(good)], kept, names)
-        return self._stream(name, [paths[i] for i in good], kept, names, plain)
+        return self._stream(name, [paths[i] for i in good], kept, names, plain, scales)
 
-    def _try(self, path, keep):
+    def _try(self, path, keep, scales):
         """(the image if it is kept, otherwise whether TensorFlow reads it as Pillow does, what is wrong with it or None)."""
         try:
-            image = read_image(path, self._side)
+            image = read_image(path, self._side, scales)
             return (image, False, None) if keep else (None, is_plain_jpeg(path), None)
         except Exception as error:  # decoders fail in many ways, all with the same mend
             return None, False, f"{path} ({error or type(error).__name__})"
 
-    def _find(self):
-        """Paths, labels and class names."""
+    def _images(self):
+        """Paths of all images, relative to the directory."""
         if not os.path.isdir(self._directory):
             raise UserError(
                 f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images"
@@ -121,6 +130,10 @@ class ImageFolder:
                 f"{self._directory} has no images; looked for {', '.join(ENDINGS)} at any depth, in folders that are not "
                 "hidden; give another folder"
             )
+        return found
+
+    def _choose(self, found):
+        """Paths, labels and class names of the split."""
         classes = self._classes(found)
         labelled = found if classes is None else [path for path in found if path in classes]
         chosen = [path for path in labelled if self._is_in_split(path)]
@@ -163,10 +176,12 @@ class ImageFolder:
             )
         logging.warning("%s\nthey are left out", message)
 
-    def _stream(self, name, paths, labels, names, plain):
+    def _stream(self, name, paths, labels, names, plain, scales):
         def decode(record):
             image = tf.numpy_function(
-                lambda path: read_image(os.fsdecode(path), self._side), [record["path"]], tf.uint8
+                lambda path: read_image(os.fsdecode(path), self._side, scales),
+                [record["path"]],
+                tf.uint8,
             )
             return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
 
@@ -175,7 +190,9 @@ class ImageFolder:
             file = tf.cond(
                 record["plain"],
                 lambda: tf.io.read_file(path),
-                lambda: tf.numpy_function(lambda p: read_as_png(os.fsdecode(p)), [path], tf.string),
+                lambda: tf.numpy_function(
+                    lambda p: read_as_png(os.fsdecode(p), scales), [path], tf.string
+                ),
             )
             return tf.ensure_shape(file, []), record["label"]
 

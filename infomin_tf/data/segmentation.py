@@ -7,13 +7,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from infomin_tf.data import deep_images
 from infomin_tf.data.image_files import open_image, read_whole
 from infomin_tf.data.records import damage_explained
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
 
-_KINDS = (".png", ".jpg", ".jpeg", ".bmp")
+_KINDS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff")
 
 
 @dataclasses.dataclass
@@ -79,13 +80,18 @@ class SegmentationFolder:
     """A folder of images and one of label maps, paired by their names without suffix.
 
     Args:
-        images: folder of .png, .jpg or .bmp files.
+        images: folder of .png, .jpg, .bmp or .tif files.
         maps: folder of label maps, one 8-bit channel or a palette; lossless, so not JPEG.
         size: see `TfdsSegmentation`.
+        white: see `ImageFolder`.
     """
 
-    def __init__(self, images: str, maps: str, size=(120, 160)):
-        self._folders, self._size = (expand(images), expand(maps)), tuple(size)
+    def __init__(self, images: str, maps: str, size=(120, 160), white: float | None = None):
+        self._folders, self._size, self._white = (
+            (expand(images), expand(maps)),
+            tuple(size),
+            white,
+        )
 
     def load(self, data_dir=None):
         """A `SegmentationImages`.
@@ -103,7 +109,9 @@ class SegmentationFolder:
                 f"without partner: {', '.join(lonely[:5]) or 'all, as there are no images'}"
             )
         names = sorted(images)
-        pairs = [_fit(*_read_pair(images[n], maps[n]), self._size) for n in names]
+        files = [os.path.basename(path) for path in images.values()]
+        scales = deep_images.find_scales(self._folders[0], files, self._white)
+        pairs = [_fit(*_read_pair(images[n], maps[n], scales), self._size) for n in names]
         stacked = [np.stack(part) for part in zip(*pairs, strict=True)]
         return SegmentationImages(self._folders[0], *stacked)
 
@@ -135,9 +143,10 @@ def _files(folder):
     return paths
 
 
-def _read_pair(image_path, map_path):
+def _read_pair(image_path, map_path, scales):
     """(uint8 [H, W, 3], upright; uint8 [h, w, 1]) of one shape, though not of one size."""
-    image, label_map = _read(image_path, read_whole), _read(map_path, _read_as_it_is)
+    image = _read(image_path, lambda path: read_whole(path, scales))
+    label_map = _read(map_path, _read_as_it_is)
     if label_map.ndim != 2 or label_map.dtype != np.uint8:
         raise UserError(
             f"{map_path} is no label map of one 8-bit channel; its pixels must be classes"
