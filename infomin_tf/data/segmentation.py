@@ -41,13 +41,20 @@ class TfdsSegmentation:
     """A split of a TFDS data set with images and label maps.
 
     Args:
-        name, split: see `tfds_source.Tfds`.
+        name, split, version: see `tfds_source.Tfds`.
         size: (height, width) to which images (antialiased) and maps (nearest pixel) are resized.
         map_feature: name of the feature with the label maps, [H, W, 1].
     """
 
-    def __init__(self, name: str, split: str, size=(120, 160), map_feature="segmentation_label"):
-        self._name, self._split = name, split
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        size=(120, 160),
+        map_feature="segmentation_label",
+        version: str | None = None,
+    ):
+        self._name, self._split, self._version = name, split, version
         self._size, self._map_feature = tuple(size), map_feature
 
     def load(self, data_dir=None):
@@ -56,9 +63,9 @@ class TfdsSegmentation:
         Raises:
             UserError: the set cannot be found, is damaged, or has no such split or feature.
         """
-        source = Tfds(self._name, self._split)
+        source = Tfds(self._name, self._split, self._version)
         builder = source.open(data_dir)
-        source.count(builder)  # refuses a split that is none
+        source.parts(builder)  # refuses a split that is none
         if self._map_feature not in builder.info.features:
             raise UserError(
                 f"{self._name} has no feature {self._map_feature!r} but {', '.join(builder.info.features)}; bind "

@@ -1,16 +1,13 @@
 """Any image data set of TensorFlow Datasets."""
 
-import difflib
-import os
-import socket
-
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
 from infomin_tf.data.sources import ArrayImages, StreamedImages
+from infomin_tf.data.tfds_opening import open_builder
+from infomin_tf.data.tfds_splits import find_parts
 from infomin_tf.errors import UserError
-from infomin_tf.paths import expand
 
 
 class Tfds:
@@ -55,7 +52,7 @@ class Tfds:
                 varying sizes without image_size; images that are not 8-bit colour or grey; damaged files.
         """
         builder = self.open(data_dir)
-        size = self.count(builder)
+        size = sum(stop - start for _, start, stop in self.parts(builder))
         self._check_features(builder.info.features)
         with damage_explained(builder):
             side = self._image_size or self._side_of_first(builder)
@@ -126,17 +123,9 @@ class Tfds:
 
         return decode
 
-    def count(self, builder):
-        """Number of examples of the split; raises UserError when there is no such split, or none in it."""
-        try:
-            if count := builder.info.splits[self._split].num_examples:
-                return count
-            raise ValueError("no examples")
-        except (KeyError, ValueError, AssertionError) as error:
-            raise UserError(
-                f"Tfds.split={self._split!r} is no split of {self._name} with examples in it; it has "
-                f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
-            ) from error
+    def parts(self, builder):
+        """The images of the split, see `find_parts`."""
+        return find_parts(builder, self._name, self._split)
 
     def _check_features(self, features):
         if "image" not in features:
@@ -160,57 +149,8 @@ class Tfds:
         return height
 
     def open(self, data_dir=None):
-        """The TFDS builder, prepared; downloads where that is possible.
-
-        Raises:
-            UserError: the set or version can be neither found nor downloaded.
-        """
-        data_dir = expand(data_dir)
-        wanted = self._name if self._version is None else f"{self._name}:{self._version}"
-        try:
-            builder = tfds.builder(wanted, data_dir=data_dir)
-        except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError) as error:
-            known = tfds.list_builders() + self._prepared(data_dir)
-            near = difflib.get_close_matches(self._name, known, 3)
-            hint = f"; nearest names: {', '.join(near)}" if near and self._name not in known else ""
-            raise self._missing(data_dir, f"{wanted} was not found{hint}") from error
-        except Exception as error:  # files of information that are damaged, in many ways
-            raise self._missing(data_dir, f"{wanted} cannot be opened ({error})") from error
-        if not os.path.exists(os.path.join(builder.data_dir, "dataset_info.json")):
-            _check_connection(lambda reason: self._missing(data_dir, f"{wanted} {reason}"))
-            try:
-                builder.download_and_prepare()
-            except Exception as error:  # downloads fail in many ways, all with the same mend
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                raise self._missing(
-                    data_dir, f"{wanted} could not be downloaded ({reason})"
-                ) from error
-        return builder
-
-    def _prepared(self, data_dir):
-        if not data_dir or not os.path.isdir(data_dir):
-            return []
-        return [
-            entry for entry in os.listdir(data_dir) if os.path.isdir(os.path.join(data_dir, entry))
-        ]
-
-    def _missing(self, data_dir, what):
-        looked = data_dir or tfds.core.constants.DATA_DIR
-        prepared = ", ".join(sorted(self._prepared(data_dir))) or "nothing"
-        folder = os.path.join(looked, self._name)
-        versions = ", ".join(sorted(os.listdir(folder))) if os.path.isdir(folder) else ""
-        there = (
-            f" Of {self._name} it has: {versions} (of use only with a whole dataset_info.json and features.json)."
-            if versions
-            else ""
-        )
-        return UserError(
-            f"{what}. Looked in {looked}, which holds {prepared}.{there}\n"
-            "Two ways to get it:\n"
-            f"  1. a prepared copy: --data_dir=DIR, where DIR/{self._name}/VERSION holds the TFDS files;\n"
-            f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
-            f"tfds.load('{self._name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
-        )
+        """The TFDS builder, prepared; see `open_builder`."""
+        return open_builder(self._name, self._version, data_dir)
 
 
 def _label_names(builder):
@@ -223,15 +163,3 @@ def _label_names(builder):
 def _label(builder, record):
     """int32 label of a record; -1 when there is none."""
     return tf.cast(record["label"] if _label_names(builder) else -1, tf.int32)
-
-
-def _check_connection(missing):
-    """Fails at once without internet; TFDS itself would try for minutes."""
-    if any(
-        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    ):
-        return
-    try:
-        socket.create_connection(("storage.googleapis.com", 443), timeout=5).close()
-    except OSError as error:
-        raise missing("is not there and cannot be downloaded (no internet connection)") from error

@@ -115,11 +115,36 @@ def records_that_are_gone(folder):
 
 
 @refused.by(
-    r"Tfds.split='train\[:0\]' is no split of tiny with examples in it", r"as in 'train\+test'"
+    r"Tfds.split='train\[:0\]' is no split of tiny with examples in it \(train\[0:0\] is empty",
+    r"it has train, combined as in 'train\+test'",
 )
 def split_of_no_images(folder):
     prepared(folder)
     load(folder, "train[:0]")
+
+
+@refused.by(r"examples in it \(train\[5:2\] ends before it begins", "it has train")
+def split_that_is_reversed(folder):
+    prepared(folder)
+    load(folder, "train[:1]+train[5:2]")
+
+
+@refused.by(r"train\[0:0\] is empty", "it has train")
+def split_of_a_percent_of_few_images(folder):
+    prepared(folder)
+    load(folder, "train[:1%]")
+
+
+@refused.by(r"takes 2 images twice: train\[0:4\] and train\[2:6\] overlap", "write each image once")
+def split_of_overlapping_slices(folder):
+    prepared(folder)
+    load(folder, "train[:4]+train[2:6]")
+
+
+@refused.by("tiny:2.0.0 was not found", r'To use what is there, bind Tfds.version = "1.0.0"')
+def version_that_is_not_there(folder):
+    prepared(folder)
+    load(folder, version="2.0.0")
 
 
 @refused.by("'test' is no split of tiny", "it has train")
