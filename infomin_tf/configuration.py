@@ -6,14 +6,17 @@ import os
 import re
 
 import gin
+from absl import logging
 
-from infomin_tf import explain, kinds
+from infomin_tf import explain, gin_imports, kinds
+from infomin_tf.binding_history import History, is_inside
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
 
 _INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
 # Files of the package, and of Windows editors, whatever the locale.
 _open = functools.partial(open, encoding="utf-8-sig")
+_SAVED = "# seed: "
 
 
 def search_paths():
@@ -59,33 +62,59 @@ def _digest(name, above=()):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def _open_file(path):
+    """Opens a gin file; what a person wrote may import modules that lie beside it."""
+    file = _open(path)
+    if _is_machine_made(path):
+        gin_imports.search_saved(file.read())
+        file.seek(0)
+    else:
+        gin_imports.search_beside(path)
+    return file
+
+
+def _is_machine_made(path):
+    """Whether a gin file is of the package, or a saved configuration."""
+    shipped = [os.path.join(folder, "gin", "") for folder in search_paths()[1:]]
+    if os.path.abspath(path).startswith(tuple(shipped)):
+        return True
+    with _open(path) as file:
+        return file.read(len(_SAVED)) == _SAVED
+
+
+_history = History(_open_file, _is_machine_made)
+
+
 def parse(files, bindings):
     """Reads gin files and then bindings; what comes later wins.
 
     Args:
         files: paths of gin files.
-        bindings: texts such as "pretrain.Pretrain.epochs = 3"; they see the modules that the files import.
+        bindings: texts such as "pretrain.Pretrain.epochs = 3"; they see the modules that the files import, and all of this
+            package. A person's own modules are found beside the gin files and in the working directory.
 
     Raises:
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
     """
     # gin's reader of package resources logs an error for each folder that lacks an included file.
     gin.config._FILE_READERS[:] = [
-        (lambda path: _open(expand(path)), lambda path: os.path.isfile(expand(path)))
+        (lambda path: _history.reader(expand(path)), lambda path: os.path.isfile(expand(path)))
     ]
     for path in search_paths():
         if path not in gin.config._LOCATION_PREFIXES:
             gin.add_config_file_search_path(path)
+    gin_imports.search_beside("")
     source = ""
     try:
-        for file in files:
-            source = f"{file} or a file that it includes"
-            # Refuses a circle of includes, of which gin's own message would fill the screen.
-            _digest(file)
-            gin.parse_config_file(file)
-        for binding in bindings:
-            source = f"--gin_param={binding!r}"
-            gin.parse_config(_imports() + binding)
+        with _history.recorded():
+            for file in files:
+                source = f"{file} or a file that it includes"
+                # Refuses a circle of includes, of which gin's own message would fill the screen.
+                _digest(file)
+                gin.parse_config_file(file)
+            for binding in bindings:
+                source = f"--gin_param={binding!r}"
+                gin_imports.parse(binding)
         gin.finalize()
     except Exception as error:  # what the modules that a file imports raise, too
         if explanation := explain.parse_error(error, source, search_paths()):
@@ -137,32 +166,45 @@ def load(root, files, bindings):
 
 
 def check_all_used():
-    """Raises UserError naming the bindings that no object has taken, once the root is built."""
+    """Refuses bindings that no object has taken, once the root is built.
+
+    Those of included files, and of files of the package, whose consumer a later binding has replaced, are left out, with one
+    line in the log.
+
+    Raises:
+        UserError: it names the others.
+    """
     users = {}
     for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
         for name in parameters:
             users.setdefault((selector, name), set()).add(scope)
-    dead = [
-        reason
+    dead = {
+        (scope, selector, name): reason
         for (scope, selector), parameters in gin.config._CONFIG.items()
         for name in parameters
         if (reason := _why_dead(scope, selector, name, users.get((selector, name), ())))
+    }
+    replaced = _history.replaced(dead)
+    wrong = [
+        f"{reason} ({_history.place(name)})" if _history.place(name) else reason
+        for name, reason in dead.items()
+        if name not in replaced
     ]
-    if dead:
+    if wrong:
         raise UserError(
-            "these bindings change nothing; remove or mend them:\n  " + "\n  ".join(dead)
+            "these bindings change nothing; remove or mend them:\n  " + "\n  ".join(wrong)
+        )
+    if replaced:
+        logging.warning(
+            "left out, as later bindings replaced what they are for: %s",
+            ", ".join(explain.written(*name) for name in replaced),
         )
 
 
 def operative_text(seed):
     """The configuration as it was used, defaults included, and the seed: a gin file that can be read again."""
-    return f"# seed: {seed}\n{gin.operative_config_str(max_line_length=120)}"
-
-
-def _imports():
-    """The import lines of all files read so far, as a gin text sees only its own; gin wants its own line first."""
-    lines = sorted({statement.format() + "\n" for statement in gin.config._IMPORTS})
-    return "".join(sorted(lines, key=lambda line: "__gin__" not in line))
+    own = gin_imports.own_folders_text()
+    return f"{_SAVED}{seed}\n{own}{gin.operative_config_str(max_line_length=120)}"
 
 
 def _why_dead(scope, selector, name, users):
@@ -176,8 +218,8 @@ def _why_dead(scope, selector, name, users):
     """
     rivals = [s for s, other in gin.config._CONFIG if other == selector]
     rivals = [s for s in rivals if name in gin.config._CONFIG[s, selector]]
-    inside = [user for user in users if _is_inside(user, scope)]
-    if any(max((s for s in rivals if _is_inside(u, s)), key=len) == scope for u in inside):
+    inside = [user for user in users if is_inside(user, scope)]
+    if any(max((s for s in rivals if is_inside(u, s)), key=len) == scope for u in inside):
         return None
     binding = explain.written(scope, selector, name)
     thing = binding if selector == "gin.macro" else binding.split("/")[-1].rpartition(".")[0]
@@ -187,11 +229,7 @@ def _why_dead(scope, selector, name, users):
         return f"{binding}: every use has a binding of its own, in scope {scopes}"
     if not called:
         return f"{binding}: nothing uses {thing}"
-    if not any(_is_inside(s, scope) for s in called):
+    if not any(is_inside(s, scope) for s in called):
         scopes = ", ".join(sorted(s or "no scope" for s in called))
         return f"{binding}: {thing} is only used with other scopes ({scopes})"
     return f"{binding}: the code that calls {thing} sets it"
-
-
-def _is_inside(scope, outer):
-    return outer == "" or scope == outer or scope.startswith(outer + "/")

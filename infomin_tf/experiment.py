@@ -124,7 +124,8 @@ class Experiment:
         for name, view in views.items():
             if view is not None and view.size != pair.size:
                 raise UserError(
-                    f"{name} gives {view.size} px but the training views have {pair.size} px; make the sizes equal"
+                    f"{name} gives {view.size} px but the training views have {pair.size} px; make the sizes equal, by view_size "
+                    "where the gin files have that macro"
                 )
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split

@@ -11,6 +11,7 @@ import traceback
 
 import gin
 
+from infomin_tf import gin_imports
 from infomin_tf.errors import UserError
 
 # Keras's layers, Python's functions, Keras's optimizers: their **kwargs hide the mistake from gin.
@@ -62,10 +63,11 @@ def parse_error(error, source, folders):
         return f"not a text file in UTF-8 ({error}); save it as one\n  In {source}"
     if isinstance(error, RecursionError):
         return circle_of_files([source])
-    if not isinstance(error, _OF_A_FILE):
-        places = traceback.extract_tb(error.__traceback__)
-        if not any(place.name == "<module>" for place in places):
-            return None
+    # Frames of modules that a gin file imports.
+    places = [p for p in traceback.extract_tb(error.__traceback__) if p.name == "<module>"]
+    if not places and not isinstance(error, _OF_A_FILE):
+        return None
+    if places:
         place = places[-1]
         what, _, inside = str(error).partition("\n")
         where = f"{place.filename}, line {place.lineno}; mend that module"
@@ -84,11 +86,16 @@ def parse_error(error, source, folders):
         public = [n for n in dir(module) if n[0] != "_" and callable(getattr(module, n))]
         hint = _hint(match[2], public)
     elif match := re.match(r"'(\w+)' was not provided by an import", message):
-        hint = _hint(match[1], [statement.bound_name() for statement in gin.config._IMPORTS])
+        lines = gin_imports.import_lines(error, str(error).partition("\n")[2])
+        known = {statement.bound_name() for statement in gin.config._IMPORTS}
+        known |= {module.rpartition(".")[2] for module in gin_imports.modules_of_this_package()}
+        hint = f"\n  add the line: {' or '.join(lines)}" if lines else _hint(match[1], known)
     elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
         package = importlib.import_module(match[1])
         modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
         hint = _hint(match[2], modules)
+    elif match := re.match(r"No module named '(\w+)'", message):
+        hint = f"\n  own modules are found beside the gin file and in the working directory; put {match[1]}.py there"
     elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
         hint = near_files(match[1], folders)
     elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
@@ -175,7 +182,7 @@ def _parameters(selector):
 
 def _hint(wrong, candidates):
     candidates = set(candidates) - {"dynamic_registration"}
-    near = difflib.get_close_matches(wrong, candidates, 1, 0.5)
+    near = difflib.get_close_matches(wrong, candidates, 1, 0.7)
     if near:
         return f"\n  nearest valid name: {near[0]}"
     return f"\n  valid names: {', '.join(sorted(candidates))}" if candidates else ""

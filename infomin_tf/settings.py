@@ -12,12 +12,13 @@ class Range(typing.NamedTuple):
     holds: typing.Callable[[float], bool]
 
 
+ANY = Range("a number", lambda value: True)
 ABOVE_ZERO = Range("a number above 0", lambda value: value > 0)
 FROM_ZERO = Range("0 or more", lambda value: value >= 0)
 SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
 BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 COUNT = Range("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
-COUNT_OR_NONE = Range(
+COUNT_FROM_ZERO = Range(
     "a whole number of at least 0", lambda value: value >= 0 and value == int(value)
 )
 
@@ -46,6 +47,23 @@ def check_interval(owner, allowed, **settings):
             raise ValueError(
                 f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, not {value!r}"
             )
+
+
+def check_constants(owner, mean, std):
+    """Raises ValueError unless mean and std are both None, or three numbers each, those of std above 0.
+
+    Args:
+        owner: what takes them, for the message.
+        mean, std: of each channel.
+    """
+    if (mean is None) != (std is None):
+        raise ValueError(
+            f"{called(owner)}: give both mean and std, or neither; got mean={mean}, std={std}"
+        )
+    for number in mean or ():
+        check(owner, ANY, mean=number)
+    for number in std or ():
+        check(owner, ABOVE_ZERO, std=number)
 
 
 def called(owner):

@@ -19,6 +19,7 @@ _OVERLAP = """
 # Labels come from another folder: where that holds copies of the images, some test images are learned from here, without
 # their labels (the audit itself leaves them out)."""
 _IMPORT = re.compile(r"^(?:from|import) .*$", re.MULTILINE)
+_WIDTH = re.compile(r"^resnet\.ResNet18\.width = .*$", re.MULTILINE)
 _SCALED = re.compile(r"(?<=ResNet18\.width = )([\d.]+)|(?<=FrequencySplit\.sigma = )([\d.]+)")
 
 
@@ -42,16 +43,16 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         overlap=_OVERLAP if _has_other_folder(arguments) else "",
     )
     lines = [
-        header + _imports(files),
+        # A gin file does not see the import lines of those that it includes.
+        header + "\n".join((*_lines(_IMPORT, files), "")),
         *(f'include "{file}"' for file in files),
         "",
         f"image_folder.ImageFolder.image_size = {arguments['image_size']}",
         f"image_folder.ImageFolder.test_share = {arguments['test_share']}",
         *_data(os.path.abspath(arguments["images"]), arguments["labels"]),
         "",
-        *(_SCALED.sub(_scale, binding) for binding in bindings),
+        *(_SCALED.sub(_scale, binding) for binding in (*_lines(_WIDTH, files), *bindings)),
         "view_size = 64",
-        "pairs.CenterCrop.resize = 72",
         f"pretrain.Pretrain.batch_size = {arguments['batch_size']}",
         "pretrain.Pretrain.epochs = 100",
     ]
@@ -63,13 +64,13 @@ def _scale(found):
     return repr(4 * float(found[1]) if found[1] else 2 * float(found[2]))
 
 
-def _imports(files):
-    """The import lines of the files, as a gin file does not see those of the files that it includes."""
+def _lines(pattern, files):
+    """The lines of the files that match, each once."""
     found = {}
     for file in files:
         with open(configuration.find_file(file), encoding="utf-8-sig") as content:
-            found |= dict.fromkeys(_IMPORT.findall(content.read()))
-    return "\n".join(found) + "\n"
+            found |= dict.fromkeys(pattern.findall(content.read()))
+    return list(found)
 
 
 def _has_other_folder(arguments):

@@ -7,9 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.settings import check_constants
+
 
 class ColorSpace:
     """A colour space with its inverse; stateless, images are float [..., 3].
+
+    Args:
+        mean, std: of each channel over a set of images, by which splits standardise; None for those of the images at hand.
 
     Attributes:
         channel_names: of the three channels.
@@ -22,6 +27,14 @@ class ColorSpace:
     ranges = ()
     lone_channels = (0, 1, 2)
 
+    def __init__(
+        self,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+    ):
+        check_constants(self, mean, std)
+        self.mean, self.std = mean, std
+
     def from_rgb(self, rgb):
         """Channels [..., 3] of RGB [..., 3] in [0, 1]."""
         raise NotImplementedError
@@ -31,8 +44,7 @@ class ColorSpace:
         raise NotImplementedError
 
     def get_config(self):
-        """No parameters."""
-        return {}
+        return {"mean": self.mean, "std": self.std}
 
     @classmethod
     def from_config(cls, config):

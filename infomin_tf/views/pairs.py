@@ -43,11 +43,16 @@ class CenterCrop:
     """The test view: resize to a square, centre crop; not random.
 
     Args:
-        resize: side in pixels after resizing.
+        resize: side in pixels after resizing; None for that of `share`, or 70.
         size: side of the view in pixels.
+        share: of the resized side that is kept, in (0, 1], so that `size` alone changes both; not used with `resize`.
     """
 
-    def __init__(self, resize=70, size=64):
+    def __init__(self, resize: int | None = None, size=64, share: float | None = None):
+        if share is not None and not 0 < share <= 1:
+            raise ValueError(f"CenterCrop.share takes a number above 0 and at most 1, not {share}")
+        if resize is None:
+            resize = round(size / share) if share else 70
         if not 1 <= size <= resize:
             raise ValueError(
                 f"CenterCrop cannot cut {size} px out of {resize} px; make 1 <= size <= resize"

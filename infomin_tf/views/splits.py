@@ -10,24 +10,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.settings import check_constants
 from infomin_tf.views.augment.blur import gaussian_blur
 from infomin_tf.views.color import RGB, ColorSpace, channel_statistics
 from infomin_tf.views.generators import PixelFlow
 
+_Constants = tuple[float, float, float] | None
+
 
 class _StandardizedSplit(keras.layers.Layer):
-    """Colour space, then (x - mean) / std by channel; the constants are weights, given or measured from data."""
+    """Colour space, then (x - mean) / std by channel; the constants are weights.
+
+    `mean` and `std` are those of the colour space unless given; where it has none, they are measured from data.
+    """
 
     def __init__(
-        self,
-        color_space: ColorSpace,
-        mean: tuple[float, float, float] | None = None,
-        std: tuple[float, float, float] | None = None,
-        **kwargs,
+        self, color_space: ColorSpace, mean: _Constants = None, std: _Constants = None, **kwargs
     ):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        if (mean is None) != (std is None):
-            raise ValueError(f"give both mean and std, or neither; got mean={mean}, std={std}")
+        check_constants(self, mean, std)
+        if mean is None:
+            mean, std = color_space.mean, color_space.std
         self.color_space, self.mean, self.std = color_space, mean, std
 
     def build(self, input_shape):
@@ -83,7 +86,7 @@ class Whole(_StandardizedSplit):
 
     Args:
         color_space: an object of `infomin_tf.views.color`.
-        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
     """
 
     num_parts = 1
@@ -102,19 +105,18 @@ class Sequence(Whole):
     """No split, for a sequence of frames and an image: each is standardised and goes to an encoder of its own (section 4.1).
 
     Args:
-        color_space, mean, std: see `Whole`; mean and std must be given.
+        color_space, mean, std: see `Whole`; mean and std must be given, here or in the colour space.
     """
 
     num_parts = 2
 
     def __init__(
-        self,
-        color_space: ColorSpace,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
-        **kwargs,
+        self, color_space: ColorSpace, mean: _Constants = None, std: _Constants = None, **kwargs
     ):
         super().__init__(color_space, mean, std, **kwargs)
+        if self.mean is None:
+            kind = type(color_space).__name__
+            raise ValueError(f"splits.Sequence needs constants; bind color.{kind}.mean and std")
 
     def part_shapes(self, view_shape):
         """[(None, H, W, 3), (H, W, 3)] for views (H, W, 3): a sequence of any length, and an image."""
@@ -135,7 +137,7 @@ class ChannelSplit(_StandardizedSplit):
         first_channels: the channels of part 1, one or two of 0, 1 and 2; part 2 has the others.
         color_space: an object of `infomin_tf.views.color`.
         generator: g, an invertible layer of `infomin_tf.views.generators`; None for the raw channels.
-        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
     """
 
     num_parts = 2
@@ -144,8 +146,8 @@ class ChannelSplit(_StandardizedSplit):
         self,
         color_space: ColorSpace,
         generator: PixelFlow | None = None,
-        mean: tuple[float, float, float] | None = None,
-        std: tuple[float, float, float] | None = None,
+        mean: _Constants = None,
+        std: _Constants = None,
         first_channels=(0,),
         **kwargs,
     ):
@@ -209,7 +211,7 @@ class FrequencySplit(_StandardizedSplit):
     Args:
         sigma: of the Gaussian blur, in pixels of the view.
         color_space: an object of `infomin_tf.views.color`; None for RGB.
-        mean, std: of each channel of the colour space; measured from the unlabelled images when not given.
+        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
     """
 
     num_parts = 2
@@ -219,8 +221,8 @@ class FrequencySplit(_StandardizedSplit):
         self,
         sigma=1.0,
         color_space: ColorSpace | None = None,
-        mean: tuple[float, float, float] | None = None,
-        std: tuple[float, float, float] | None = None,
+        mean: _Constants = None,
+        std: _Constants = None,
         **kwargs,
     ):
         super().__init__(color_space or RGB(), mean, std, **kwargs)

@@ -1,0 +1,100 @@
+"""Modules that gin files and bindings name: those of this package by themselves, a person's own beside the gin file."""
+
+import importlib
+import os
+import pkgutil
+import re
+import sys
+
+import gin
+
+import infomin_tf
+
+_NOT_IMPORTED = re.compile(r"'(\w+)' was not provided by an import")
+_OWN_FOLDERS = "# modules in: "
+_added = []
+
+
+def parse(binding):
+    """Parses a gin text that sees the modules of all files read so far, and those of this package by their names.
+
+    Raises:
+        NameError: a module that is none of these; and what gin raises.
+    """
+    lines = _lines()
+    while True:
+        try:
+            gin.parse_config(lines + binding)
+            return
+        except NameError as error:
+            more = import_lines(error, binding)
+            if len(more) != 1 or more[0] in lines:
+                raise
+            lines += more[0] + "\n"
+
+
+def import_lines(error, text):
+    """The lines that would import what a NameError of gin misses, of this package or Keras; [] when there are none.
+
+    Args:
+        error: the exception.
+        text: of the binding, which says what of the module is used.
+    """
+    if not (match := _NOT_IMPORTED.match(str(error))):
+        return []
+    name = match[1]
+    if name == "keras":
+        return ["import keras"]
+    used = re.search(rf"(?<![\w.]){name}\.(\w+)", text)
+    modules = [m for m in modules_of_this_package() if m.rpartition(".")[2] == name]
+    fitting = [m for m in modules if used and _defines(m, used[1])]
+    return [f"from {module.rpartition('.')[0]} import {name}" for module in fitting or modules]
+
+
+def modules_of_this_package():
+    """Full names of all."""
+    found = pkgutil.walk_packages(infomin_tf.__path__, "infomin_tf.")
+    return [module.name for module in found]
+
+
+def search_beside(path):
+    """Lets gin import modules from the folder of a gin file ("" for the working directory), after all that is installed."""
+    _search(os.path.abspath(os.path.dirname(path)))
+
+
+def own_folders_text():
+    """Comments with the folders of a person's own modules that have been imported; `search_saved` reads them."""
+    tops = {statement.module.partition(".")[0] for statement in gin.config._IMPORTS}
+    modules = [sys.modules[name] for name in tops if name in sys.modules]
+    folders = {os.path.dirname(path) for m in modules for path in _places(m)}
+    return "".join(f"{_OWN_FOLDERS}{folder}\n" for folder in sorted(folders & set(_added)))
+
+
+def search_saved(text):
+    """Lets gin import modules from the folders that a saved configuration names."""
+    for line in text.splitlines():
+        if line.startswith(_OWN_FOLDERS):
+            _search(line.removeprefix(_OWN_FOLDERS))
+
+
+def _search(folder):
+    if folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+        _added.append(folder)
+
+
+def _places(module):
+    """Paths of a module: its file, or the folders of a package."""
+    return list(getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""])
+
+
+def _defines(module, name):
+    found = getattr(importlib.import_module(module), name, None)
+    return getattr(found, "__module__", module) == module and found is not None
+
+
+def _lines():
+    """The import lines of all files read so far, as a gin text sees only its own; gin wants its own line first."""
+    lines = sorted({statement.format() + "\n" for statement in gin.config._IMPORTS})
+    return "".join(sorted(lines, key=lambda line: "__gin__" not in line))
