@@ -131,8 +131,8 @@ def test_the_segmentation_probe_stacks_on_learned_views():
 
 def test_one_binding_sets_the_size_of_all_views():
     experiment = build("gin/folder_semisup_views.gin", bindings=["view_size = 64"])
-    assert experiment._pair.size == experiment._export.view.size == 64
-    assert experiment._export.view.resize == 69
+    view = experiment._stages[-1].view
+    assert experiment._pair.size == view.size == 64 and view.resize == 69
 
 
 @pytest.mark.parametrize(
