@@ -1,0 +1,129 @@
+"""Every command that the documentation shows has real flags and files, and what it configures is built in this process."""
+
+import functools
+import os
+import pathlib
+
+import gin
+import pytest
+from absl import flags
+
+from infomin_tf import configuration, options, run_folder
+from infomin_tf.auditing.audit import Audit
+from infomin_tf.experiment import Experiment
+from infomin_tf.sweeping.sweep import Sweep
+from tests.documentation import commands
+from tests.documentation.commands import ROOT
+
+COMMANDS = [*commands.of_documents(), *commands.of_gin_files()]
+# The runs that bin/evaluate and bin/export are shown with, and what has made them.
+RUNS = {
+    "runs/quickstart": ("gin/quickstart.gin",),
+    "runs/stl10_semisup_views": ("gin/stl10_semisup_views.gin",),
+    "runs/recipes/cifar10_simclr_seed0": ("gin/small/simclr.gin", "gin/small/cifar10.gin"),
+    "runs/table4/points/digit_seed0": ("gin/small/table4.gin",),
+}
+PLACEHOLDER = "FILE"  # stands for a gin file of one's own
+pytestmark = pytest.mark.usefixtures("clean_gin")
+
+
+def of(*programs):
+    """Parameters of a test: the commands of those programs."""
+    chosen = [command for command in COMMANDS if command.program in programs]
+    return pytest.mark.parametrize(
+        "command", chosen, ids=[f"{command.page}:{command.line}" for command in chosen]
+    )
+
+
+def parsed(command):
+    """The values of the flags, as the program itself reads them."""
+    name = command.program.removeprefix("bin/")
+    values = options.define(name)
+    try:
+        rest = values(command.words)
+    except flags.Error as error:
+        pytest.fail(f"{command.page}: {command.line}: {error}")
+    assert len(rest) == 1, rest
+    return values
+
+
+@functools.cache
+def built(root, files, params):
+    """(the root object, text of its configuration)."""
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+    configuration.parse([configuration.find_file(file) for file in files], params)
+    made = configuration.build(root)
+    configuration.check_all_used()
+    return made, configuration.operative_text(0)
+
+
+def made_by(model_dir):
+    """(gin files, bindings) of a run that the documentation goes on from."""
+    files = RUNS[model_dir]
+    if "/points/" not in model_dir:
+        return files, ()
+    [point] = [
+        p for p in built(Sweep, files, ())[0].points() if p.name == pathlib.Path(model_dir).name
+    ]
+    return tuple(point.gin_files), tuple(point.gin_params)
+
+
+def test_every_line_of_a_block_is_a_command():
+    """What is none has a language, such as ```text or ```gin."""
+    known = {f"bin/{path.name}" for path in (ROOT / "bin").iterdir()}
+    known |= {".venv/bin/python", ".venv/bin/tensorboard", "make", "export"}
+    assert {command.program for command in COMMANDS} <= known
+    assert len(COMMANDS) > 100
+
+
+@of("bin/train", "bin/show_views")
+def test_a_training_is_configured(command):
+    values = parsed(command)
+    built(Experiment, tuple(values.gin_file), tuple(values.gin_param))
+
+
+@of("bin/evaluate", "bin/export")
+def test_a_finished_run_is_evaluated_or_exported_again(command):
+    values = parsed(command)
+    files, params = made_by(values.model_dir)
+    before = built(Experiment, files, params)[1]
+    after = built(Experiment, files, (*params, *values.gin_param))[1]
+    assert run_folder.training_differences(before, after) == []
+
+
+@of("bin/sweep")
+def test_a_sweep_is_configured(command):
+    """Its points are built by the tests of gin files."""
+    values = parsed(command)
+    if values.gin_file != [PLACEHOLDER]:
+        sweep, _ = built(Sweep, tuple(values.gin_file), tuple(values.gin_param))
+        assert all(configuration.find_file(file) for file in sweep.points()[0].gin_files)
+
+
+@of("bin/audit_views")
+def test_an_audit_is_configured(command):
+    values = parsed(command)
+    files = tuple(values.gin_file) or ("gin/audit_views.gin",)
+    audit, _ = built(Audit, files, tuple(values.gin_param))
+    assert values.images and all(configuration.find_file(f) for f in audit.files({"classes": 2}))
+
+
+@of(".venv/bin/python")
+def test_a_program_is_there_and_knows_its_flags(command):
+    _, first, *arguments = command.words
+    if first == "-m":
+        module, *arguments = arguments
+        path = ROOT / module.replace(".", os.sep) / "__main__.py"
+    else:
+        path = ROOT / first
+    text = path.read_text(encoding="utf-8")
+    for argument in arguments:
+        if argument.startswith("--"):
+            assert f'"{argument.partition("=")[0]}"' in text
+
+
+@of("make")
+def test_a_target_is_there(command):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"\n{command.words[1]}:" in makefile
