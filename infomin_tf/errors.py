@@ -1,6 +1,10 @@
-"""The one exception that stands for a mistake a user can mend."""
+"""The one exception that stands for a mistake a user can mend, and warnings that are given once."""
 
+import functools
+import os
 import re
+
+from absl import logging
 
 
 class UserError(Exception):
@@ -14,3 +18,9 @@ def reason(error):
     """What an OSError, or TensorFlow's error of a file, says in a line, without the names of operations."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)
+
+
+@functools.cache
+def warn_once(message):
+    """Logs a warning, once in a process: several sources may read one folder."""
+    logging.warning("%s", os.fsencode(message).decode(errors="backslashreplace"))

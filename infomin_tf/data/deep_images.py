@@ -7,8 +7,9 @@ import math
 import os
 
 import numpy as np
-from absl import logging
 from PIL import Image
+
+from infomin_tf.errors import warn_once
 
 # Of white, above it and below 0: so much is clipped, as resampling and sharpening leave it.
 _OVERSHOOT, _UNDERSHOOT = 1.11, 0.1
@@ -107,7 +108,7 @@ def find_scales(directory, paths, white=None):
         ranges = [found for found in pool.map(_range_of_file, full) if found]
     coloured = [r for r in ranges if r.pixel_type is np.uint8]
     if dark := sum(r.high < 256 * _UNUSED for r in coloured):
-        _warn(
+        warn_once(
             f"{dark} of {len(coloured)} colour pictures of 16 bits in {directory} use less than a sixteenth of their range, and "
             "only the upper 8 bits of colours are read; multiply their values, so that white is 65535"
         )
@@ -205,12 +206,7 @@ def _check(scale, ranges, name, directory, white):
         )
     if said:
         low, high = min(r.low for r in ranges), max(r.high for r in ranges)
-        _warn(
+        warn_once(
             f"the {len(ranges)} pictures of {name} beyond 8 bits in {directory} have values of {low:g} to {high:g}: "
             f"{'; '.join(said)}; bind ImageFolder.white for another value"
         )
-
-
-@functools.cache  # once, though several sources read the folder
-def _warn(message):
-    logging.warning("%s", message)

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 
-from infomin_tf.data import label_table
+from infomin_tf.data import folder_layout, label_table
 from infomin_tf.errors import UserError
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
@@ -23,7 +23,7 @@ def of_folders(paths, directory):
         dict path -> class name.
 
     Raises:
-        UserError: an image lies outside the class folders.
+        UserError: an image lies outside the class folders, or these can be no classes, see `folder_layout.check_classes`.
     """
     outside = [path for path in paths if os.sep not in path]
     if outside:
@@ -31,6 +31,7 @@ def of_folders(paths, directory):
             f"{outside[0]} lies outside the class folders of {directory}; put every image into DIRECTORY/class/, or "
             "label them by a csv file"
         )
+    folder_layout.check_classes(paths, directory)
     return {path: path.split(os.sep)[0] for path in paths}
 
 

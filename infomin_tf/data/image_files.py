@@ -8,17 +8,22 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from infomin_tf.data import deep_images
+from infomin_tf.data.passed_over import PassedOver, is_of_system
 from infomin_tf.errors import UserError
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+)
 _ORIENTATION = 0x0112
 
 
 def find_images(directory):
-    """Image files at any depth, by their endings.
+    """Image files at any depth, by their endings; one warning counts the other files.
 
     Links to folders are followed; each folder is read once, under its own name before that of a link, so loops end. Hidden
-    files and folders, whose names begin with a dot, are left out: systems put thumbnails and the like there.
+    files and folders, whose names begin with a dot, and those of systems (`@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and the like) are
+    left out, and so are folders that a command of this package has written.
 
     Returns:
         Paths relative to the directory, in order.
@@ -27,19 +32,27 @@ def find_images(directory):
         UserError: a folder cannot be listed.
     """
     top, seen, found, waiting = os.path.realpath(directory), set(), [], [directory]
+    others = PassedOver(directory)
     while waiting:
         for root, folders, files in os.walk(waiting.pop(0), onerror=_refuse):
             place = os.path.realpath(root)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            if place in seen or top.startswith(os.path.join(place, "")):
+            folders[:] = sorted(name for name in folders if not is_of_system(name))
+            again = place in seen or top.startswith(os.path.join(place, ""))
+            if again or root != directory and others.holds_run(root, files):
                 folders.clear()
                 continue
             seen.add(place)
             inside = [os.path.join(root, name) for name in folders]
             waiting += [path for path in inside if os.path.islink(path)]
-            images = [name for name in files if name.lower().endswith(ENDINGS)]
-            found += [os.path.join(root, name) for name in images if not name.startswith(".")]
+            images = [name for name in files if _is_image(name)]
+            others.add_files(root, set(files).difference(images))
+            found += [os.path.join(root, name) for name in images]
+    others.warn(ENDINGS)
     return sorted(os.path.relpath(path, directory) for path in found)
+
+
+def _is_image(name):
+    return name.lower().endswith(ENDINGS) and not is_of_system(name)
 
 
 def _refuse(error):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf.data import deep_images, folder_labels
+from infomin_tf.data import deep_images, folder_labels, folder_layout
 from infomin_tf.data.image_files import (
     ENDINGS,
     find_images,
@@ -153,7 +153,10 @@ class ImageFolder:
         """dict path -> class name; None without labels."""
         if self._labels_file:
             return folder_labels.of_file(self._labels_file, found, self._directory)
-        return folder_labels.of_folders(found, self._directory) if self._labelled else None
+        if self._labelled:
+            return folder_labels.of_folders(found, self._directory)
+        folder_layout.check_unlabelled(found, self._directory)
+        return None
 
     def _is_in_split(self, path):
         if self._split == "all":

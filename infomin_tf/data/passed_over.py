@@ -1,0 +1,90 @@
+"""What lies in a folder of images and is none of them."""
+
+import collections
+import json
+import os
+
+from infomin_tf.errors import warn_once
+
+_SYSTEM = {
+    *("@eadir", "#recycle", "#snapshot", "$recycle.bin", "recycler", "recycled", "lost+found"),
+    *("system volume information", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+}
+_RUN = {"config.gin", "sweep.json", "copies.json", "made_by_audit_views"}
+_RAW = ".cr2 .cr3 .nef .nrw .arw .dng .orf .rw2 .raf .pef .srw .raw"
+_CONTAINERS = ".pdf .zip .tar .gz .7z .rar .mp4 .mov .avi .mkv .mpg .psd .ai .docx .pptx .h5 .hdf5 .npy .npz .mat .tfrecord"
+_PICTURES = ".avif .jp2 .j2k .jpx .jxl .ppm .pgm .pbm .pnm .tga .svg .eps .ico .dcm .nii .exr .hdr"
+_ADVICE = {
+    "photographs of phones (.heic): save them as JPEG, as by heif-convert": ".heic .heif",
+    "raw photographs: develop them to JPEG or TIFF": _RAW,
+    "what holds pictures: take them out, as PNG or JPEG": _CONTAINERS,
+    "other pictures: convert them to PNG": _PICTURES,
+    "files without an ending: give them that of their kind": "",
+}
+
+
+class PassedOver:
+    """Counts what is passed over while a folder is listed.
+
+    Args:
+        directory: the folder.
+    """
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._endings, self._runs = collections.Counter(), []
+
+    def add_files(self, folder, names):
+        """Files of a folder that are no images by their names."""
+        there = (name for name in names if os.path.isfile(os.path.join(folder, name)))
+        usual = (name for name in there if not is_of_system(name))
+        self._endings.update(os.path.splitext(name)[1].lower() for name in usual)
+
+    def holds_run(self, folder, names):
+        """Whether a folder with files of these names was written by a command of this package; counts it."""
+        found = bool(_RUN & set(names)) or "results.json" in names and _is_of_stage(folder)
+        if found:
+            self._runs.append(folder)
+        return found
+
+    def warn(self, endings):
+        """Says in one warning what was counted, and what to do.
+
+        Args:
+            endings: of files that are read.
+        """
+        said = []
+        if self._endings:
+            shown = [
+                f"{count} {ending or 'without an ending'}"
+                for ending, count in self._endings.most_common()
+            ]
+            known = [
+                advice
+                for advice, kinds in _ADVICE.items()
+                if any(ending in (kinds.split() or [""]) for ending in self._endings)
+            ]
+            said.append(
+                f"{self._endings.total()} files are passed over, as only {', '.join(endings)} are read: {', '.join(shown)}"
+                + "".join(f"\n  {advice}" for advice in known)
+            )
+        if self._runs:
+            said.append(
+                f"{len(self._runs)} folders are passed over, as they hold what this package wrote: {', '.join(self._runs[:5])}; "
+                "keep runs elsewhere"
+            )
+        if said:
+            warn_once(f"{self._directory}: " + "\n".join(said))
+
+
+def is_of_system(name):
+    """Whether a file or folder is hidden (its name begins with a dot), or one that systems put into any folder."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def _is_of_stage(folder):
+    try:
+        with open(os.path.join(folder, "results.json"), encoding="utf-8") as file:
+            return {"numbers", "versions"} <= json.load(file).keys()
+    except (OSError, ValueError, AttributeError):
+        return False
