@@ -2,7 +2,8 @@
 
 python -m tests.conformance.row STRATEGY REPLICAS OUT PART [OTHER] does one part of a row and writes to OUT. With multi_worker,
 TF_CONFIG says which process this is.
-  learners  the weights of each learner after three steps in one go, and after three of which two were done before a stop
+  learners  the weights of each learner before and after three steps in one go, and after three of which two were done before
+            a stop
   moved     the same, where the two steps before the stop were done by the row in OTHER
   compiled  the weights after three steps under XLA
   stages    a whole small experiment
@@ -60,6 +61,7 @@ class Row:
         for name in _names():
             task = self.task(name, "unbroken")
             task.on_epoch_end = lambda step, writer, last, task=task: last and self.keep(task)
+            self.save_weights(name, "start", task.learner)
             unfit = note_unfit_operations(task.learner)
             self.fit(task)
             self.say(f"{name} unfit", "\n".join(sorted(unfit)))

@@ -1,5 +1,7 @@
 """The contrastive learner: its loss, its key encoders, its queue, one step on each kind of device."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -149,25 +151,35 @@ def test_weight_decay_may_leave_out_biases_and_normalisation():
         assert np.array_equal(without, decayed) == (without.ndim == 1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_compiled_step_equals_the_uncompiled_one(kind):
-    plain, compiled = small.contrastive_learner(**kind), small.contrastive_learner(**kind)
+@functools.cache
+def uncompiled(number):
+    """Two steps of a learner of KINDS on one device: (weights before, metrics of the steps, weights after)."""
+    learner = small.contrastive_learner(**KINDS[number])
+    before = small.weights(learner)
+    steps = [learner.train_step(small.views_with_patches(seed=seed)) for seed in range(2)]
+    metrics = [{name: value.numpy() for name, value in step.items()} for step in steps]
+    return before, metrics, small.weights(learner)
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)), ids=str)
+def test_compiled_step_equals_the_uncompiled_one(number):
+    compiled = small.contrastive_learner(**KINDS[number])
+    _, expected, after = uncompiled(number)
     step = tf.function(compiled.train_step, jit_compile=True)
     for seed in range(2):
-        batch = small.views_with_patches(seed=seed)
-        expected, metrics = plain.train_step(batch), step(batch)
-        for name, value in expected.items():
+        metrics = step(small.views_with_patches(seed=seed))
+        for name, value in expected[seed].items():
             np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-4)
-    for a, b in zip(small.weights(plain), small.weights(compiled), strict=True):
+    for a, b in zip(after, small.weights(compiled), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_two_replicas_equal_one_device(kind, two_replicas):
-    alone = small.contrastive_learner(**kind)
+@pytest.mark.parametrize("number", range(len(KINDS)), ids=str)
+def test_two_replicas_equal_one_device(number, two_replicas):
+    before, expected, after = uncompiled(number)
     with two_replicas.scope():
-        together = small.contrastive_learner(**kind)
-    for a, b in zip(small.weights(alone), small.weights(together), strict=True):
+        together = small.contrastive_learner(**KINDS[number])
+    for a, b in zip(before, small.weights(together), strict=True):
         np.testing.assert_array_equal(a, b)
     step = tf.function(lambda batch: two_replicas.run(together.train_step, args=(batch,)))
     for seed in range(2):
@@ -178,11 +190,10 @@ def test_two_replicas_equal_one_device(kind, two_replicas):
             return tf.nest.map_structure(lambda x: x[start : start + 4], batch)
 
         metrics = step(two_replicas.experimental_distribute_values_from_function(part))
-        expected = alone.train_step(batch)
-        for name, value in expected.items():
+        for name, value in expected[seed].items():
             mean = two_replicas.reduce("MEAN", metrics[name], axis=None)
             np.testing.assert_allclose(mean, value, rtol=1e-3, atol=1e-4, err_msg=name)
-    for a, b in zip(small.weights(alone), small.weights(together), strict=True):
+    for a, b in zip(after, small.weights(together), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
@@ -207,12 +218,18 @@ def test_the_number_of_encoders_must_fit_the_split():
         )
 
 
+@functools.cache
+def infomin_batches(on_device):
+    """(the pair, three batches of it)."""
+    pair = pairs.IndependentPair(families.infomin(size=12), on_device=on_device)
+    return pair, list(pipeline.training_batches(small.images(16), 8, 0, pair).take(3))
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
-    images = small.images(16)
     weights = []
     for on_device in (False, True):
-        pair = pairs.IndependentPair(families.infomin(size=12), on_device=on_device)
+        pair, batches = infomin_batches(on_device)
 
         def make_views(images, draws, pair=pair):
             return pair.apply(images, draws, dense=True)
@@ -221,7 +238,7 @@ def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
             whole=True, make_views=make_views if on_device else None
         )
         step = tf.function(learner.train_step, jit_compile=jit_compile)
-        for batch in pipeline.training_batches(images, 8, 0, pair).take(3):
+        for batch in batches:
             step(batch)
         weights.append(small.weights(learner))
     for host, device in zip(*weights, strict=True):

@@ -1,5 +1,7 @@
 """Families: what they are made of, host equals device, the JigSaw view, pictures and the check of changes."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,12 +32,20 @@ FAMILIES = [
 ]
 
 
+@functools.cache
+def host_views(make):
+    """A family of views of 24 pixels, which is compiled once for several tests; draws, and its views of IMAGES with them."""
+    family = make(size=24)
+    draws = family.draw(8, tf.constant([6, 1]))
+    return family, draws, family.apply(IMAGES, draws).numpy()
+
+
 @pytest.mark.parametrize("make", FAMILIES)
 def test_views_are_stateless_in_range_and_differ(make):
-    family = make(size=32)
+    family, *_ = host_views(make)
     seed = tf.constant([4, 2])
     x = family(IMAGES, seed)
-    assert x.shape == (8, 32, 32, 3) and np.min(x) >= 0.0 and np.max(x) <= 1.0
+    assert x.shape == (8, 24, 24, 3) and np.min(x) >= 0.0 and np.max(x) <= 1.0
     np.testing.assert_array_equal(x, family(IMAGES, seed))
     assert not np.allclose(x, family(IMAGES, tf.constant([4, 3])))
 
@@ -44,20 +54,17 @@ def test_views_are_stateless_in_range_and_differ(make):
 @pytest.mark.parametrize("make", FAMILIES)
 def test_host_equals_device(make, compiled):
     """The whole batch at once, compiled or not, gives the views that the host makes image by image."""
-    family = make(size=24)
-    draws = family.draw(8, tf.constant([6, 1]))
+    family, draws, host = host_views(make)
     device = tf.function(lambda x, d: family.apply(x, d, dense=True), jit_compile=compiled)
-    host, device = family.apply(IMAGES, draws), device(IMAGES, draws).numpy()
+    device = device(IMAGES, draws).numpy()
     far = np.abs(host - device) > 1.5 / 255  # a rounding may fall on the other side before a table
     assert far.mean() < 1e-3
 
 
 def test_a_part_of_a_batch_gets_the_views_it_has_in_the_batch():
-    family = families.infomin(size=24)
-    draws = family.draw(8, tf.constant([6, 1]))
+    family, draws, whole = host_views(families.infomin)
     part = tf.nest.map_structure(lambda x: x[2:5], draws)
-    whole = family.apply(IMAGES, draws).numpy()[2:5]
-    np.testing.assert_allclose(family.apply(IMAGES[2:5], part), whole, atol=1e-5)
+    np.testing.assert_allclose(family.apply(IMAGES[2:5], part), whole[2:5], atol=1e-5)
 
 
 def test_the_ladder_of_figure_12_adds_one_operation_a_step():

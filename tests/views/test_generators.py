@@ -1,5 +1,7 @@
 """View generators: exact inverses, log-determinants of the numerical Jacobian, and what they promise at the start."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -43,18 +45,22 @@ def built(generator_class, steps=0, **arguments):
     return generator
 
 
+# The same generator for all tests that only look at it.
+standing = functools.cache(built)
+
+
 @pytest.mark.parametrize("lone_channels", [(0, 1, 2), (0,)])
 @pytest.mark.parametrize("steps", [0, 40])
 @pytest.mark.parametrize("generator_class", ALL)
 def test_inverse_inverts(generator_class, steps, lone_channels):
-    generator = built(generator_class, steps, lone_channels=lone_channels)
+    generator = standing(generator_class, steps, lone_channels=lone_channels)
     back = tf.function(lambda x: generator.inverse(generator(x)), jit_compile=True)(IMAGES)
     np.testing.assert_allclose(back, IMAGES, atol=1e-4)
 
 
 @pytest.mark.parametrize("generator_class", ALL)
 def test_log_det_is_that_of_the_jacobian(generator_class):
-    generator = built(generator_class, steps=40)
+    generator = standing(generator_class, 40)
     pixels = tf.constant(IMAGES[:1, 0].transpose(1, 0, 2)[:, :, None])  # [8, 1, 1, 3]
     _, log_det = generator.forward_with_log_det(pixels)
     with tf.GradientTape() as tape:
@@ -71,18 +77,18 @@ def test_log_det_is_that_of_the_jacobian(generator_class):
 
 @pytest.mark.parametrize("generator_class", IDENTITY_AT_START)
 def test_starts_as_the_identity(generator_class):
-    np.testing.assert_allclose(built(generator_class)(IMAGES), IMAGES, atol=1e-6)
+    np.testing.assert_allclose(standing(generator_class, 0)(IMAGES), IMAGES, atol=1e-6)
 
 
 @pytest.mark.parametrize("generator_class", VOLUME_PRESERVING)
 def test_starts_near_the_identity_but_not_at_it(generator_class):
-    distance = np.abs(built(generator_class)(IMAGES) - IMAGES)
+    distance = np.abs(standing(generator_class, 0)(IMAGES) - IMAGES)
     assert 1e-3 < distance.mean() < 1.0
 
 
 @pytest.mark.parametrize("generator_class", ALL)
 def test_is_pixel_wise(generator_class):
-    generator = built(generator_class, steps=5)
+    generator = standing(generator_class, 5)
     changed = IMAGES.copy()
     changed[0, 2, 3] += 0.3
     difference = np.abs(generator(changed) - generator(IMAGES)).max(axis=-1)
@@ -93,15 +99,15 @@ def test_is_pixel_wise(generator_class):
 
 @pytest.mark.parametrize("generator_class", ALL)
 def test_every_weight_learns(generator_class):
-    before = [v.numpy().copy() for v in built(generator_class).trainable_variables]
+    before = [v.numpy() for v in standing(generator_class, 0).trainable_variables]
     after = built(generator_class, steps=3).trainable_variables
     changed = [bool(np.any(a.numpy() != b)) for a, b in zip(after, before, strict=True)]
     assert all(changed), [v.path for v, c in zip(after, changed, strict=True) if not c]
 
 
 def test_parameter_counts_of_the_authors_code():
-    assert built(generators.AdditiveGenerator).count_params() == 4 * 9
-    assert built(generators.ReversibleGenerator).count_params() == 4 * 15
+    assert standing(generators.AdditiveGenerator, 0).count_params() == 4 * 9
+    assert standing(generators.ReversibleGenerator, 0).count_params() == 4 * 15
 
 
 def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
@@ -142,7 +148,7 @@ def test_model_is_restored_from_its_file(generator_class, tmp_path):
 
 @pytest.mark.parametrize("generator_class", ALL)
 def test_compiled_equals_eager(generator_class):
-    generator = built(generator_class, steps=5)
+    generator = standing(generator_class, 5)
     compiled = tf.function(generator.forward_with_log_det, jit_compile=True)(IMAGES)
     for ours, expected in zip(compiled, generator.forward_with_log_det(IMAGES), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
