@@ -1,6 +1,7 @@
 """The length of a stage, and the course of the learning rate over it; the optimizer's own rate is where it starts from."""
 
 import itertools
+import math
 import typing
 
 import keras
@@ -111,7 +112,12 @@ class StepDecay:
 def check_length(owner, epochs, batch_size, least=1):
     """Raises ValueError for less than no epochs, or a batch of fewer than `least` images; `owner` is what takes them."""
     are_numbers = all(isinstance(value, int | float) for value in (epochs, batch_size))
-    if not are_numbers or epochs < 0 or batch_size < least or batch_size != int(batch_size):
+    if (
+        not are_numbers
+        or not 0 <= epochs < math.inf
+        or batch_size < least
+        or batch_size != int(batch_size)
+    ):
         raise ValueError(
             f"{type(owner).__name__} takes 0 epochs or more and whole batches of at least {least} images, not {epochs} "
             f"epochs and a batch of {batch_size}"

@@ -15,12 +15,11 @@ class Range(typing.NamedTuple):
 ANY = Range("a number", lambda value: True)
 ABOVE_ZERO = Range("a number above 0", lambda value: value > 0)
 FROM_ZERO = Range("0 or more", lambda value: value >= 0)
+GREY_LEVEL = Range("a grey level in [0, 255]", lambda value: 0 <= value <= 255)
 SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
 BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
+SEED = Range("whole numbers of at least 0", lambda value: value >= 0 and value == int(value))
 COUNT = Range("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
-COUNT_FROM_ZERO = Range(
-    "a whole number of at least 0", lambda value: value >= 0 and value == int(value)
-)
 
 
 def check(owner, allowed, **settings):
@@ -47,6 +46,17 @@ def check_interval(owner, allowed, **settings):
             raise ValueError(
                 f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, not {value!r}"
             )
+
+
+def check_seeds(owner, **settings):
+    """Raises ValueError unless each setting is one seed or more; arguments as of `check`."""
+    for name, seeds in settings.items():
+        if not seeds:
+            raise ValueError(
+                f"{called(owner)}.{name} takes one seed or more, such as (0, 1), not ()"
+            )
+        for seed in seeds:
+            check(owner, SEED, **{name: seed})
 
 
 def check_constants(owner, mean, std):

@@ -5,6 +5,7 @@ import os
 from infomin_tf import results
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
+from infomin_tf.settings import COUNT, SHARE, check, check_seeds
 from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations, FileAxis, Sweep
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
@@ -44,6 +45,9 @@ class Audit:
         image_size=96,
         max_corrupt_share=0.01,
     ):
+        check_seeds(self, seeds=seeds, final_seeds=final_seeds)
+        check(self, COUNT, steps=steps, batch_size=batch_size, limit=limit, image_size=image_size)
+        check(self, SHARE, max_corrupt_share=max_corrupt_share)
         if set(seeds) & set(final_seeds):
             raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
         self.axes, self.base = list(axes), tuple(map(str, base))

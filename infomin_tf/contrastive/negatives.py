@@ -24,7 +24,7 @@ class InBatch:
     tables = ()
 
     def __init__(self, temperature=0.1):
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"a temperature must be above 0, not {temperature}")
         self.temperature = temperature
 
@@ -95,7 +95,7 @@ class MomentumQueue(keras.layers.Layer):
 
     def __init__(self, size=65536, momentum=0.999, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
-        if size < 1 or not 0.0 <= momentum < 1.0 or temperature <= 0:
+        if size < 1 or not 0.0 <= momentum < 1.0 or not temperature > 0:
             raise ValueError(
                 f"MomentumQueue takes size >= 1, 0 <= momentum < 1 and temperature > 0, not {size}, {momentum}, {temperature}"
             )
@@ -173,7 +173,7 @@ class MemoryBank(keras.layers.Layer):
 
     def __init__(self, size=16384, momentum=0.5, temperature=0.07, **kwargs):
         super().__init__(**kwargs)
-        if (size is not None and size < 1) or not 0.0 <= momentum < 1.0 or temperature <= 0:
+        if (size is not None and size < 1) or not 0 <= momentum < 1 or not temperature > 0:
             raise ValueError(
                 f"MemoryBank takes size >= 1 or None, 0 <= momentum < 1 and temperature > 0, not {size}, {momentum}, "
                 f"{temperature}"

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from infomin_tf.data.sources import ArrayImages, Source
 from infomin_tf.errors import UserError
+from infomin_tf.settings import COUNT, check
 from infomin_tf.views.augment.common import split_seed, take_shard
 
 SPEED = 0.1
@@ -21,6 +22,7 @@ class MovingMnist:
     """
 
     def __init__(self, digits: Source, backgrounds: Source, canvas=64):
+        check(self, COUNT, canvas=canvas)
         self._digits, self._backgrounds, self._canvas = digits, backgrounds, canvas
 
     def load(self, data_dir=None):

@@ -1,10 +1,13 @@
 """The tiny AlexNet of the colour-space, patch and view-learning experiments, one half of it."""
 
+import math
+
 import keras
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers
+from infomin_tf.settings import COUNT, check
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -23,10 +26,12 @@ class AlexNetHalf(keras.layers.Layer):
 
     def __init__(self, width=1.0, units: int | None = None, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        if width <= 0 or not 0 <= dropout < 1:
+        if not 0 < width < math.inf or not 0 <= dropout < 1:
             raise ValueError(
                 f"AlexNetHalf takes width > 0 and 0 <= dropout < 1, not {width} and {dropout}"
             )
+        if units is not None:
+            check(self, COUNT, units=units)
         self.width, self.units, self.dropout = width, units, dropout
 
     def build(self, input_shape):

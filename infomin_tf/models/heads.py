@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from infomin_tf.settings import COUNT, check
+
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class LinearHead(keras.layers.Layer):
@@ -15,6 +17,7 @@ class LinearHead(keras.layers.Layer):
 
     def __init__(self, dimension=128, normalize=True, **kwargs):
         super().__init__(**kwargs)
+        check(self, COUNT, dimension=dimension)
         self.dimension, self.normalize = dimension, normalize
         self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
@@ -41,6 +44,7 @@ class MlpHead(keras.layers.Layer):
 
     def __init__(self, dimension=128, hidden: int | None = None, normalize=True, **kwargs):
         super().__init__(**kwargs)
+        check(self, COUNT, dimension=dimension, **({} if hidden is None else {"hidden": hidden}))
         self.dimension, self.hidden, self.normalize = dimension, hidden, normalize
         self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
@@ -71,6 +75,7 @@ class JigsawHead(keras.layers.Layer):
 
     def __init__(self, patch_head: keras.Layer, num_patches=9, dimension=128, **kwargs):
         super().__init__(**kwargs)
+        check(self, COUNT, num_patches=num_patches, dimension=dimension)
         self.patch_head, self.num_patches, self.dimension = patch_head, num_patches, dimension
         self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 

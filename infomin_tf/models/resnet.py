@@ -15,6 +15,7 @@ from infomin_tf.models.residual import (
     ConvolutionAndNormalization,
     pad,
 )
+from infomin_tf.settings import ABOVE_ZERO, COUNT, check
 
 
 class ResNet(keras.layers.Layer):
@@ -49,6 +50,8 @@ class ResNet(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check(self, ABOVE_ZERO, width=width)
+        check(self, COUNT, normalization_splits=normalization_splits)
         self.rematerialize = rematerialize
         if normalization_splits > 1 and synchronized:
             raise UserError(

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf.models.residual import ConvolutionAndNormalization
+from infomin_tf.settings import COUNT, check
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -18,6 +19,10 @@ class ConvNet(keras.layers.Layer):
 
     def __init__(self, filters=(8, 16, 32, 64), **kwargs):
         super().__init__(**kwargs)
+        if not filters:
+            raise ValueError("ConvNet.filters takes one number or more, such as (8, 16), not ()")
+        for number in filters:
+            check(self, COUNT, filters=number)
         self.filters = tuple(filters)
         self.output_dimension = self.filters[-1]
 

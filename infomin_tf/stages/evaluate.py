@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import glob
+import math
 import os
 import shutil
 import time
@@ -70,7 +71,7 @@ class Evaluate(Stage):
         transfers: tuple[Transfer, ...] = (),
         segmentation_probe: SegmentationProbe | None = None,
     ):
-        if knn_neighbours < 0 or knn_temperature <= 0:
+        if knn_neighbours < 0 or not 0 < knn_temperature < math.inf:
             raise ValueError(
                 f"Evaluate takes knn_neighbours >= 0 and knn_temperature > 0, not {knn_neighbours} and {knn_temperature}"
             )

@@ -17,6 +17,7 @@ from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.settings import COUNT, check
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.stage import Stage, TrainedStage
 from infomin_tf.supervised import FactorLearner
@@ -57,6 +58,7 @@ class PretrainSequences(Pretrain):
             num_candidates=num_candidates,
             loop=loop,
         )
+        check(self, COUNT, units=units)
         self._make_backbone, self._make_head, self._units = backbone, head, units
 
     def make_encoders(self, num_parts):

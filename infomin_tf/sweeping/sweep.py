@@ -6,6 +6,7 @@ import os
 import re
 
 from infomin_tf.errors import UserError
+from infomin_tf.settings import ABOVE_ZERO, check, check_seeds
 
 
 class Axis:
@@ -57,12 +58,8 @@ class FileAxis:
     ):
         _check_values(files, labels, "FileAxis")
         stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
-        self.labels, self.name, self.ordered = (
-            [str(label) for label in labels or stems],
-            name,
-            ordered,
-        )
-        self._files = list(files)
+        self.labels = [str(label) for label in labels or stems]
+        self.name, self.ordered, self._files = name, ordered, list(files)
 
     def arguments(self, place):
         """(gin files that come first, bindings) of the value at a place."""
@@ -202,6 +199,9 @@ class Sweep:
         }
         for name, values in given.items():
             _check_list(values, f"Sweep.{name}")
+        check_seeds(self, seeds=seeds)
+        if hours is not None:
+            check(self, ABOVE_ZERO, hours=hours)
         self.axes, self.seeds, self.hours = list(axes), list(seeds), hours
         self.metrics, self.until = list(metrics), until
         self.title, self.expectation = title, expectation

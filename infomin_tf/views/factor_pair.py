@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.errors import UserError
+from infomin_tf.settings import COUNT, check
 from infomin_tf.views.augment.common import split_seed, take_shard
 
 
@@ -28,6 +29,7 @@ class FactorPair:
         num_frames=10,
         target_frame=20,
     ):
+        check(self, COUNT, size=size)
         if not 1 <= num_frames < target_frame:
             raise UserError(
                 f"FactorPair takes 1 <= num_frames < target_frame, not {num_frames} and {target_frame}"

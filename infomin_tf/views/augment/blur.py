@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from infomin_tf.settings import ABOVE_ZERO, SHARE, check, check_interval
 from infomin_tf.views.augment.common import apply_to, bernoulli, check_probability, split_seed
 
 
@@ -53,6 +54,9 @@ class GaussianBlur:
     """
 
     def __init__(self, sigma: tuple[float, float] = (0.1, 2.0), kernel_share=0.1, probability=0.5):
+        check_interval(self, ABOVE_ZERO, sigma=sigma)
+        check(self, ABOVE_ZERO, kernel_share=kernel_share)
+        check(self, SHARE, kernel_share=kernel_share)
         self.sigma, self.kernel_share = sigma, kernel_share
         self.probability = check_probability(probability)
 

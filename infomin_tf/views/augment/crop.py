@@ -152,7 +152,7 @@ class RandomResizedCrop:
     ):
         if not 0.0 < area[0] <= area[1] <= 1.0:
             raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
-        if size < 1 or not 0.0 < ratio[0] <= ratio[1]:
+        if size < 1 or not 0.0 < ratio[0] <= ratio[1] < math.inf:
             raise ValueError(
                 f"a crop takes size >= 1 and a ratio 0 < low <= high, not {size} and {ratio}"
             )

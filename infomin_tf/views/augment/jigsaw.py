@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from infomin_tf.settings import COUNT, check
 from infomin_tf.views.augment.common import split_seed
 from infomin_tf.views.augment.crop import RandomResizedCrop
 
@@ -19,6 +20,7 @@ class JigsawPatches:
     """
 
     def __init__(self, size=255, area=(0.6, 1.0), grid=3, patch=64):
+        check(self, COUNT, size=size, grid=grid, patch=patch)
         if patch > size // grid:
             raise ValueError(
                 f"a patch of {patch} px does not fit a cell of {size // grid} px; make patch smaller or size larger"

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from infomin_tf.settings import GREY_LEVEL, check
 from infomin_tf.views.augment.common import (
     apply_one_of,
     apply_to,
@@ -107,7 +108,8 @@ class ColorJitter:
         hue: float,
         probability=0.8,
     ):
-        if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
+        strengths = (brightness, contrast, saturation, hue)
+        if not all(0 <= s < math.inf for s in strengths) or hue > 0.5:
             raise ValueError(
                 f"ColorJitter takes strengths of at least 0 and a hue of at most 0.5, not {brightness}, {contrast}, "
                 f"{saturation}, {hue}"
@@ -183,6 +185,7 @@ class Solarize:
     """
 
     def __init__(self, threshold=128.0, probability=0.2):
+        check(self, GREY_LEVEL, threshold=threshold)
         self.threshold = threshold
         self.probability = check_probability(probability)
 

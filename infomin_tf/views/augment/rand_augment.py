@@ -8,6 +8,7 @@ import enum
 
 import tensorflow as tf
 
+from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.views.augment import tables, warp
 from infomin_tf.views.augment.common import (
     apply_one_of,
@@ -79,6 +80,9 @@ class RandAugment:
             raise ValueError(
                 f"RandAugment takes layers >= 1 and a magnitude in [0, 10], not {layers} and {magnitude}"
             )
+        check(self, FROM_ZERO, magnitude_std=magnitude_std)
+        if not operations:
+            raise ValueError("RandAugment.operations takes one or more, not ()")
         self.layers, self.magnitude, self.magnitude_std = layers, magnitude, magnitude_std
         self.probability = check_probability(probability)
         self.operations, self.fill = operations, fill

@@ -1,0 +1,110 @@
+"""Settings of views, networks, negatives, sweeps and audits that have no sense are refused where they are made."""
+
+import re
+
+import keras
+import pytest
+
+from infomin_tf.auditing.audit import Audit
+from infomin_tf.contrastive import bounds, negatives
+from infomin_tf.data.moving_mnist import MovingMnist
+from infomin_tf.data.shapes import Shapes
+from infomin_tf.errors import UserError
+from infomin_tf.models import alexnet, heads, resnet, sequence
+from infomin_tf.stages.sequences import PretrainSequences
+from infomin_tf.sweeping.sweep import Axis, Sweep
+from infomin_tf.training import TrainingLoop
+from infomin_tf.views import color, families, generators, pairs, splits
+from infomin_tf.views.augment import blur, jigsaw, photometric, rand_augment
+from infomin_tf.views.factor_pair import FactorPair
+
+NAN, INF = float("nan"), float("inf")
+
+
+def sweep(**settings):
+    return Sweep(**{"gin_files": ("a.gin",), "axes": (Axis("a.b", (1, 2)),)} | settings)
+
+
+def audit(**settings):
+    base = {"axes": (Axis("a.b", (1, 2)),), "base": ("1",), "gin_files": ("a.gin",)}
+    return Audit(**base | settings)
+
+
+def sequences(**settings):
+    return PretrainSequences(None, None, keras.optimizers.SGD(0.1), **settings)
+
+
+def jitter(**settings):
+    usual = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
+    return photometric.ColorJitter(**usual | settings)
+
+
+# What makes a part, its settings, and what the message says.
+WITHOUT_SENSE = [
+    (blur.GaussianBlur, {"sigma": (2.0, 0.1)}, "GaussianBlur.sigma takes (low, high)"),
+    (blur.GaussianBlur, {"sigma": (0.0, 1.0)}, "GaussianBlur.sigma takes (low, high)"),
+    (blur.GaussianBlur, {"sigma": (1.0,)}, "GaussianBlur.sigma takes (low, high)"),
+    (blur.GaussianBlur, {"kernel_share": 0.0}, "GaussianBlur.kernel_share takes a number above 0"),
+    (blur.GaussianBlur, {"kernel_share": 2.0}, "GaussianBlur.kernel_share takes a number in"),
+    (jigsaw.JigsawPatches, {"grid": 0}, "JigsawPatches.grid takes a whole number of at least 1"),
+    (jigsaw.JigsawPatches, {"patch": 0}, "JigsawPatches.patch takes a whole number"),
+    (jitter, {"brightness": -0.1}, "strengths of at least 0"),
+    (jitter, {"contrast": NAN}, "strengths of at least 0"),
+    (jitter, {"hue": 0.6}, "hue of at most 0.5"),
+    (photometric.Greyscale, {"probability": 1.1}, "a probability lies in [0, 1]"),
+    (photometric.Solarize, {"threshold": 300.0}, "Solarize.threshold takes a grey level"),
+    (
+        rand_augment.RandAugment,
+        {"magnitude_std": -1.0},
+        "RandAugment.magnitude_std takes 0 or more",
+    ),
+    (rand_augment.RandAugment, {"operations": ()}, "RandAugment.operations takes one or more"),
+    (rand_augment.RandAugment, {"magnitude": 11.0}, "a magnitude in [0, 10]"),
+    (families.infomin, {"jitter": -1.0}, "strengths of at least 0"),
+    (families.infomin, {"layers": -1}, "layers >= 1"),
+    (families.infomin, {"blur_probability": -0.5}, "a probability lies in [0, 1]"),
+    (families.infomin, {"area": (0.8, 0.2)}, "0 < low <= high <= 1"),
+    (pairs.CropAndFlip, {"ratio": (1.0, INF)}, "ratio 0 < low <= high"),
+    (pairs.CropAndFlip, {"ratio": (2.0, 1.0)}, "ratio 0 < low <= high"),
+    (pairs.CenterCrop, {"share": 0.0}, "CenterCrop.share takes a number above 0 and at most 1"),
+    (pairs.CenterCrop, {"share": 1.5}, "CenterCrop.share takes a number above 0 and at most 1"),
+    (FactorPair, {"size": 0}, "FactorPair.size takes a whole number of at least 1"),
+    (generators.AdditiveGenerator, {"num_blocks": 0}, "num_blocks must be at least 1"),
+    (color.Lab, {"mean": (0.0, 0.0, 0.0)}, "Lab: give both mean and std, or neither"),
+    (color.Lab, {"mean": (0.0,) * 3, "std": (1.0, 0.0, 1.0)}, "Lab.std takes a number above 0"),
+    (splits.Whole, {"color_space": color.RGB(), "std": (1.0,) * 3}, "Whole: give both mean and"),
+    (splits.Sequence, {"color_space": color.RGB()}, "bind color.RGB.mean and std"),
+    (alexnet.AlexNetHalf, {"width": NAN}, "width > 0"),
+    (alexnet.AlexNetHalf, {"units": 0}, "AlexNetHalf.units takes a whole number of at least 1"),
+    (resnet.ResNet18, {"width": 0.0}, "ResNet18.width takes a number above 0, not 0.0"),
+    (resnet.ResNet50, {"width": -1.0}, "ResNet50.width takes a number above 0"),
+    (resnet.ResNet18, {"normalization_splits": 0}, "ResNet18.normalization_splits takes a whole"),
+    (heads.LinearHead, {"dimension": 0}, "LinearHead.dimension takes a whole number"),
+    (heads.MlpHead, {"hidden": 0}, "MlpHead.hidden takes a whole number of at least 1, not 0"),
+    (heads.JigsawHead, {"patch_head": None, "num_patches": 0}, "JigsawHead.num_patches takes"),
+    (sequence.ConvNet, {"filters": ()}, "ConvNet.filters takes one number or more"),
+    (sequence.ConvNet, {"filters": (8, 0)}, "ConvNet.filters takes a whole number"),
+    (sequences, {"units": 0}, "PretrainSequences.units takes a whole number"),
+    (negatives.InBatch, {"temperature": NAN}, "must be above 0"),
+    (negatives.MomentumQueue, {"temperature": NAN}, "temperature > 0"),
+    (negatives.MomentumQueue, {"momentum": 1.0}, "0 <= momentum < 1"),
+    (negatives.MemoryBank, {"size": 0}, "size >= 1"),
+    (bounds.InfoNCE, {"temperature": 0.0}, "must be above 0"),
+    (bounds.SMILE, {"clip": -1.0}, "above 0"),
+    (TrainingLoop, {"checkpoint_minutes": 0.0}, "TrainingLoop.checkpoint_minutes takes a number"),
+    (Shapes, {"size": 0}, "Shapes.size takes a whole number of at least 1"),
+    (MovingMnist, {"digits": None, "backgrounds": None, "canvas": 0}, "MovingMnist.canvas takes"),
+    (sweep, {"seeds": ()}, "Sweep.seeds takes one seed or more"),
+    (sweep, {"seeds": (0, -1)}, "Sweep.seeds takes whole numbers of at least 0, not -1"),
+    (sweep, {"hours": 0}, "Sweep.hours takes a number above 0"),
+    (audit, {"steps": 0}, "Audit.steps takes a whole number of at least 1"),
+    (audit, {"image_size": -1}, "Audit.image_size takes a whole number"),
+    (audit, {"final_seeds": ()}, "Audit.final_seeds takes one seed or more"),
+    (audit, {"max_corrupt_share": 2.0}, "Audit.max_corrupt_share takes a number in [0, 1]"),
+]
+
+
+@pytest.mark.parametrize(("make", "settings", "message"), WITHOUT_SENSE)
+def test_settings_without_sense_are_refused(make, settings, message):
+    with pytest.raises((ValueError, UserError), match=re.escape(message)):
+        make(**settings)
