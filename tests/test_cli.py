@@ -1,6 +1,7 @@
 """The commands: arguments without TensorFlow, what reaches the experiment, exit statuses."""
 
 import errno
+import os
 import pathlib
 import subprocess
 import sys
@@ -123,6 +124,27 @@ def test_flags_reach_the_experiment(fake_run):
         "seed": 3, "data_dir": "data", "until": "pretrain", "configuration": saved
     }  # fmt: skip
     assert "fake_experiment.Experiment.second = 5" in saved
+
+
+def test_a_tilde_in_a_flag_is_the_home_folder(fake_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = ["--gin_file=~/mine.gin", "--model_dir=~/my runs/lr=[0.1]", "--data_dir=~/sets"]
+    status, [(_, model_dir, _, arguments)] = fake_run("train", *flags)
+    assert (status, model_dir) == (0, f"{tmp_path}/my runs/lr=[0.1]")
+    assert arguments["data_dir"] == f"{tmp_path}/sets"
+    assert (tmp_path / "my runs" / "lr=[0.1]" / "config.gin").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_url_is_no_folder_and_a_missing_working_directory_is_one_message(fake_run, capsys):
+    assert fake_run("train", "--gin_file=mine.gin", "--model_dir=gs://bucket/run") == (2, [])
+    assert "--model_dir=gs://bucket/run is a URL; give a folder" in capsys.readouterr().err
+    assert not pathlib.Path("gs:").exists()
+    pathlib.Path("gone").mkdir()
+    os.chdir("gone")
+    os.rmdir(os.path.join(os.pardir, "gone"))
+    assert fake_run("train", "--gin_file=mine.gin") == (2, [])
+    assert "the working directory cannot be used" in capsys.readouterr().err
 
 
 def test_evaluate_and_export_use_the_saved_configuration_and_seed(fake_run):

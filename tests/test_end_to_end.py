@@ -49,7 +49,11 @@ def checkpoint(model_dir, stage):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     model_dir, home = tmp_path_factory.mktemp("unbroken"), tmp_path_factory.mktemp("home")
-    (home / "tmp").mkdir()
+    for folder in ("tmp", ".keras"):
+        (home / folder).mkdir()
+    # Nothing of a person's own settings of Keras counts: the other runs of these tests do not have them.
+    settings = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
+    (home / ".keras" / "keras.json").write_text(json.dumps(settings | {"backend": "torch"}))
     done = run("train", model_dir, HOME=str(home), TMPDIR=str(home / "tmp"))
     assert done.returncode == 0, done.stderr[-3000:]
     return model_dir, done, home

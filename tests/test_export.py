@@ -50,6 +50,14 @@ def test_features_are_those_of_the_model(exported, name, dtype):
     assert expected.shape == (4, 16)
 
 
+def test_an_export_in_a_folder_whose_name_is_a_pattern_is_read(exported, tmp_path):
+    model, directory = exported
+    copy = shutil.copytree(directory / "saved_model", tmp_path / "lr=[0.1]" / "saved_model")
+    layer = infomin_tf.load_encoder(copy.parent, dtype="uint8")
+    np.testing.assert_allclose(layer(IMAGES), model(IMAGES), atol=1e-4)
+    assert layer.get_config()["filepath"] == str(copy)
+
+
 def test_a_saved_model_needs_no_code_of_ours(exported):
     model, directory = exported
     loaded = tf.saved_model.load(str(directory / "saved_model"))

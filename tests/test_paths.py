@@ -3,7 +3,14 @@
 import dataclasses
 import pathlib
 
-from infomin_tf import paths
+import gin
+import pytest
+from PIL import Image
+
+from infomin_tf import configuration, load_encoder, paths
+from infomin_tf.data.image_folder import ImageFolder
+from infomin_tf.data.tfds_source import Tfds
+from infomin_tf.errors import UserError
 from infomin_tf.stages.evaluate import Evaluate
 
 
@@ -32,6 +39,25 @@ def test_a_leading_tilde_is_the_home_folder_and_no_other_is(monkeypatch):
     assert paths.expand("~/runs/x") == "/home/of me/runs/x"
     assert paths.expand(pathlib.Path("~/x")) == "/home/of me/x"
     assert [paths.expand(path) for path in (None, "a/~/b", "x~", "")] == [None, "a/~/b", "x~", ""]
+
+
+def test_a_tilde_leads_home_from_python_and_from_gin_files(tmp_path, monkeypatch, clean_gin):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "photos" / "1.png")
+    assert ImageFolder("~/photos", image_size=8).load().size == 1
+    for use in (lambda: Tfds("no_such_set", "train").load("~/sets"), lambda: load_encoder("~/x")):
+        with pytest.raises(UserError, match=f"{tmp_path}/(sets|x)"):
+            use()
+    (tmp_path / "top.gin").write_text("include '~/below.gin'\n")
+    (tmp_path / "below.gin").write_text("size = 3\n")
+    configuration.parse([configuration.find_file("~/top.gin")], [])
+    assert gin.query_parameter("%size") == 3
+    known = configuration.digest(["~/top.gin"])
+    (tmp_path / "below.gin").write_text("size = 4\n")
+    assert configuration.digest(["~/top.gin"]) != known
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_folder_has_a_name_without_patterns(tmp_path):
