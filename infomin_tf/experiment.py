@@ -6,6 +6,7 @@ import keras
 
 from infomin_tf import seeds, workers
 from infomin_tf.checks import check_jigsaw
+from infomin_tf.data import inspection
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
@@ -45,21 +46,21 @@ class Data:
         if limit is not None and (not isinstance(limit, int) or limit < 2):
             raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; mend it")
         held_out = held_out or test or unlabelled
-        self._sources, self._limit = (unlabelled, train, test, held_out), limit
+        self.sources, self._limit = (unlabelled, train, test, held_out), limit
 
     def load(self, data_dir):
         """Loads the sources; returns (unlabelled, train, test, held out), None where there is no source."""
         loaded = []
-        for index, source in enumerate(self._sources):
+        for index, source in enumerate(self.sources):
             twin = next(
-                (i for i in range(index) if source and _are_alike(source, self._sources[i])), None
+                (i for i in range(index) if source and _are_alike(source, self.sources[i])), None
             )
             loaded.append(self._load(source, data_dir) if twin is None else loaded[twin])
         return loaded
 
     def load_unlabelled(self, data_dir):
         """The images to learn from alone."""
-        return self._load(self._sources[0], data_dir)
+        return self._load(self.sources[0], data_dir)
 
     def _load(self, source, data_dir):
         images = source and source.load(data_dir)
@@ -201,9 +202,11 @@ class Experiment:
             data_dir, seed: see `run`.
 
         Raises:
-            UserError: the picture cannot be written, or the views are all alike.
+            UserError: the picture cannot be written, or lies in a folder of images; or the views are all alike.
         """
-        path, images = expand(path), self._data.load_unlabelled(data_dir)
+        path = expand(path)
+        inspection.check_outside(path, self._data.sources)
+        images = self._data.load_unlabelled(data_dir)
         moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)
@@ -215,6 +218,7 @@ class Experiment:
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
         unlabelled, train, test, held_out = self._data.load(data_dir)
+        inspection.warn(unlabelled, train, test, held_out)
         keras.utils.set_random_seed(seeds.stream(seed, "split"))
         self._split.build((None, self._pair.size, self._pair.size, 3))
         if self._split.mean is None:

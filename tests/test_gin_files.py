@@ -92,7 +92,7 @@ def test_every_point_of_a_sweep_builds(file):
 @pytest.mark.parametrize("file", ("paper/table4_digit.gin", "paper/table4_supervised.gin"))
 def test_moving_mnist_trains_and_tests_on_digits_and_backgrounds_apart(file):
     for more in ((), ("small/moving_mnist.gin",)):
-        unlabelled, train, test, held_out = build(file, *more)._data._sources
+        unlabelled, train, test, held_out = build(file, *more)._data.sources
         for role in ("_digits", "_backgrounds"):
             splits = [vars(getattr(images, role)) for images in (unlabelled, train, test, held_out)]
             assert [split["_split"] for split in splits] == ["train", "train", "test", "test"]

@@ -16,6 +16,7 @@ from infomin_tf.data.image_files import (
     read_as_png,
     read_image,
 )
+from infomin_tf.data.inspection import Facts, fingerprint
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
@@ -75,6 +76,11 @@ class ImageFolder:
         self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
         self._labels_file, self._limit = expand(labels_file), limit
 
+    @property
+    def directory(self):
+        """The folder."""
+        return self._directory
+
     def load(self, data_dir=None):
         """Reads the folder.
 
@@ -93,30 +99,34 @@ class ImageFolder:
         shape = (len(paths), self._side, self._side, 3)
         in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
         images = np.empty(shape, np.uint8) if in_memory else None
-        good, corrupt, plain = [], [], []
+        good, corrupt, known = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda path: self._try(path, in_memory, scales), paths)
-            for index, (image, is_plain, problem) in enumerate(tried):
+            for index, (image, found, problem) in enumerate(tried):
                 if problem:
                     corrupt.append(problem)
                     continue
                 if in_memory:
                     images[len(good)] = image
-                plain.append(is_plain)
+                known.append(found)
                 good.append(index)
         self._check_share(paths, corrupt)
         kept = [labels[i] for i in good]
         if in_memory:
             return ArrayImages(name, images[: len(good)], kept, names)
-        return self._stream(name, [paths[i] for i in good], kept, names, plain, scales)
+        return self._stream(name, [paths[i] for i in good], kept, names, known, scales)
 
     def _try(self, path, keep, scales):
-        """(the image if it is kept, otherwise whether TensorFlow reads it as Pillow does, what is wrong with it or None)."""
+        """(the image if it is kept, otherwise its fingerprint and whether TensorFlow reads it as Pillow does, what is wrong with
+        it or None).
+        """
         try:
             image = read_image(path, self._side, scales)
-            return (image, False, None) if keep else (None, is_plain_jpeg(path), None)
+            if keep:
+                return image, None, None
+            return None, (fingerprint(image), is_plain_jpeg(path)), None
         except Exception as error:  # decoders fail in many ways, all with the same mend
-            return None, False, f"{path} ({error or type(error).__name__})"
+            return None, None, f"{path} ({error or type(error).__name__})"
 
     def _images(self):
         """Paths of all images, relative to the directory."""
@@ -179,7 +189,9 @@ class ImageFolder:
             )
         logging.warning("%s\nthey are left out", message)
 
-    def _stream(self, name, paths, labels, names, plain, scales):
+    def _stream(self, name, paths, labels, names, known, scales):
+        fingerprints, plain = zip(*known, strict=True)
+
         def decode(record):
             image = tf.numpy_function(
                 lambda path: read_image(os.fsdecode(path), self._side, scales),
@@ -202,7 +214,7 @@ class ImageFolder:
         columns = {
             "path": [os.fsencode(path) for path in paths],
             "label": np.array(labels, np.int32),
-            "plain": plain,
+            "plain": list(plain),
         }
 
         def records():
@@ -218,6 +230,7 @@ class ImageFolder:
             decode,
             len(paths),
             encoded,
+            facts=Facts(columns["label"], list(fingerprints)),
         )
 
 

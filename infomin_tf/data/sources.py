@@ -37,6 +37,8 @@ class ArrayImages:
         factors: of rendered images, a dict name -> int [M].
     """
 
+    facts = None  # `inspection.Facts`, where a source has some
+
     def __init__(self, name, images, labels, class_names=(), factors=None):
         self.name, self.class_names = name, tuple(class_names)
         self.factors = factors or {}
@@ -166,6 +168,7 @@ class StreamedImages:
         shuffle_buffer: records that are shuffled together.
         encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
             while decoding; None where `decode` does more than that.
+        facts: `inspection.Facts`; None where the source has none.
     """
 
     name: str
@@ -176,6 +179,7 @@ class StreamedImages:
     decode: callable
     shuffle_buffer: int = 50_000
     encoded: callable = None
+    facts: typing.Any = None
 
     def numbered(self):
         """The same images, each labelled with its place in the set."""
@@ -201,7 +205,7 @@ class StreamedImages:
     def thin(self, count):
         """At most `count` images, spread evenly over the set, as a set of their own."""
         chosen = spread(count, self.size)
-        return dataclasses.replace(self, size=len(chosen), records=lambda: self._records_at(chosen))
+        return self._part(len(chosen), lambda: self._records_at(chosen))
 
     def hold_out(self, stride):
         """The set without every stride-th image, and a set of those."""
@@ -212,10 +216,11 @@ class StreamedImages:
             kept = places.filter(lambda place, _: (place % stride == 0) == is_held)
             return kept.map(lambda _, record: record)
 
-        rest = dataclasses.replace(
-            self, size=self.size - held, records=lambda: records_where(False)
-        )
-        return rest, dataclasses.replace(self, size=held, records=lambda: records_where(True))
+        rest = self._part(self.size - held, lambda: records_where(False))
+        return rest, self._part(held, lambda: records_where(True))
+
+    def _part(self, size, records):
+        return dataclasses.replace(self, size=size, records=records, facts=None)
 
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the first `shuffle_buffer` images, always the same.

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from infomin_tf.data.inspection import Facts
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
 from infomin_tf.data.sources import ArrayImages, StreamedImages
 from infomin_tf.data.tfds_opening import open_builder
@@ -52,13 +53,15 @@ class Tfds:
                 varying sizes without image_size; images that are not 8-bit colour or grey; damaged files.
         """
         builder = self.open(data_dir)
-        size = sum(stop - start for _, start, stop in self.parts(builder))
+        parts = self.parts(builder)
+        size = sum(stop - start for _, start, stop in parts)
         self._check_features(builder.info.features)
         with damage_explained(builder):
             side = self._image_size or self._side_of_first(builder)
-            if size * side * side * 3 > self._memory_limit:
-                return self._stream(builder, size, side)
-            return self._hold(builder, size, side)
+            too_large = size * side * side * 3 > self._memory_limit
+            images = (self._stream if too_large else self._hold)(builder, size, side)
+        images.facts = Facts(places=(str(builder.data_dir), parts))
+        return images
 
     def _stream(self, builder, size, side):
         """`StreamedImages`, decoded each time anew."""

@@ -32,7 +32,7 @@ def measure(run, embed, temperature, num_candidates):
     estimates = mutual_information.estimate(
         embed, measures, run.held_out, run.pair.plain(), seed, num_candidates
     )
-    where = f"temperature {temperature}, {run.held_out.name}, views as in training"
+    where = f"temperature {temperature}, {run.held_out_name}, views as in training"
     return [
         Number(
             name,

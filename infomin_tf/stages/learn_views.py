@@ -180,7 +180,7 @@ class LearnViews(TrainedStage):
     def write_results(self, run, learner, steps, seconds):
         """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
         i_nce, figures = self._measure(run, learner, draws=20)
-        where = f"{run.held_out.name}, crops as in training"
+        where = f"{run.held_out_name}, crops as in training"
         numbers = [
             Number(
                 "mutual information of learned views",

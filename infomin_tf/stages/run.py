@@ -1,6 +1,7 @@
 """What every stage of a run shares."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from infomin_tf import precision, results, workers
 from infomin_tf.checks import check_classes
+from infomin_tf.data import inspection
 from infomin_tf.errors import UserError
 
 
@@ -54,6 +56,13 @@ class Run:
                 "images, or bind Data.held_out"
             )
 
+    @functools.cached_property
+    def held_out_name(self):
+        """Name of the held-out images, with how many of them are learned from nonetheless."""
+        shared = inspection.count_shared(self.unlabelled, self.held_out)
+        learned = f" ({shared} of {self.held_out.size} are learned from, too)" if shared else ""
+        return self.held_out.name + learned
+
     def directory(self, stage):
         """model_dir/<stage>."""
         return os.path.join(self.model_dir, stage)
@@ -79,8 +88,12 @@ class Run:
             "held out": self.held_out,
         }
         data = {
-            role: f"{images.name}, {images.size} images" for role, images in sets.items() if images
+            role: inspection.describe(images, with_classes=role in ("train", "test"))
+            for role, images in sets.items()
+            if images
         }
+        if self.held_out:
+            data["held out"] = data["held out"].replace(self.held_out.name, self.held_out_name, 1)
         results.write(
             self.directory(stage),
             numbers,
@@ -121,3 +134,5 @@ def print_results(model_dir):
             found[name] = content
     print(f"\nResults in {model_dir}")
     print(results.table(found))
+    for role, said in (list(found.values())[-1].get("data", {}) if found else {}).items():
+        print(f"{role}: {said}")

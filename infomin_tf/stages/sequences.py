@@ -102,7 +102,7 @@ class PretrainSequences(Pretrain):
 
     def _more_numbers(self, run):
         entropy = run.held_out.entropy(run.pair.shared)
-        how = f"of {', '.join(run.pair.shared)} in {run.held_out.name}; digit: which drawing, background: which crop"
+        how = f"of {', '.join(run.pair.shared)} in {run.held_out_name}; digit: which drawing, background: which crop"
         return [Number("entropy of the shared factors", entropy, "nats", how)]
 
 

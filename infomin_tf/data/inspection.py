@@ -1,0 +1,149 @@
+"""What loaded sets have in common, and which classes they show."""
+
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+from absl import logging
+
+from infomin_tf.data.sources import ArrayImages, Source
+from infomin_tf.data.tfds_splits import count_shared as count_shared_places
+from infomin_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a source knows of the images of a set beyond the set itself.
+
+    Args:
+        labels: int [M], -1 where there is none; None where they are not known before the images are read.
+        fingerprints: list of `fingerprint`; None where they are not known.
+        places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`); None for other sets.
+    """
+
+    labels: np.ndarray | None = None
+    fingerprints: list | None = None
+    places: tuple | None = None
+
+
+def fingerprint(image):
+    """bytes [8] that two images share if their pixels are alike."""
+    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest()
+
+
+def count_shared(images, others):
+    """How many of `others` are among `images`, by their places in a prepared data set or by their pixels.
+
+    Args:
+        images, others: loaded sets, or None.
+
+    Returns:
+        int; 0 where it cannot be told.
+    """
+    if images is None or others is None:
+        return 0
+    if images is others:
+        return others.size
+    places = [facts.places for facts in map(_facts, (images, others)) if facts.places]
+    if len(places) == 2 and places[0][0] == places[1][0]:
+        return count_shared_places(places[0][1], places[1][1])
+    if getattr(images, "image_shape", None) != getattr(others, "image_shape", ()):
+        return 0
+    known = set(_fingerprints(images))
+    return sum(found in known for found in _fingerprints(others))
+
+
+def count_classes(images):
+    """int [classes], the number of images of each; None where that is not known."""
+    labels = images.labels.numpy() if isinstance(images, ArrayImages) else _facts(images).labels
+    if labels is None or not images.class_names:
+        return None
+    labels = np.asarray(labels)
+    return np.bincount(labels[labels >= 0], minlength=len(images.class_names))
+
+
+def describe(images, with_classes=False):
+    """A set in words: its name, number of images and, if asked for, number of classes."""
+    classes = f", {len(images.class_names)} classes" if with_classes and images.class_names else ""
+    return f"{images.name}, {images.size} images{classes}"
+
+
+def warn(unlabelled, train, test, held_out):
+    """Warns of classes without images to train or to test on, and of images that are learned from and tested on.
+
+    Args:
+        unlabelled, train, test, held_out: loaded sets, or None.
+    """
+    if train is not None and test is not None:
+        _warn_of_classes(train, test)
+        if shared := count_shared(train, test):
+            logging.warning(
+                "%d of %d images of %s are among the training images of %s, too (the same pixels), so accuracies say too much; "
+                "remove them from one of the two",
+                *(shared, test.size, test.name, train.name),
+            )
+    if held_out is not unlabelled and (shared := count_shared(unlabelled, held_out)):
+        logging.warning(
+            "%d of %d images of %s are among the unlabelled images of %s, so what is measured on them is not of held-out images; "
+            "learn from a folder without them, or bind Data.held_out to images that are not learned from",
+            *(shared, held_out.size, held_out.name, unlabelled.name),
+        )
+
+
+def check_outside(path, sources):
+    """Makes sure that a picture is not written where it would be taken for an image to learn from.
+
+    Args:
+        path: of the file that is to be written.
+        sources: what images are read by; None among them is no source.
+
+    Raises:
+        UserError: the file lies in a folder of images.
+    """
+    for folder in (folder for source in sources for folder in _folders_of(source)):
+        top = os.path.realpath(folder)
+        if os.path.commonpath([top, os.path.realpath(path)]) == top:
+            raise UserError(
+                f"--out={path} lies in {folder}, a folder of images, and would be taken for one of them; give an --out elsewhere"
+            )
+
+
+def _folders_of(source):
+    """Folders of images that a source, or one of which it is made, reads."""
+    parts = [part for part in getattr(source, "__dict__", {}).values() if isinstance(part, Source)]
+    own = [source.directory] if hasattr(source, "directory") else []
+    return own + [folder for part in parts for folder in _folders_of(part)]
+
+
+def _warn_of_classes(train, test):
+    counts = [count_classes(images) for images in (train, test)]
+    if any(c is None for c in counts) or train.class_names != test.class_names:
+        return
+    lacking = [
+        f"{name} ({learned} to train on, {tested} to test on)"
+        for name, learned, tested in zip(train.class_names, *counts, strict=True)
+        if not (learned and tested)
+    ]
+    if lacking:
+        logging.warning(
+            "%d of %d classes have no images to train on or none to test on: %s%s; accuracies say nothing of them. Add images, or "
+            "remove the classes",
+            *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
+            f" and {len(lacking) - 10} more" * (len(lacking) > 10),
+        )
+
+
+def _facts(images):
+    return getattr(images, "facts", None) or Facts()
+
+
+def _fingerprints(images):
+    """A fingerprint of each image, which the set keeps; none where they are not known."""
+    facts = _facts(images)
+    if facts.fingerprints is None and isinstance(images, ArrayImages):
+        starts = range(0, images.images.shape[0], 1024)
+        parts = (images.images[start : start + 1024].numpy() for start in starts)
+        found = [fingerprint(image) for part in parts for image in part]
+        images.facts = facts = dataclasses.replace(facts, fingerprints=found)
+    return facts.fingerprints or []
