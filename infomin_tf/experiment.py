@@ -21,6 +21,7 @@ from infomin_tf.stages.stage import TrainedStage
 from infomin_tf.views import picture
 from infomin_tf.views.factor_pair import FactorPair
 from infomin_tf.views.pairs import IndependentPair
+from infomin_tf.views.variance import adapt
 
 
 class Data:
@@ -207,6 +208,8 @@ class Experiment:
         path = expand(path)
         inspection.check_outside(path, self._data.sources)
         images = self._data.load_unlabelled(data_dir)
+        if not self._pair.is_adapted:
+            self._pair.adapt(images.sample(2000))
         moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)
@@ -221,8 +224,7 @@ class Experiment:
         inspection.warn(unlabelled, train, test, held_out)
         keras.utils.set_random_seed(seeds.stream(seed, "split"))
         self._split.build((None, self._pair.size, self._pair.size, 3))
-        if self._split.mean is None:
-            self._split.adapt(unlabelled.sample(2000))
+        adapt(self._split, self._pair, unlabelled)
         return Run(
             model_dir,
             strategy,

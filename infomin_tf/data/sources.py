@@ -81,6 +81,8 @@ class ArrayImages:
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
         return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
 
+    glance = sample
+
     def gather(self, indices):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
         return tf.gather(self.images, indices), tf.gather(self.labels, indices)
@@ -230,6 +232,10 @@ class StreamedImages:
         chosen = spread(count, min(self.size, self.shuffle_buffer))
         images = self._records_at(chosen).map(self.decode, tf.data.AUTOTUNE).batch(len(chosen))
         return next(iter(images))[0].numpy()
+
+    def glance(self, count):
+        """uint8 [min(count, M), H, W, 3], the first ones, where a sample would cost reading too much."""
+        return next(iter(self.records().map(self.decode, tf.data.AUTOTUNE).batch(count)))[0].numpy()
 
     def _records_at(self, chosen):
         """Records at rising places, int [N]; the rest of the set is not read."""

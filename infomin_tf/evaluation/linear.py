@@ -135,6 +135,7 @@ class LinearProbe:
         Returns:
             (top-1 accuracy in percent on all test images, protocol in words, seconds of training).
         """
+        self._train_view.adapt(run.train)
         rate, chosen, seconds = self._optimizer.get_config()["learning_rate"], "", 0.0
         if self._learning_rates:
             rate, seconds = self._choose_rate(run, extractor, test_view, name)

@@ -42,7 +42,7 @@ class FactorPair:
         self.size, self.num_frames, self.target_frame = size, num_frames, target_frame
 
     views_are_one, views_are_alike = False, False
-    jigsaw, on_device = None, False
+    jigsaw, on_device, is_adapted = None, False, True
 
     def plain(self):
         """The same pair: it is always made on the host."""

@@ -28,6 +28,18 @@ class Family:
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
 
+    @property
+    def is_adapted(self):
+        """Whether nothing is to be measured from data; see `adapt`."""
+        return all(getattr(operation, "is_adapted", True) for operation in self.operations)
+
+    def adapt(self, images):
+        """Operations take from images uint8 [M, H, W, 3] what they measure: `RandAugment` its fill."""
+        if not self.is_adapted:
+            for operation in self.operations:
+                getattr(operation, "adapt", lambda _: None)(images)
+            self._finish_one_by_one = one_by_one(self._finish)  # traced anew
+
     def draw(self, num_images, seed):
         """The parameters of every operation: a tuple of dicts of tensors [B, ...], the crop's first."""
         parts = (self.crop, *self.operations)
@@ -105,6 +117,7 @@ def infomin(
     layers=2,
     magnitude=10.0,
     grey_probability=0.2,
+    fill: tuple[float, float, float] | None = None,
 ):
     """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12).
 
@@ -116,6 +129,7 @@ def infomin(
         layers: operations of RandAugment; 0 leaves it out.
         magnitude: mean level of RandAugment, in [0, 10].
         grey_probability: of grey; 0 leaves it out.
+        fill: of RandAugment; None for the mean of the data.
     """
     operations = []
     if jitter:
@@ -123,17 +137,24 @@ def infomin(
     if blur_probability:
         operations.append(GaussianBlur(probability=blur_probability))
     if layers:
-        operations.append(RandAugment(layers, magnitude))
+        operations.append(RandAugment(layers, magnitude, fill=fill))
     if grey_probability:
         operations.append(Greyscale(grey_probability))
     return Family(RandomResizedCrop(size, area), operations)
 
 
-def infomin_colorless(size=224, area=(0.2, 1.0), blur_probability=0.5, layers=2, magnitude=10.0):
+def infomin_colorless(
+    size=224,
+    area=(0.2, 1.0),
+    blur_probability=0.5,
+    layers=2,
+    magnitude=10.0,
+    fill: tuple[float, float, float] | None = None,
+):
     """For views that are split by colour: of `infomin` what leaves colour alone, and RandAugment of 8 operations."""
     operations = [
         GaussianBlur(probability=blur_probability),
-        RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR),
+        RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR, fill=fill),
     ]
     return Family(RandomResizedCrop(size, area), operations)
 
@@ -159,7 +180,9 @@ def color_jitter_blur(size=224, area=(0.2, 1.0), jitter=1.0):
     return Family(RandomResizedCrop(size, area), operations)
 
 
-def rand_augment_color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
+def rand_augment_color_jitter(
+    size=224, area=(0.2, 1.0), jitter=1.0, fill: tuple[float, float, float] | None = None
+):
     """Ladder of Fig. 12 (b), RA-CJ: RandAugment beside jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
-    operations = [ColorJitter.of_strength(jitter), RandAugment(), Greyscale()]
+    operations = [ColorJitter.of_strength(jitter), RandAugment(fill=fill), Greyscale()]
     return Family(RandomResizedCrop(size, area), operations)

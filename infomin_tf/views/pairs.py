@@ -99,6 +99,16 @@ class IndependentPair:
             )
         return SharedPair(self.sampler, self.jigsaw, self.on_device)
 
+    @property
+    def is_adapted(self):
+        """Whether nothing is to be measured from data; see `Family.adapt`."""
+        return all(getattr(sampler, "is_adapted", True) for sampler in self.samplers)
+
+    def adapt(self, images):
+        """See `Family.adapt`."""
+        for sampler in set(self.samplers):
+            getattr(sampler, "adapt", lambda _: None)(images)
+
     def plain(self):
         """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
         return type(self)(self.sampler)
@@ -216,6 +226,11 @@ class SingleView:
 
     def __init__(self, sampler):
         self.samplers, self.size = (sampler,), sampler.size
+
+    def adapt(self, images):
+        """See `Family.adapt`; images are loaded ones."""
+        if not self.samplers[0].is_adapted:
+            self.samplers[0].adapt(images.sample(2000))
 
     def draw(self, num_images, seed):
         """The drawn parameters."""

@@ -8,6 +8,7 @@ import enum
 
 import tensorflow as tf
 
+from infomin_tf.data.colors import mean_color
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.views.augment import tables, warp
 from infomin_tf.views.augment.common import (
@@ -42,6 +43,7 @@ class Operation(enum.IntEnum):
     IDENTITY = 15
 
 
+_IMAGENET_MEAN = (124.0, 116.0, 104.0)
 ALL_OPERATIONS = tuple(Operation)[:15]
 OPERATIONS_LEAVING_COLOR = (
     Operation.AUTOCONTRAST,
@@ -64,7 +66,8 @@ class RandAugment:
         magnitude_std: standard deviation of L, which is then clipped to [0, 10].
         probability: of applying each drawn operation.
         operations: what is drawn from.
-        fill: grey levels where a warp uncovers nothing; the mean of ImageNet.
+        fill: grey levels where a warp uncovers nothing; None for the mean of the data, which `adapt` takes from images (until
+            then that of ImageNet).
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class RandAugment:
         magnitude_std=0.5,
         probability=0.5,
         operations=ALL_OPERATIONS,
-        fill=(124.0, 116.0, 104.0),
+        fill: tuple[float, float, float] | None = None,
     ):
         if layers < 1 or not 0.0 <= magnitude <= 10.0:
             raise ValueError(
@@ -85,7 +88,8 @@ class RandAugment:
             raise ValueError("RandAugment.operations takes one or more, not ()")
         self.layers, self.magnitude, self.magnitude_std = layers, magnitude, magnitude_std
         self.probability = check_probability(probability)
-        self.operations, self.fill = operations, fill
+        self.operations, self.fill = operations, fill or _IMAGENET_MEAN
+        self.is_adapted = fill is not None  # nothing is to be measured
 
     def draw(self, num_images, seed):
         """operation int32 [B, layers] (IDENTITY where none is applied), level [B, layers], sign [B, layers]."""
@@ -100,6 +104,11 @@ class RandAugment:
             "sign": tf.where(bernoulli(shape[0], seeds[3], 0.5), 1.0, -1.0),
         }
         return {name: tf.reshape(v, [num_images, self.layers]) for name, v in draws.items()}
+
+    def adapt(self, images):
+        """Takes the fill from images uint8 [M, H, W, 3], unless it was given; before views are made."""
+        if not self.is_adapted:
+            self.fill = mean_color(images)
 
     def apply(self, images, draws):
         """Images [B, H, W, 3] in [0, 255] after all layers."""

@@ -1,0 +1,120 @@
+"""Whether the images have what a split standardises: a channel without variance would be rounding noise, made large."""
+
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf.data.colors import are_grey, thinned
+from infomin_tf.data.moving_mnist import Sequences
+from infomin_tf.errors import UserError
+from infomin_tf.views.splits import ChannelSplit, FrequencySplit
+
+_TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0
+_COPY = 3.0
+
+
+def adapt(split, pair, unlabelled):
+    """Measures what a split and a pair take from the data, which must have what the split needs.
+
+    Args:
+        split: of `infomin_tf.views.splits`, built.
+        pair: of `infomin_tf.views.pairs`.
+        unlabelled: loaded images; sequences, which are drawn, have nothing to measure.
+
+    Raises:
+        UserError: see `check_variance`.
+    """
+    if isinstance(unlabelled, Sequences):
+        return
+    measures = split.mean is None or not pair.is_adapted
+    images = unlabelled.sample(2000) if measures else unlabelled.glance(200)
+    pair.adapt(images)
+    split.adapt(images)
+    check_variance(split, images, unlabelled.name)
+
+
+def check_variance(split, images, name):
+    """Makes sure that every channel of a split varies more over the images than rounding to 8 bits makes it.
+
+    The rounding of a channel is measured: it is what the channel changes by when every pixel moves within its grey level. Of
+    each channel the tenth part of the pixels that changes least counts, as hue jumps wherever a pixel is nearly grey.
+
+    Args:
+        split: of `infomin_tf.views.splits`, built, with its constants.
+        images: uint8 [M, H, W, 3] of the data.
+        name: of the data.
+
+    Raises:
+        UserError: a channel without variance; images that are all alike; or the parts of a `ChannelSplit` are functions of one channel.
+    """
+    if len(images) > 1 and (images == images[:1]).all():
+        raise UserError(
+            f"{name}: all images are the same, so there is nothing to tell apart; give others"
+        )
+    pixels = thinned(images)
+    exact, moved = pixels / 255.0, _within_grey_levels(pixels) / 255.0
+    channels, noise = {}, {}
+    for (title, values), other in zip(
+        _channels(split, exact).items(),
+        _channels(split, moved).values(),
+        strict=True,
+    ):
+        channels[title] = np.asarray(values, np.float64).ravel()
+        change = np.abs(np.asarray(other, np.float64).ravel() - channels[title])
+        noise[title] = np.quantile(change, 0.1) / _TENTH
+    where = f"{type(split).__name__} in {type(split.color_space).__name__}"
+    flat = [title for title, values in channels.items() if np.std(values) <= noise[title]]
+    if flat:
+        raise UserError(
+            f"{name}: {_listed(flat)} of {where} {'vary' if len(flat) > 1 else 'varies'} less than the rounding "
+            f"of pixels to 8 bits, so standardised {'they are' if len(flat) > 1 else 'it is'} noise; {_mend(images)}"
+        )
+    if not isinstance(split, ChannelSplit):
+        return
+    parts, titles = (split.first_channels, split.other_channels), list(channels)
+    [lone], others = ([titles[place] for place in part] for part in sorted(parts, key=len))
+    if all(_follows(channels[lone], channels[t]) <= _COPY * noise[t] for t in others):
+        raise UserError(
+            f"{name}: {_listed(others)} of {where} follow from {lone} alone, so the two parts are one and the "
+            f"same image; {_mend(images)}"
+        )
+
+
+def _channels(split, images):
+    """What must vary: dict name -> channel of images [M, H, W, 3] in [0, 1]. A generator makes its channels of these."""
+    x, names = tf.constant(images, tf.float32), split.color_space.channel_names
+    parts = {"": split.standardize(x)}
+    if isinstance(split, FrequencySplit):
+        titles = ("low frequencies of ", "high frequencies of ")
+        parts = dict(zip(titles, split(x), strict=True))
+    return {
+        title + (names[place] if names else f"channel {place}"): channel
+        for title, part in parts.items()
+        for place, channel in enumerate(tf.unstack(part, axis=-1))
+    }
+
+
+def _within_grey_levels(pixels):
+    """Each value moved by less than half a grey level, inwards at black and white."""
+    moves = np.random.default_rng(0).uniform(-0.5, 0.5, pixels.shape)
+    moves = np.where(pixels <= 0.0, np.abs(moves), moves)
+    return pixels + np.where(pixels >= 255.0, -np.abs(moves), moves)
+
+
+def _follows(cause, effect):
+    """Standard deviation of what is left of a channel when another is known, by neighbours in that one's order."""
+    places = np.random.default_rng(0).permutation(len(cause))  # of equal causes, in no order
+    steps = np.diff(effect[places][np.argsort(cause[places], kind="stable")])
+    return np.sqrt(np.mean(np.square(steps)) / 2.0)
+
+
+def _mend(images):
+    if are_grey(images):
+        return (
+            "the images are grey (red, green and blue are equal): bind splits.Whole with color.RGB, or splits.FrequencySplit "
+            "with color.RGB, and no split by colour"
+        )
+    return "bind another split or colour space, all of whose channels vary in these images"
+
+
+def _listed(names):
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
