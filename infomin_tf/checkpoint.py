@@ -14,10 +14,18 @@ from absl import logging
 from infomin_tf import paths, seeds, workers
 from infomin_tf.errors import UserError, reason
 
+_IN_FILE = "{}/.ATTRIBUTES/VARIABLE_VALUE"
+
 
 def state(learner):
     """All variables of a learner and of its optimizers."""
     return [*learner.variables, *(v for o in learner.optimizers for v in o.variables)]
+
+
+def newest_step(directory):
+    """The step of the newest checkpoint of a stage; 0 where there is none."""
+    folder = os.path.join(directory, "checkpoints")
+    return max(_steps(folder), default=0) if os.path.isdir(folder) else 0
 
 
 class Checkpoint:
@@ -63,7 +71,7 @@ class Checkpoint:
     @property
     def newest(self):
         """Path of the newest checkpoint, or None."""
-        steps = self._steps()
+        steps = _steps(self._directory)
         return self._path(steps[-1]) if steps else None
 
     @property
@@ -76,14 +84,18 @@ class Checkpoint:
         self._skipped.assign_add(more)
         return int(self._skipped.numpy())
 
-    def restore(self):
+    def restore(self, needed=None):
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
+
+        Args:
+            needed: the keras variables that must fit; others may have another shape in the checkpoint, and are then left as
+                they are, such as a memory bank for another number of images. None: all.
 
         Raises:
             UserError: there are checkpoints, but none can be opened, or none read into this model; or workers read different
             ones.
         """
-        step = self._restore()
+        step = self._restore(needed)
         if len(set(workers.gather(step))) > 1:
             raise UserError(
                 f"the workers find different checkpoints in {self._directory}; --model_dir must be a folder that all of "
@@ -91,12 +103,12 @@ class Checkpoint:
             )
         return step
 
-    def _restore(self):
-        steps, unopened = self._steps(), None
+    def _restore(self, needed):
+        steps, unopened = _steps(self._directory), None
         for path in map(self._path, reversed(steps)):
             try:
                 with paths.without_patterns(self._directory) as directory:
-                    self._load(os.path.join(directory, os.path.basename(path)))
+                    self._load(os.path.join(directory, os.path.basename(path)), needed)
                 return int(self._step.numpy())
             except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
                 logging.warning("the checkpoint %s cannot be read (%s)", path, reason(error))
@@ -115,12 +127,24 @@ class Checkpoint:
             logging.warning("%s has no complete checkpoint; the stage begins anew", self._directory)
         return 0
 
-    def _load(self, path):
-        checkpoint = self._checkpoint
-        if not tf.train.load_checkpoint(path).has_tensor("streams/.ATTRIBUTES/VARIABLE_VALUE"):
+    def _load(self, path, needed):
+        saved, parts = tf.train.load_checkpoint(path), dict(self._parts)
+        if saved.has_tensor(_IN_FILE.format("streams")):
+            parts["streams"] = self._streams
+        else:
             self._streams.assign(1)
-            checkpoint = tf.train.Checkpoint(**self._parts)
-        checkpoint.restore(path).assert_consumed()
+        if needed is not None:
+            parts["variables"] = self._fitting(saved.get_variable_to_shape_map(), needed)
+        tf.train.Checkpoint(**parts).restore(path).assert_consumed()
+
+    def _fitting(self, shapes, needed):
+        """The variables, with one of the saved shape in the place of each that is not needed and has another."""
+        kept, variables = {id(v.value) for v in needed}, []
+        for index, variable in enumerate(self._variables):
+            shape = shapes.get(_IN_FILE.format(f"variables/{index}"), variable.shape)
+            fits = id(variable) in kept or tuple(shape) == tuple(variable.shape)
+            variables.append(variable if fits else tf.Variable(tf.zeros(shape, variable.dtype)))
+        return variables
 
     def check_streams(self):
         """Raises UserError when the rest of the stage would see other random numbers than the part that was restored."""
@@ -151,10 +175,10 @@ class Checkpoint:
         try:
             self._checkpoint.write(self._path(step))
             # One of a later step could not be read, or this run would have gone on from there.
-            self._delete_all_but([s for s in self._steps() if s <= step][-self._kept :])
+            self._delete_all_but([s for s in _steps(self._directory) if s <= step][-self._kept :])
         except (OSError, tf.errors.OpError) as error:
             free = shutil.disk_usage(self._directory).free
-            self._delete_all_but(self._steps())
+            self._delete_all_but(_steps(self._directory))
             raise UserError(
                 f"the checkpoint at step {step} could not be written to {self._directory} "
                 f"({reason(error)}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
@@ -164,13 +188,6 @@ class Checkpoint:
     def _path(self, step):
         return os.path.join(self._directory, f"ckpt-{step}")
 
-    def _steps(self):
-        """Steps of the checkpoints that are there, in order; TensorFlow writes the index last."""
-        names = os.listdir(self._directory)
-        return sorted(
-            int(m[1]) for name in names if (m := re.fullmatch(r"ckpt-(\d+)\.index", name))
-        )
-
     def _delete_all_but(self, steps):
         """Deletes other checkpoints, and what killed or failed writers left."""
         with contextlib.suppress(OSError):  # what stays is deleted another time
@@ -179,6 +196,12 @@ class Checkpoint:
                 if match and int(match[1]) in steps:
                     continue
                 (shutil.rmtree if entry.is_dir() else os.remove)(entry.path)
+
+
+def _steps(folder):
+    """Steps of the checkpoints that are there, in order; TensorFlow writes the index last."""
+    names = os.listdir(folder)
+    return sorted(int(m[1]) for name in names if (m := re.fullmatch(r"ckpt-(\d+)\.index", name)))
 
 
 def _why_unopened(path):

@@ -4,7 +4,7 @@ import sys
 
 import keras
 
-from infomin_tf import seeds, workers
+from infomin_tf import begun, seeds, workers
 from infomin_tf.checks import check_jigsaw
 from infomin_tf.data import inspection
 from infomin_tf.data.sources import Source
@@ -162,15 +162,21 @@ class Experiment:
         last = self.stage_names.index(until) + 1 if until else None
         wanted = self._stages[:last]
         run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
-        finished = {stage: self._is_finished(stage, run) for stage in wanted}
         for stage in wanted:
-            if not finished[stage]:
+            if not run.is_finished(stage.name):
                 stage.check(run)
         for stage in wanted:
+            finished = run.is_finished(stage.name)
+            changed = begun.check_images(run, stage, finished)
             keras.utils.set_random_seed(seeds.stream(seed, stage.name))
-            if finished[stage] and workers.is_chief():
-                print(f"{stage.name} is finished: skipped", file=sys.stderr)
-            stage.restore(run) if finished[stage] else stage.run(run)
+            if finished:
+                _say(f"{stage.name} is finished: skipped")
+                stage.restore(run)
+                continue
+            if changed:
+                stage.begin_again(run)
+            begun.write(run, stage)
+            stage.run(run)
         print_results(model_dir)
 
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
@@ -190,8 +196,10 @@ class Experiment:
                 )
         stage.check(run)
         for earlier in before:
+            begun.check_images(run, earlier, finished=True)
             earlier.restore(run)
         stage.begin_again(run)
+        begun.write(run, stage)
         stage.run(run)
         print_results(model_dir)
 
@@ -214,10 +222,6 @@ class Experiment:
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)
 
-    def _is_finished(self, stage, run):
-        """On all workers alike."""
-        return bool(workers.gather(run.numbers_of(stage.name) is not None).max())
-
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
         unlabelled, train, test, held_out = self._data.load(data_dir)
@@ -239,3 +243,9 @@ class Experiment:
             data_dir,
             self._pretraining.backbones,
         )
+
+
+def _say(line):
+    """On standard error; of several workers the chief does."""
+    if workers.is_chief():
+        print(line, file=sys.stderr)

@@ -14,12 +14,14 @@ from infomin_tf.errors import UserError
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.logistic import _divide, fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
+from infomin_tf.experiment import Experiment
 from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.stages.evaluate import Evaluate, Transfer
 from infomin_tf.stages.export import Export
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run
 from infomin_tf.stages.sequences import EvaluateFactors
+from infomin_tf.stages.stage import Stage
 from infomin_tf.training import TrainingLoop
 from infomin_tf.views import pairs
 from tests import small
@@ -147,7 +149,7 @@ def test_sets_of_a_good_evaluation_are_read_once(run):
     )
     evaluation.check(run)
     evaluation._transfers[0].load(None)
-    evaluation._segmentation_probe._load(None)
+    evaluation._segmentation_probe.load(None)
     assert [source.times for source in sources] == [1] * 4
 
 
@@ -173,7 +175,7 @@ def test_pretraining_is_checked_before_view_learning(run):
         stage.check(run)
 
 
-class Recorder:
+class Recorder(Stage):
     """A stage that notes what it is asked."""
 
     def __init__(self, name, asked, wrong=False):
@@ -213,8 +215,6 @@ def test_a_set_without_every_tenth_image_keeps_each_class():
 
 
 def test_stages_are_checked_before_the_first_one_runs(run, monkeypatch, tmp_path):
-    from infomin_tf.experiment import Experiment
-
     asked = []
     made = Experiment.__new__(Experiment)
     made._stages = [Recorder("pretrain", asked), Recorder("evaluate", asked, wrong=True)]

@@ -54,9 +54,25 @@ def count_shared(images, others):
     return sum(found in known for found in _fingerprints(others))
 
 
+def digest(images):
+    """Text that changes with the pixels and labels of a set, as far as they are known; "" where they are not."""
+    parts = [getattr(images, name, None) for name in ("digits", "backgrounds")]
+    if None not in parts:
+        return " ".join(map(digest, parts))
+    if hasattr(images, "maps"):
+        found = [fingerprint(part) for part in (images.images, images.maps)]
+    else:
+        found, labels = list(_fingerprints(images)), _labels(images)
+        found += [] if labels is None else [np.asarray(labels, np.int32).tobytes()]
+        found += (
+            [os.path.basename(facts.places[0]).encode()] if (facts := _facts(images)).places else []
+        )
+    return hashlib.blake2b(b"".join(found), digest_size=16).hexdigest() if found else ""
+
+
 def count_classes(images):
     """int [classes], the number of images of each; None where that is not known."""
-    labels = images.labels.numpy() if isinstance(images, ArrayImages) else _facts(images).labels
+    labels = _labels(images)
     if labels is None or not images.class_names:
         return None
     labels = np.asarray(labels)
@@ -132,6 +148,10 @@ def _warn_of_classes(train, test):
             *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
             f" and {len(lacking) - 10} more" * (len(lacking) > 10),
         )
+
+
+def _labels(images):
+    return images.labels.numpy() if isinstance(images, ArrayImages) else _facts(images).labels
 
 
 def _facts(images):

@@ -90,7 +90,7 @@ class SegmentationProbe:
 
     def check(self, run):
         """Raises UserError unless the sets can be read, fit each other and the settings, and the networks have maps."""
-        train, test = self._load(run.data_dir)
+        train, test = self.load(run.data_dir)
         for images in (train, test):
             _check_maps(images, self._num_classes, self._ignored)
         if train.maps.shape[1:] != test.maps.shape[1:]:
@@ -107,7 +107,7 @@ class SegmentationProbe:
                     "as resnet.ResNet18), or Evaluate.segmentation_probe = None"
                 )
 
-    def _load(self, data_dir):
+    def load(self, data_dir):
         """(train, test), read once, when they are checked before the training."""
         self._loaded = self._loaded or [source.load(data_dir) for source in self._sources]
         return self._loaded
@@ -123,7 +123,7 @@ class SegmentationProbe:
             (mean IoU of the labelled classes in %, protocol, seconds of training).
         """
         keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
-        train, test = self._load(run.data_dir)
+        train, test = self.load(run.data_dir)
         decoder, seconds = self._train(run, train, feature_maps(extractor, train.images))
         confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
         maps = feature_maps(extractor, test.images)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from infomin_tf import results, seeds, workers
+from infomin_tf import begun, results, seeds, workers
 from infomin_tf.checks import check_view_size
 from infomin_tf.data.sources import ArrayImages, Source
 from infomin_tf.evaluation import features, knn, logistic
@@ -95,6 +95,17 @@ class Evaluate(Stage):
             check_view_size(run, transfer.test_view, f"Transfer.test_view of {transfer.name}")
             self._check_cached(other)
 
+    def sets(self, run):
+        """See `Stage`; those of transfers and segmentation, too."""
+        parts = {f"transfer {t.name}": t.load(run.data_dir) for t in self._transfers}
+        if self._segmentation_probe:
+            parts["segmentation"] = self._segmentation_probe.load(run.data_dir)
+        roles = ("train", "test")
+        more = {
+            f"{n}, {r}": i for n, both in parts.items() for r, i in zip(roles, both, strict=True)
+        }
+        return super().sets(run) | more
+
     def _check_cached(self, run):
         if self._logistic_regression and isinstance(run.train, ArrayImages):
             logistic.check_labels(run.train.labels.numpy())
@@ -123,9 +134,9 @@ class Evaluate(Stage):
                 os.remove(os.path.join(run.directory(self.name), _UNDER_WAY))
 
     def begin_again(self, run):
-        """Forgets the probes of an earlier evaluation, unless it was of this configuration and was stopped."""
+        """Forgets the probes of an earlier evaluation, unless it was of this configuration and these images and was stopped."""
         note = os.path.join(run.directory(self.name), _UNDER_WAY)
-        if workers.is_chief() and _read(note) != run.configuration:
+        if workers.is_chief() and (_read(note) != run.configuration or begun.changes(run, self)):
             for pattern in ("linear_probe_*", "segmentation"):
                 folder = glob.escape(run.directory(self.name))
                 for path in glob.glob(os.path.join(folder, pattern)):

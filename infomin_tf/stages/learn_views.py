@@ -14,7 +14,7 @@ from infomin_tf.evaluation import features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.stages.pictures import introduce, show_channels
 from infomin_tf.stages.stage import TrainedStage
@@ -69,12 +69,12 @@ class LearnViews(TrainedStage):
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
         )
-        self._critic_optimizer, self._generator_optimizer = critic_optimizer, generator_optimizer
+        self._optimizers = (critic_optimizer, generator_optimizer)
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
         self._batch_size, self._labelled_batch_size = batch_size, labelled_batch_size
         self._epochs, self._schedule = epochs, schedule or Constant()
-        for optimizer in (critic_optimizer, generator_optimizer):
+        for optimizer in self._optimizers:
             check_training(self, optimizer, self._schedule, epochs)
         self._loop = loop or training.TrainingLoop()
 
@@ -86,20 +86,24 @@ class LearnViews(TrainedStage):
             name = "LearnViews.labelled_batch_size"
             check_batches(run, run.train, self._labelled_batch_size, self._loop, name)
 
+    @property
+    def trains_on(self):
+        """See `Stage`."""
+        return ("unlabelled", "train") if self._backbones else ("unlabelled",)
+
+    def needed(self, run, learner):
+        """Of the split with g; not of critics and classifiers."""
+        return run.split.variables
+
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""
-        steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
-        total_steps = round(self._epochs * steps_per_epoch)
-        optimizers = [
-            scheduled(optimizer, self._schedule, total_steps, steps_per_epoch)
-            for optimizer in (self._critic_optimizer, self._generator_optimizer)
-        ]
+        steps_per_epoch, total_steps = self.steps(run)
         learner = view_learning.ViewLearner(
             run.split,
             self._critics,
             [Encoder(b, heads.Classifier(len(run.train.class_names))) for b in self._backbones],
             self._bound,
-            *optimizers,
+            *self.scheduled(run),
             *self._weights,
         )
         learner.build((run.pair.size, run.pair.size, 3))

@@ -13,7 +13,7 @@ from infomin_tf.contrastive.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import embeddings, features, knn
-from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training
 from infomin_tf.settings import FROM_ZERO, SHARE, check
 from infomin_tf.stages.pictures import introduce
 from infomin_tf.stages.stage import TrainedStage
@@ -68,7 +68,7 @@ class Pretrain(TrainedStage):
                 f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
                 f"{knn_every_epochs}"
             )
-        self._optimizer, self._schedule = optimizer, schedule or Constant()
+        self._optimizers, self._schedule = (optimizer,), schedule or Constant()
         check_training(self, optimizer, self._schedule, epochs)
         if weight_decay and optimizer.weight_decay:
             raise ValueError(
@@ -136,14 +136,13 @@ class Pretrain(TrainedStage):
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
-        steps_per_epoch = pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
-        total_steps = round(self._epochs * steps_per_epoch)
+        steps_per_epoch, total_steps = self.steps(run)
         pair, images = self._pair(run), self._images(run)
         learner = ContrastiveLearner(
             run.split,
             self._encoders,
             self._negatives,
-            scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch),
+            *self.scheduled(run),
             self._key_encoders,
             jigsaw_head=self.jigsaw_head,
             num_images=run.unlabelled.size,
@@ -186,6 +185,10 @@ class Pretrain(TrainedStage):
 
     def _more_numbers(self, run):
         return []
+
+    def needed(self, run, learner):
+        """Of the split and the backbones; not of heads, key encoders, queues and banks."""
+        return [*run.split.variables, *(v for b in self.backbones for v in b.variables)]
 
     def leave(self, run, learner):
         """The trained `FeatureExtractor`, and what makes an untrained one."""

@@ -80,20 +80,28 @@ class Run:
             self._write(stage, numbers, steps, seconds)
         workers.wait_for_all()  # so that all of them find the stage finished
 
-    def _write(self, stage, numbers, steps, seconds):
-        sets = {
+    def sets(self):
+        """dict role -> loaded images, None where there are none."""
+        return {
             "unlabelled": self.unlabelled,
             "train": self.train,
             "test": self.test,
             "held out": self.held_out,
         }
+
+    def _write(self, stage, numbers, steps, seconds):
         data = {
             role: inspection.describe(images, with_classes=role in ("train", "test"))
-            for role, images in sets.items()
+            for role, images in self.sets().items()
             if images
         }
         if self.held_out:
             data["held out"] = data["held out"].replace(self.held_out.name, self.held_out_name, 1)
+        # Features are of the images of then, whatever they are now.
+        learned = ("unlabelled", "held out") if stage == "evaluate" else tuple(data)
+        if stage in ("evaluate", "export"):
+            then = self.numbers_of("pretrain").get("data", {})
+            data |= {role: then[role] for role in learned if role in then}
         results.write(
             self.directory(stage),
             numbers,
@@ -117,6 +125,10 @@ class Run:
                 f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
                 f"{os.path.join(self.directory(stage), results.FILE_NAME)} to run the rest of that stage again"
             )
+
+    def is_finished(self, stage):
+        """Whether the stage has results, on all workers alike."""
+        return bool(workers.gather(self.numbers_of(stage) is not None).max())
 
     def numbers_of(self, stage):
         """The finished stage's results, or None."""

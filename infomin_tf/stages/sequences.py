@@ -16,7 +16,7 @@ from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.sequence import SequenceEncoder
 from infomin_tf.results import Number
-from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
+from infomin_tf.schedules import Constant, Schedule, check_length, check_training
 from infomin_tf.settings import COUNT, check
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.stage import Stage, TrainedStage
@@ -114,7 +114,7 @@ class TrainSupervised(TrainedStage):
         optimizer, batch_size, epochs, schedule, loop: see `Pretrain`.
     """
 
-    name = "pretrain"
+    name, trains_on = "pretrain", ("train",)
     knn_view = jigsaw_head = None
 
     def __init__(
@@ -127,7 +127,7 @@ class TrainSupervised(TrainedStage):
         loop: training.TrainingLoop | None = None,
     ):
         check_length(self, epochs, batch_size)
-        self._make_backbone, self._optimizer = backbone, optimizer
+        self._make_backbone, self._optimizers = backbone, (optimizer,)
         self._batch_size, self._epochs = batch_size, epochs
         self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
         check_training(self, optimizer, self._schedule, epochs)
@@ -151,6 +151,10 @@ class TrainSupervised(TrainedStage):
             _check_sequences("TrainSupervised", images)
         check_batches(run, run.train, self._batch_size, self._loop, "TrainSupervised.batch_size")
 
+    def needed(self, run, learner):
+        """Of the network; not of its heads."""
+        return learner.extractor.variables
+
     def write_results(self, run, learner, steps, seconds):
         """Errors of the network's own heads."""
         run.finish(self.name, factors.end_to_end_errors(learner, run), steps, seconds)
@@ -166,9 +170,8 @@ class TrainSupervised(TrainedStage):
 
     def prepare(self, run):
         """Builds the learner and the task; returns (FactorLearner, Task)."""
-        steps_per_epoch = pipeline.steps_per_epoch(run.train, self._batch_size)
-        total_steps = round(self._epochs * steps_per_epoch)
-        optimizer = scheduled(self._optimizer, self._schedule, total_steps, steps_per_epoch)
+        steps_per_epoch, total_steps = self.steps(run)
+        (optimizer,) = self.scheduled(run)
         sets = {"digit": run.train.digits, "background": run.train.backgrounds}
         sizes = {name: len(images.class_names) for name, images in sets.items()}
         learner = FactorLearner(_extractor(self._backbone, run), sizes, run.train.canvas, optimizer)

@@ -1,6 +1,10 @@
 """What every stage of a run answers to."""
 
+import keras
+import tensorflow as tf
+
 from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.schedules import scheduled
 
 
 class Stage:
@@ -10,9 +14,14 @@ class Stage:
     """
 
     name = ""
+    trains_on = ()  # which of `sets` a training depends on
 
     def check(self, run):
         """Raises UserError when something is missing that the stage will need; writes and trains nothing."""
+
+    def sets(self, run):
+        """dict role -> loaded images that the stage may use."""
+        return run.sets()
 
     def run(self, run):
         """Does the work, or continues it; writes results.json."""
@@ -26,7 +35,12 @@ class Stage:
 
 
 class TrainedStage(Stage):
-    """A stage that trains a learner by a `TrainingLoop`, from `self._loop`."""
+    """A stage that trains a learner.
+
+    It has `_loop` (a `TrainingLoop`), `_batch_size`, `_epochs`, `_schedule` and `_optimizers`.
+    """
+
+    trains_on = ("unlabelled",)
 
     def run(self, run):
         """Trains, or continues training; writes results.json."""
@@ -36,13 +50,39 @@ class TrainedStage(Stage):
         self.leave(run, learner)
 
     def restore(self, run):
-        """Reads what the finished stage trained."""
+        """Reads what the finished stage trained, whatever the images are now."""
         learner, task = self.prepare(run)
-        run.check_finished(self.name, Checkpoint(learner, task.directory).restore())
+        step = Checkpoint(learner, task.directory).restore(self.needed(run, learner))
+        run.check_finished(self.name, step)
         self.leave(run, learner)
+
+    def steps(self, run):
+        """(steps of an epoch, steps of all epochs)."""
+        images = getattr(run, self.trains_on[0])
+        per_epoch = max(
+            images.size // self._batch_size, 1
+        )  # `check` refuses less; a finished stage can be read
+        return per_epoch, round(self._epochs * per_epoch)
+
+    def last_step(self, run):
+        """Where the training ends."""
+        return min(self.steps(run)[1], self._loop.steps_limit or self.steps(run)[1])
+
+    def scheduled(self, run):
+        """The optimizers, each with its course of the learning rate."""
+        per_epoch, total = self.steps(run)
+        return [scheduled(o, self._schedule, total, per_epoch) for o in self._optimizers]
+
+    def rates(self, run, steps):
+        """Learning rate of each optimizer at steps, a list of lists."""
+        return [_rates(optimizer, steps) for optimizer in self.scheduled(run)]
 
     def prepare(self, run):
         """Builds the learner and the `training.Task`; returns both."""
+        raise NotImplementedError
+
+    def needed(self, run, learner):
+        """The keras variables that later stages need."""
         raise NotImplementedError
 
     def write_results(self, run, learner, steps, seconds):
@@ -51,3 +91,12 @@ class TrainedStage(Stage):
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""
+
+
+def _rates(optimizer, steps):
+    course = optimizer._learning_rate
+    if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
+        return [float(course)] * len(steps)
+    updates = [int(step) // (optimizer.gradient_accumulation_steps or 1) for step in steps]
+    rates = tf.function(lambda all_of: tf.map_fn(lambda u: tf.cast(course(u), tf.float32), all_of))
+    return [float(rate) for rate in rates(tf.constant(updates, tf.float32)).numpy()]
