@@ -29,7 +29,6 @@ _SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, a
   bin/show_views --gin_file=gin/quickstart.gin --out=views.png
   bin/show_views --gin_file=gin/small/infomin.gin --gin_file=gin/small/cifar10.gin --data_dir=DIR"""
 
-
 _SWEEP = """Runs an experiment at every value of an axis or two, with several seeds, and says which is best.
 
   bin/sweep --gin_file=gin/small/fig5_crop_area.gin --data_dir=DIR
@@ -219,13 +218,14 @@ def _train_or_repeat(command, values, files, experiment_class):
             "data_dir": values.data_dir,
             "configuration": text,
         }
+        again = options.again(values)
         if command != "train":
             run_folder.check_same_training(values.model_dir, text)
         only_writer = run_folder.locked if workers.is_chief() else contextlib.nullcontext
         with only_writer(values.model_dir):
             if command == "train":
                 if workers.is_chief():
-                    run_folder.claim(values.model_dir, text, values.overwrite)
+                    run_folder.claim(values.model_dir, text, values.overwrite, again)
                 workers.wait_for_all()
                 found = run_folder.holds(values.model_dir, text)
                 workers.check_one_run(values.model_dir, found)

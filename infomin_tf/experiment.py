@@ -1,23 +1,23 @@
 """The root that a gin file configures: the stages of a run in order, each resumable."""
 
-import sys
+import contextlib
 
 import keras
 
-from infomin_tf import begun, seeds, workers
+from infomin_tf import description, longer, seeds
 from infomin_tf.checks import check_jigsaw
 from infomin_tf.data import inspection
 from infomin_tf.data.sources import Source
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
 from infomin_tf.precision import in_use
+from infomin_tf.stages import order
 from infomin_tf.stages.evaluate import Evaluate
 from infomin_tf.stages.export import Export
 from infomin_tf.stages.learn_views import LearnViews
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run, print_results
 from infomin_tf.stages.sequences import EvaluateFactors, TrainSupervised
-from infomin_tf.stages.stage import TrainedStage
 from infomin_tf.views import picture
 from infomin_tf.views.factor_pair import FactorPair
 from infomin_tf.views.pairs import IndependentPair
@@ -132,6 +132,19 @@ class Experiment:
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
         self._pretraining = pretraining
+        self._settings, self._parts = (
+            None,
+            {
+                "data": data,
+                "pair": pair,
+                "split": split,
+                "pretraining": pretraining,
+                "evaluation": evaluation,
+                "view_learning": view_learning,
+                "export": export,
+                "precision": precision,
+            },
+        )
         stages = (view_learning, pretraining, evaluation, export)
         self._stages = [stage for stage in stages if stage is not None]
 
@@ -149,7 +162,12 @@ class Experiment:
             seed: of everything random.
             data_dir: where prepared TFDS data sets are looked for.
             until: name of the last stage to run; None for all.
-            configuration: text of the operative configuration.
+            configuration: text of the operative configuration, of which model_dir is already; "" for the settings of the
+                objects that this experiment is made of, which are compared with those that model_dir was begun with.
+
+        Returns:
+            dict stage -> content of its results.json, for all stages that are finished: "numbers" (a list of dicts of name,
+            value, unit, protocol), "steps", "data", "seed", "versions" and more.
 
         Raises:
             UserError: a mistake that the message explains.
@@ -161,47 +179,32 @@ class Experiment:
             )
         last = self.stage_names.index(until) + 1 if until else None
         wanted = self._stages[:last]
-        run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
-        for stage in wanted:
-            if not run.is_finished(stage.name):
-                stage.check(run)
-        for stage in wanted:
-            finished = run.is_finished(stage.name)
-            changed = begun.check_images(run, stage, finished)
-            keras.utils.set_random_seed(seeds.stream(seed, stage.name))
-            if finished:
-                _say(f"{stage.name} is finished: skipped")
-                stage.restore(run)
-                continue
-            if changed:
-                stage.begin_again(run)
-            begun.write(run, stage)
-            stage.run(run)
-        print_results(model_dir)
+        with self._claimed(model_dir, seed, configuration) as text:
+            run = self._prepare(model_dir, strategy, seed, data_dir, text)
+            longer.settle(run, self._stages, wanted)
+            order.run_stages(run, wanted)
+        return print_results(model_dir)
 
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
-        """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir."""
+        """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir; arguments and return
+        value as of `run`.
+        """
         model_dir = expand(model_dir)
         if name not in self.stage_names:
             raise UserError(
                 f"the configuration of {model_dir} has no stage {name}; bind it and train"
             )
-        run = self._prepare(model_dir, strategy, seed, data_dir, configuration)
         *before, stage = self._stages[: self.stage_names.index(name) + 1]
-        before = [earlier for earlier in before if isinstance(earlier, TrainedStage)]
-        for needed in before:
-            if run.numbers_of(needed.name) is None:
-                raise UserError(
-                    f"{model_dir} has no finished stage {needed.name}; run bin/train with this --model_dir first"
-                )
-        stage.check(run)
-        for earlier in before:
-            begun.check_images(run, earlier, finished=True)
-            earlier.restore(run)
-        stage.begin_again(run)
-        begun.write(run, stage)
-        stage.run(run)
-        print_results(model_dir)
+        with self._claimed(model_dir, seed, configuration, repeats=True) as text:
+            order.repeat(self._prepare(model_dir, strategy, seed, data_dir, text), before, stage)
+        return print_results(model_dir)
+
+    def _claimed(self, model_dir, seed, configuration, repeats=False):
+        """A context of the configuration's text; without one that of the objects, for which model_dir is claimed."""
+        if configuration:
+            return contextlib.nullcontext(configuration)
+        self._settings = self._settings or description.describe(self._parts, seed)
+        return order.claimed(model_dir, self._settings, repeats)
 
     def save_picture(self, path, *, data_dir=None, seed=0):
         """Writes a picture of 8 images with their views; of sequences, a .gif that moves, too.
@@ -243,9 +246,3 @@ class Experiment:
             data_dir,
             self._pretraining.backbones,
         )
-
-
-def _say(line):
-    """On standard error; of several workers the chief does."""
-    if workers.is_chief():
-        print(line, file=sys.stderr)

@@ -1,5 +1,7 @@
 """The flags of each command."""
 
+import shlex
+
 from absl import flags
 
 _STAGES = ("learn_views", "pretrain", "evaluate", "export")
@@ -74,6 +76,16 @@ def help_text(values):
         meaning = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
         lines.append(f"  --{name:<10} {meaning}{default}")
     return "\n".join(lines)
+
+
+def again(values):
+    """A function "evaluate" or "export" -> the command that does it with the flags of this one."""
+    given = [f"--model_dir={values.model_dir}"]
+    for name in ("gin_file", "gin_param"):
+        given += [f"--{name}={value}" for value in values[name].value]
+    others = ("data_dir", "strategy", "seed")
+    given += [f"--{name}={values[name].value}" for name in others if values[name].present]
+    return lambda command: shlex.join([f"bin/{command}", *given])
 
 
 def _text(values, name, meaning):

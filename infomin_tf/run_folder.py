@@ -11,7 +11,7 @@ import tempfile
 
 from absl import logging
 
-from infomin_tf import references, results
+from infomin_tf import differences, results
 from infomin_tf.errors import UserError
 
 FILE_NAME = "config.gin"
@@ -61,13 +61,16 @@ def _lock(file, model_dir):
         )
 
 
-def claim(model_dir, text, overwrite):
+def claim(model_dir, text, overwrite, again=None):
     """Makes model_dir, which is locked, this configuration's own and saves it there.
+
+    One that differs in the length of the training is left to `longer.settle`, which saves it.
 
     Args:
         model_dir: of the run.
         text: of `operative_text`.
         overwrite: delete a run of another configuration first.
+        again: function "evaluate" or "export" -> the command that does it again with this configuration.
 
     Raises:
         UserError: model_dir holds a run of another configuration, or files of those names that are no run.
@@ -75,22 +78,61 @@ def claim(model_dir, text, overwrite):
     found = _found(model_dir)
     with _clear_errors(model_dir):
         if found:
-            differences = compare(_saved_text(model_dir), text)
-            if differences and not overwrite:
-                raise UserError(
-                    f"{model_dir} holds another run:\n  "
-                    + "\n  ".join(differences)
-                    + "\nuse another --model_dir, or --overwrite to delete that run"
-                )
-            for name in found if differences else ():
+            changed = differences.compare(_saved_text(model_dir), text)
+            if changed and not overwrite:
+                _check_goes_on(model_dir, changed, text, again)
+                if changed_lengths(model_dir, text):
+                    return
+            for name in found if changed and overwrite else ():
                 _delete(os.path.join(model_dir, name))
-        results.write_atomically(os.path.join(model_dir, FILE_NAME), text)
+        save(model_dir, text)
+
+
+def save(model_dir, text):
+    """Writes the configuration to model_dir."""
+    results.write_atomically(os.path.join(model_dir, FILE_NAME), text)
+
+
+def adopt(model_dir, text):
+    """Gives a run of earlier versions, which had no configuration from Python, that of now."""
+    stages = [name for name in _STAGES if os.path.isdir(os.path.join(model_dir, name))]
+    if stages and not os.path.lexists(os.path.join(model_dir, FILE_NAME)):
+        logging.warning("%s has no %s; its settings are not compared", model_dir, FILE_NAME)
+        save(model_dir, text)
 
 
 def holds(model_dir, text):
-    """Whether model_dir is of a run of that configuration."""
+    """Whether model_dir is of a run of that configuration, or of one that differs in the length of the training."""
     path = os.path.join(model_dir, FILE_NAME)
-    return os.path.isfile(path) and not compare(_saved_text(model_dir), text)
+    if not os.path.isfile(path):
+        return False
+    return not differences.compare(_saved_text(model_dir), text) or bool(
+        changed_lengths(model_dir, text)
+    )
+
+
+def changed_lengths(model_dir, text):
+    """`differences.of_length` of model_dir's configuration and another."""
+    return differences.of_length(_saved_text(model_dir), text)
+
+
+def _check_goes_on(model_dir, changed, text, again):
+    """Raises UserError unless only the length differs, or what comes after a training that is not finished."""
+    names = [differences.named(line) for line in changed]
+    of_training = differences.training_differences(_saved_text(model_dir), text)
+    if changed_lengths(model_dir, text):
+        return
+    lines = f"{model_dir} holds another run:\n  " + "\n  ".join(changed)
+    if of_training or differences.SEED in names or again is None:
+        raise UserError(f"{lines}\nuse another --model_dir, or --overwrite to delete that run")
+    if results.read(os.path.join(model_dir, "pretrain")) is None:
+        return
+    of_export = [name for name in names if re.search(r"\bexport\.|Experiment\.export$", name)]
+    stages = ["evaluate"] * (of_export != names) + ["export"] * bool(of_export)
+    raise UserError(
+        f"{lines}\nonly {' and '.join(stages)} would change, and the training is finished; use\n  "
+        + "\n  ".join(again(stage) for stage in stages)
+    )
 
 
 def _found(model_dir):
@@ -130,38 +172,13 @@ def make_folder(path, instead="another --out"):
 
 def check_same_training(model_dir, text):
     """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
-    differences = training_differences(_saved_text(model_dir), text)
-    if differences:
+    changed = differences.training_differences(_saved_text(model_dir), text)
+    if changed:
         raise UserError(
             f"{model_dir} was trained with another configuration:\n  "
-            + "\n  ".join(differences)
+            + "\n  ".join(changed)
             + "\nonly evaluation and export may differ"
         )
-
-
-def compare(old, new):
-    """Lines "binding: old -> new" for the bindings in which two configuration texts differ."""
-    old, new = _bindings(old), _bindings(new)
-    names = sorted(old.keys() | new.keys())
-    return [
-        f"{name}: {old.get(name, 'not bound')} -> {new.get(name, 'not bound')}"
-        for name in names
-        if old.get(name) != new.get(name)
-    ]
-
-
-def training_differences(old, new):
-    """Those lines of `compare` that are not of evaluation or export alone; the seed of these may differ."""
-    bindings = _bindings(old), _bindings(new)
-    names = set().union(*bindings) - {"--seed"}
-    later = [references.Configuration(one).after_training for one in bindings]
-    free = {
-        name
-        for name in names
-        if all(name in after or name not in one for one, after in zip(bindings, later, strict=True))
-    }
-    lines = compare(old, new)
-    return [line for line in lines if line.split(": ")[0] not in free | {"--seed"}]
 
 
 def saved_seed(model_dir):
@@ -192,11 +209,3 @@ def _delete(path):
         shutil.rmtree(path)
     else:
         os.remove(path)
-
-
-def _bindings(text):
-    joined = re.sub(r"\\\n\s*", "", text)
-    joined = re.sub(r"\n[ \t]+", " ", joined)
-    pairs = dict(re.findall(r"^([\w./]+) = (.*)$", joined, re.MULTILINE))
-    seed = re.match(r"# seed: (\d+)", text)
-    return pairs | ({"--seed": seed[1]} if seed else {})

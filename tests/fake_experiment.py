@@ -23,8 +23,8 @@ class Keywords:
 class Experiment:
     raises = None
 
-    def __init__(self, first, second=None, third=None):
-        self.parts = (first, second, third)
+    def __init__(self, first, second=None, third=None, evaluation=None):
+        self.parts, self.evaluation = (first, second, third), evaluation
 
     def run(self, model_dir, **arguments):
         if self.raises:

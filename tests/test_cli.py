@@ -9,7 +9,7 @@ import sys
 import gin
 import pytest
 
-from infomin_tf import cli, run_folder
+from infomin_tf import cli, results, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -198,3 +198,22 @@ def test_exit_status_tells_mistakes_interrupts_and_bugs_apart(fake_run, monkeypa
     monkeypatch.setattr(fake.Experiment, "raises", ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         fake_run("train", "--gin_file=mine.gin")
+
+
+def test_another_evaluation_of_a_finished_training_names_its_command(fake_run, capsys):
+    """The fake's evaluation is what its configuration calls so: see `references`."""
+    flags = ["--gin_file=mine.gin", "--model_dir=my run", "--seed=3"]
+    binding = "fake_experiment.Experiment.evaluation"
+    fake_run("train", *flags, f"--gin_param={binding} = 1")
+    other = [*flags, f"--gin_param={binding} = 2"]
+    assert fake_run("train", *other)[0] == 0  # nothing is evaluated yet
+    results.write("my run/pretrain", [], steps=3)
+    assert fake_run("train", *other)[0] == 0
+    assert fake_run("train", *flags, f"--gin_param={binding} = 3") == (2, [])
+    message = capsys.readouterr().err
+    assert f"{binding}: 2 -> 3" in message and "--overwrite" not in message
+    assert (
+        "only evaluate would change, and the training is finished; use\n  bin/evaluate" in message
+    )
+    assert "bin/evaluate '--model_dir=my run' --gin_file=mine.gin" in message
+    assert f"'--gin_param={binding} = 3' --seed=3" in message

@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-from infomin_tf import configuration, run_folder
+from infomin_tf import configuration, differences, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -169,7 +169,7 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
     assert again.parts[1].size == tuple(range(100)) and again.parts[0].size == 7
     assert configuration.operative_text(3) == saved
     build(text, "SIZE = 8", "fake_experiment.Part.rate = 0.5")
-    assert run_folder.compare(saved, configuration.operative_text(4)) == [
+    assert differences.compare(saved, configuration.operative_text(4)) == [
         "--seed: 3 -> 4",
         "SIZE: 7 -> 8",
         "fake_experiment.Part.rate: 0.1 -> 0.5",

@@ -6,7 +6,7 @@ import re
 import gin
 import pytest
 
-from infomin_tf import configuration, run_folder
+from infomin_tf import configuration, differences, run_folder
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping.sweep import Sweep
@@ -173,7 +173,7 @@ def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
     configuration.parse([str(tmp_path / "config.gin")], [])
     configuration.build(Experiment)
     configuration.check_all_used()
-    assert run_folder.compare(text, configuration.operative_text(5)) == []
+    assert differences.compare(text, configuration.operative_text(5)) == []
 
 
 def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
@@ -193,8 +193,8 @@ def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
     gin.clear_config()
     build(*files, probe, bindings=bindings)
     after = configuration.operative_text(0)
-    assert len(run_folder.compare(before, after)) > 20
-    assert run_folder.training_differences(before, after) == []
+    assert len(differences.compare(before, after)) > 20
+    assert differences.training_differences(before, after) == []
 
 
 def test_a_jigsaw_view_without_its_head_is_refused():

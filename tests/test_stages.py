@@ -7,16 +7,18 @@ import typing
 import pytest
 
 from infomin_tf import experiment
+from infomin_tf.stages import order
 from infomin_tf.stages.stage import Stage
 
 ROLES = ("pretraining", "evaluation", "view_learning", "export")
 
 
 def asked_of(role):
-    """Names of the attributes that the module of Experiment takes from any stage, and from one of that role."""
-    tree = ast.parse(inspect.getsource(experiment))
+    """Names of the attributes that Experiment and the order of stages take from any stage, and from one of that role."""
+    trees = [ast.parse(inspect.getsource(module)) for module in (experiment, order)]
     return {
         node.attr
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and ast.unparse(node.value) in (role, f"self._{role}", "stage")

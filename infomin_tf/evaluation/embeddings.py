@@ -5,7 +5,7 @@ import tensorflow as tf
 from infomin_tf import seeds
 from infomin_tf.contrastive import losses
 from infomin_tf.contrastive.bounds import InfoNCE
-from infomin_tf.evaluation import mutual_information
+from infomin_tf.evaluation import doubts, mutual_information
 from infomin_tf.results import Number
 
 
@@ -19,7 +19,7 @@ def measure(run, embed, temperature, num_candidates):
         num_candidates: N of I_NCE.
 
     Returns:
-        list of `Number`.
+        (list of `Number`, list of doubts in words).
     """
     measures = {
         "I_NCE": InfoNCE(temperature),
@@ -33,7 +33,7 @@ def measure(run, embed, temperature, num_candidates):
         embed, measures, run.held_out, run.pair.plain(), seed, num_candidates
     )
     where = f"temperature {temperature}, {run.held_out_name}, views as in training"
-    return [
+    numbers = [
         Number(
             name,
             found.mean,
@@ -42,3 +42,8 @@ def measure(run, embed, temperature, num_candidates):
         )
         for name, found in estimates.items()
     ]
+    found = [
+        doubts.of_information("I_NCE", estimates["I_NCE"].mean, estimates["I_NCE"].num_candidates),
+        doubts.of_uniformity(estimates["uniformity"].mean),
+    ]
+    return numbers, [doubt for doubt in found if doubt]

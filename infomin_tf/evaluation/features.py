@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -50,6 +51,17 @@ class FeatureExtractor(keras.layers.Layer):
         deserialize = keras.saving.deserialize_keras_object
         split, backbones = deserialize(config.pop("split")), config.pop("backbones")
         return cls(split, [deserialize(backbone) for backbone in backbones], **config)
+
+
+def check_finite(*sets):
+    """Raises UserError for features [M, D] that are not all finite numbers: what is measured of them would mean nothing."""
+    for values in sets:
+        bad = int(np.sum(~np.isfinite(values).all(axis=1)))
+        if bad:
+            raise UserError(
+                f"the features of {bad} of {len(values)} images are not finite; the training has diverged: lower the "
+                "learning rate and train with another --model_dir"
+            )
 
 
 def extract(function, images, view, batch_size=256, seed=0):

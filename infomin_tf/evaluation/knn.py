@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.features import check_finite
 
 
 def knn_predict(
@@ -28,8 +29,9 @@ def knn_predict(
         float32 [Q, C], the sum of weights of each class.
 
     Raises:
-        UserError: k below 1 or temperature not above 0.
+        UserError: k below 1 or temperature not above 0, or features that are not finite.
     """
+    check_finite(np.asarray(train_features), np.asarray(test_features))
     train = tf.math.l2_normalize(tf.cast(train_features, tf.float32), axis=1)
     train_labels = tf.constant(train_labels, tf.int32)
     if k < 1 or temperature <= 0:

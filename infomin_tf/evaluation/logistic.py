@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from infomin_tf import seeds
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.features import check_finite
 
 _LARGEST_DIMENSION = 1024
 
@@ -51,8 +52,9 @@ def fit_logistic(
         A `LogisticFit`.
 
     Raises:
-        UserError: labels that `check_labels` refuses.
+        UserError: labels that `check_labels` refuses, or features that are not finite.
     """
+    check_finite(train_features, test_features)
     check_labels(train_labels)
     scaling = [StandardScaler()]
     words = "standardised"

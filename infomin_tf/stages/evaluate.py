@@ -9,12 +9,13 @@ import shutil
 import time
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from infomin_tf import begun, results, seeds, workers
 from infomin_tf.checks import check_view_size
 from infomin_tf.data.sources import ArrayImages, Source
-from infomin_tf.evaluation import features, knn, logistic
+from infomin_tf.evaluation import doubts, features, knn, logistic
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.results import Number
@@ -113,7 +114,7 @@ class Evaluate(Stage):
     def run(self, run):
         """Measures, and writes results.json."""
         extractor = run.extractor
-        self._numbers, self._seconds = [], 0.0
+        self._numbers, self._doubts, self._seconds = [], [], 0.0
         self._probe(run, extractor, "pre-trained")
         if self._random_encoder:
             self._probe(run, run.untrained(), "untrained")
@@ -128,7 +129,7 @@ class Evaluate(Stage):
             other = self._other(run, transfer)
             self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
         steps = run.numbers_of("pretrain")["steps"]
-        run.finish(self.name, self._numbers, steps, self._seconds)
+        run.finish(self.name, self._numbers, steps, self._seconds, self._doubts)
         if workers.is_chief():
             with contextlib.suppress(FileNotFoundError):
                 os.remove(os.path.join(run.directory(self.name), _UNDER_WAY))
@@ -154,9 +155,16 @@ class Evaluate(Stage):
             accuracy, protocol, seconds = self._linear_probe.accuracy(
                 run, extractor, self.test_view, f"linear_probe_{subject}"
             )
-            self._numbers.append(Number(f"linear probe, {subject}", accuracy, "%", protocol))
+            self._note(run, f"linear probe, {subject}", accuracy, protocol)
             self._seconds += seconds
         self._probe_cached(run, extractor, subject)
+
+    def _note(self, run, name, accuracy, protocol):
+        """Adds an accuracy; one of pre-trained features that is no better than chance is a doubt."""
+        protocol = doubts.beside_chance(protocol, run.test)
+        self._numbers.append(Number(name, accuracy, "%", protocol))
+        if "pre-trained" in name and (doubt := doubts.of_accuracy(name, accuracy, run.test)):
+            self._doubts.append(doubt)
 
     def _probe_cached(self, run, function, subject, view=None):
         """kNN and logistic regression on features of one centre crop of each image."""
@@ -167,12 +175,16 @@ class Evaluate(Stage):
             features.extract(function, images, view or self.test_view)
             for images in (run.train, run.test)
         )
+        if np.all(np.ptp(train[0], axis=0) == 0):
+            self._doubts.append(
+                f"the features, {subject}, are the same for all of {run.train.name}"
+            )
         if self._knn_neighbours:
             classes = len(run.train.class_names)
             k, temperature = min(self._knn_neighbours, run.train.size), self._knn_temperature
             accuracy = knn.knn_accuracy(*train, *test, classes, k, temperature)
             protocol = f"offline kNN, cosine, k {k}, T {temperature}, one centre crop"
-            self._numbers.append(Number(f"kNN, {subject}", accuracy, "%", protocol))
+            self._note(run, f"kNN, {subject}", accuracy, protocol)
         if self._logistic_regression:
             seed = seeds.stream(run.seed, "evaluate/logistic regression")
             fit = logistic.fit_logistic(*train, *test, seed)
@@ -180,9 +192,7 @@ class Evaluate(Stage):
                 f"logistic regression on cached features ({train[0].shape[1]}-d, {fit.preprocessing}, "
                 f"C {fit.chosen_c:g}), one centre crop"
             )
-            self._numbers.append(
-                Number(f"fast linear probe, {subject}", fit.accuracy, "%", protocol)
-            )
+            self._note(run, f"fast linear probe, {subject}", fit.accuracy, protocol)
         self._seconds += time.monotonic() - started
 
 

@@ -10,7 +10,7 @@ from infomin_tf import seeds, training, view_learning
 from infomin_tf.checks import check_batches
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
-from infomin_tf.evaluation import features, mutual_information
+from infomin_tf.evaluation import doubts, features, mutual_information
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
@@ -40,7 +40,7 @@ class LearnViews(TrainedStage):
         loop: `TrainingLoop`.
     """
 
-    name = "learn_views"
+    name, usual = "learn_views", "100 epochs of 105,000 images"
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class LearnViews(TrainedStage):
         means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
 
-    def write_results(self, run, learner, steps, seconds):
+    def measure(self, run, learner):
         """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
         i_nce, figures = self._measure(run, learner, draws=20)
         where = f"{run.held_out_name}, crops as in training"
@@ -198,8 +198,16 @@ class LearnViews(TrainedStage):
             "classifier_2_accuracy": "%",
             "log_det": "nats/pixel",
         }
-        numbers += [Number(name, v, units.get(name, ""), where) for name, v in figures.items()]
-        run.finish(self.name, numbers, steps, seconds)
+        found = [
+            doubts.of_information(numbers[0].name, i_nce.mean, i_nce.num_candidates),
+            doubts.of_inversion(figures["inversion_error"]),
+        ]
+        for name, value in figures.items():
+            is_accuracy = name.endswith("_accuracy")
+            protocol = doubts.beside_chance(where, run.test) if is_accuracy else where
+            numbers.append(Number(name, value, units.get(name, ""), protocol))
+            found.append(doubts.of_accuracy(name, value, run.test) if is_accuracy else None)
+        return numbers, [doubt for doubt in found if doubt]
 
 
 def generator_figures(split, images):

@@ -37,7 +37,7 @@ class Pretrain(TrainedStage):
         loop: `TrainingLoop`.
     """
 
-    name = "pretrain"
+    name, usual = "pretrain", "240 epochs of 105,000 images"
 
     def __init__(
         self,
@@ -210,12 +210,12 @@ class Pretrain(TrainedStage):
                 tf.summary.scalar("knn_accuracy", accuracy, step=step)
         writer.flush()
 
-    def write_results(self, run, learner, steps, seconds):
+    def measure(self, run, learner):
         """I_NCE, alignment and uniformity of the trained encoders on held-out images."""
-        numbers = embeddings.measure(
+        numbers, found = embeddings.measure(
             run, learner.embed, self._negatives.temperature, self._num_candidates
         )
-        run.finish(self.name, numbers + self._more_numbers(run), steps, seconds)
+        return numbers + self._more_numbers(run), found
 
 
 def _needs_one_view(negatives, learning, split):

@@ -3,10 +3,12 @@
 import dataclasses
 import functools
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from infomin_tf import precision, results, workers
 from infomin_tf.checks import check_classes
@@ -67,7 +69,7 @@ class Run:
         """model_dir/<stage>."""
         return os.path.join(self.model_dir, stage)
 
-    def finish(self, stage, numbers, steps, seconds):
+    def finish(self, stage, numbers, steps, seconds, doubts=(), **facts):
         """Writes the stage's results.json, which says that it is finished; of several workers the chief does.
 
         Args:
@@ -75,10 +77,28 @@ class Run:
             numbers: list of `Number`.
             steps: of training, behind the numbers.
             seconds: wall-clock time.
+            doubts: what the numbers may mislead about, in words; said in one warning, but not of a trial that
+                `TrainingLoop.steps_limit` cut short, which is said to be one.
+            **facts: more for results.json.
         """
         if workers.is_chief():
-            self._write(stage, numbers, steps, seconds)
+            self._write(stage, numbers, steps, seconds, doubts=list(doubts), **facts)
+            self._say_doubts(stage, doubts)
         workers.wait_for_all()  # so that all of them find the stage finished
+
+    def _say_doubts(self, stage, doubts):
+        for trained in ("learn_views", "pretrain"):
+            done = self.numbers_of(trained) or {}
+            steps, planned = done.get("steps"), done.get("planned_steps")
+            if planned and steps < planned:
+                if stage == trained:
+                    print(
+                        f"{stage} was cut after {steps} of {planned} steps: a trial, whose numbers say little",
+                        file=sys.stderr,
+                    )
+                return
+        if doubts:
+            logging.warning("%s: %s", stage, "\n  ".join(doubts))
 
     def sets(self):
         """dict role -> loaded images, None where there are none."""
@@ -89,7 +109,7 @@ class Run:
             "held out": self.held_out,
         }
 
-    def _write(self, stage, numbers, steps, seconds):
+    def _write(self, stage, numbers, steps, seconds, **facts):
         data = {
             role: inspection.describe(images, with_classes=role in ("train", "test"))
             for role, images in self.sets().items()
@@ -111,6 +131,7 @@ class Run:
             seed=self.seed,
             replicas=self.strategy.num_replicas_in_sync,
             precision=precision.in_use(),
+            **facts,
         )
 
     def need_labels(self, why):
@@ -135,16 +156,22 @@ class Run:
         return results.read(self.directory(stage))
 
 
+def results_of(model_dir):
+    """dict stage -> content of its results.json, of the finished stages under model_dir."""
+    stages = ("learn_views", "pretrain", "evaluate", "export")
+    found = {name: results.read(os.path.join(model_dir, name)) for name in stages}
+    return {name: content for name, content in found.items() if content}
+
+
 def print_results(model_dir):
-    """Prints the numbers of all finished stages under model_dir; of several workers the chief does."""
-    if not workers.is_chief():
-        return
-    found = {}
-    for name in ("learn_views", "pretrain", "evaluate", "export"):
-        content = results.read(os.path.join(model_dir, name))
-        if content and content["numbers"]:
-            found[name] = content
-    print(f"\nResults in {model_dir}")
-    print(results.table(found))
-    for role, said in (list(found.values())[-1].get("data", {}) if found else {}).items():
-        print(f"{role}: {said}")
+    """Prints the numbers of all finished stages under model_dir, of several workers the chief does; returns `results_of`."""
+    found = results_of(model_dir)
+    if workers.is_chief():
+        print(f"\nResults in {model_dir}")
+        print(
+            results.table({name: content for name, content in found.items() if content["numbers"]})
+        )
+        newest = [found[name] for name in ("evaluate", "pretrain", "learn_views") if name in found]
+        for role, said in (newest[0].get("data", {}) if newest else {}).items():
+            print(f"{role}: {said}")
+    return found

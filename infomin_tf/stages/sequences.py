@@ -33,6 +33,8 @@ class PretrainSequences(Pretrain):
         units: of the LSTM.
     """
 
+    usual = "200 epochs of 60,000 digits"
+
     def __init__(
         self,
         backbone: Callable[[], keras.Layer],
@@ -114,7 +116,7 @@ class TrainSupervised(TrainedStage):
         optimizer, batch_size, epochs, schedule, loop: see `Pretrain`.
     """
 
-    name, trains_on = "pretrain", ("train",)
+    name, trains_on, usual = "pretrain", ("train",), "200 epochs of 60,000 digits"
     knn_view = jigsaw_head = None
 
     def __init__(
@@ -155,9 +157,9 @@ class TrainSupervised(TrainedStage):
         """Of the network; not of its heads."""
         return learner.extractor.variables
 
-    def write_results(self, run, learner, steps, seconds):
+    def measure(self, run, learner):
         """Errors of the network's own heads."""
-        run.finish(self.name, factors.end_to_end_errors(learner, run), steps, seconds)
+        return factors.end_to_end_errors(learner, run), []
 
     def leave(self, run, learner):
         """The trained `FeatureExtractor`, and what makes an untrained one."""

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.evaluation import doubts
 from infomin_tf.schedules import scheduled
 
 
@@ -37,7 +38,8 @@ class Stage:
 class TrainedStage(Stage):
     """A stage that trains a learner.
 
-    It has `_loop` (a `TrainingLoop`), `_batch_size`, `_epochs`, `_schedule` and `_optimizers`.
+    It has `_loop` (a `TrainingLoop`), `_batch_size`, `_epochs`, `_schedule` and `_optimizers`; `usual` says how
+    long the paper trains.
     """
 
     trains_on = ("unlabelled",)
@@ -46,7 +48,11 @@ class TrainedStage(Stage):
         """Trains, or continues training; writes results.json."""
         learner, task = self.prepare(run)
         steps, seconds = self._loop.fit(task, run.strategy)
-        self.write_results(run, learner, steps, seconds)
+        numbers, found = self.measure(run, learner)
+        per_epoch, planned = self.steps(run)
+        few = doubts.of_length(steps, per_epoch, self.usual)
+        found = [few, *found] if few else found
+        run.finish(self.name, numbers, steps, seconds, found, planned_steps=planned)
         self.leave(run, learner)
 
     def restore(self, run):
@@ -55,6 +61,11 @@ class TrainedStage(Stage):
         step = Checkpoint(learner, task.directory).restore(self.needed(run, learner))
         run.check_finished(self.name, step)
         self.leave(run, learner)
+
+    @property
+    def schedule(self):
+        """Of the learning rates."""
+        return self._schedule
 
     def steps(self, run):
         """(steps of an epoch, steps of all epochs)."""
@@ -85,8 +96,8 @@ class TrainedStage(Stage):
         """The keras variables that later stages need."""
         raise NotImplementedError
 
-    def write_results(self, run, learner, steps, seconds):
-        """Measures the trained learner and writes results.json."""
+    def measure(self, run, learner):
+        """(list of `Number`, list of doubts in words) of the trained learner."""
         raise NotImplementedError
 
     def leave(self, run, learner):
@@ -98,5 +109,9 @@ def _rates(optimizer, steps):
     if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
         return [float(course)] * len(steps)
     updates = [int(step) // (optimizer.gradient_accumulation_steps or 1) for step in steps]
-    rates = tf.function(lambda all_of: tf.map_fn(lambda u: tf.cast(course(u), tf.float32), all_of))
-    return [float(rate) for rate in rates(tf.constant(updates, tf.float32)).numpy()]
+    rates = tf.function(
+        lambda: tf.map_fn(
+            lambda u: tf.cast(course(u), tf.float32), tf.constant(updates, tf.float32)
+        )
+    )
+    return [float(rate) for rate in rates.get_concrete_function()().numpy()]

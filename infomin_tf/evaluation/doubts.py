@@ -1,0 +1,92 @@
+"""What a number may mislead about: each function gives a sentence, or None where there is nothing to say."""
+
+import math
+
+import numpy as np
+
+from infomin_tf.data.sources import ArrayImages
+
+_FEW_STEPS = 100
+
+
+def commonest_class(images):
+    """Percent of the images that are of the commonest class; None for sets that are streamed."""
+    if not isinstance(images, ArrayImages):
+        return None
+    return 100.0 * float(np.bincount(images.labels.numpy()).max()) / images.size
+
+
+def beside_chance(protocol, images):
+    """The protocol of an accuracy on these images, with what the commonest class alone gives."""
+    chance = commonest_class(images)
+    return protocol if chance is None else f"{protocol}, commonest class {chance:.1f} %"
+
+
+def of_accuracy(name, accuracy, images):
+    """No better than always answering the commonest class, within two standard errors.
+
+    Args:
+        name: of the number.
+        accuracy: percent of the images.
+        images: loaded test images.
+    """
+    chance = commonest_class(images)
+    if chance is None:
+        return None
+    share = chance / 100
+    error = 100 * math.sqrt(share * (1 - share) / images.size)
+    if accuracy > chance + 2 * error:
+        return None
+    return (
+        f"{name} is {accuracy:.1f} %, and always answering the commonest class of {images.name} gives {chance:.1f} %: "
+        "nothing about the classes was learned that this number could show"
+    )
+
+
+def of_information(name, value, num_candidates):
+    """I_NCE that is negative or at its ceiling log N."""
+    ceiling = math.log(num_candidates)
+    if not value >= 0:
+        return f"{name} is {value:.2f} nats, below 0, which no mutual information is: the networks tell no pair from the others"
+    if value > 0.98 * ceiling:
+        return (
+            f"{name} is {value:.2f} nats, at its ceiling log {num_candidates} = {ceiling:.2f}: the views share at least so "
+            "much; more candidates could tell how much"
+        )
+    return None
+
+
+def of_uniformity(value):
+    """Embeddings that are nearly one point."""
+    if value < -0.3:
+        return None
+    return (
+        f"uniformity is {value:.2f}, near 0: the embeddings have nearly collapsed to one point; a lower learning rate, more "
+        "negatives or other views may help"
+    )
+
+
+def of_inversion(error):
+    """A generator whose inverse is further off than rounding takes it."""
+    if error < 1e-3:
+        return None
+    return (
+        f"inversion_error is {error:.1e}, where rounding makes about 1e-6: g is hardly invertible any more, so the views may "
+        "have lost some of the image; a lower learning rate of the generator may help"
+    )
+
+
+def of_length(steps, steps_per_epoch, usual):
+    """A training of few steps or of less than an epoch.
+
+    Args:
+        steps: done.
+        steps_per_epoch: steps.
+        usual: the paper's length, in words.
+    """
+    if steps >= max(_FEW_STEPS, steps_per_epoch):
+        return None
+    return (
+        f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, where the paper trains for {usual}: numbers after so "
+        "few say little about the views"
+    )
