@@ -134,8 +134,7 @@ def _expand_paths(values):
 def _written_folder(values):
     if "model_dir" in values:
         return values.model_dir
-    is_folder = "jobs" in values
-    return values.out if is_folder else os.path.dirname(values.out) or os.curdir
+    return values.out if "jobs" in values else os.path.dirname(values.out) or os.curdir
 
 
 def _gin_files(values, command):
@@ -227,8 +226,7 @@ def _train_or_repeat(command, values, files, experiment_class):
                 if workers.is_chief():
                     run_folder.claim(values.model_dir, text, values.overwrite, again)
                 workers.wait_for_all()
-                found = run_folder.holds(values.model_dir, text)
-                workers.check_one_run(values.model_dir, found)
+                workers.check_one_run(values.model_dir, run_folder.holds(values.model_dir, text))
                 experiment.run(values.model_dir, until=values.until, **arguments)
             else:
                 experiment.repeat(command, values.model_dir, **arguments)
