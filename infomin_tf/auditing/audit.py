@@ -1,6 +1,7 @@
 """What an audit of views runs: every standard axis alone, then the best values together, with fresh seeds."""
 
 import os
+import re
 
 from infomin_tf import results
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
@@ -10,6 +11,9 @@ from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations, FileAxis
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("kNN, pre-trained", "fast linear probe, pre-trained")
+
+
+_COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 
 
 class Audit:
@@ -67,9 +71,22 @@ class Audit:
         """
         settings = [self.base]
         for place, axis in enumerate(self.axes):
-            others = [label for label in axis.labels if label != self.base[place]]
+            skipped = {self.base[place], *self.left_out(place, facts)}
+            others = [label for label in axis.labels if label not in skipped]
             settings += [self.base[:place] + (label,) + self.base[place + 1 :] for label in others]
         return self._sweep("First round: each axis alone", out, facts, settings, self._seeds)
+
+    def left_out(self, place, facts):
+        """Labels of an axis that are about colour alone, where the images are grey; the base's is never among them."""
+        if not facts.get("grey"):
+            return []
+        axis, usual = self.axes[place], self.base[place]
+        known = dict(zip(axis.labels, map(axis.arguments, range(len(axis.labels))), strict=True))
+        return [
+            label
+            for label, (_, bindings) in known.items()
+            if label != usual and _is_about_color(bindings, known[usual][1])
+        ]
 
     def second_round(self, out, facts, outcome):
         """The `Sweep` of the base, the best setting and the best values together.
@@ -163,3 +180,10 @@ class Audit:
         path = os.path.join(out, "data.gin")
         results.write_atomically(path, "\n".join(lines) + "\n")
         return path
+
+
+def _is_about_color(bindings, usual):
+    """Whether bindings split by colour, or differ from the base's in strengths of colour alone."""
+    own = [binding.partition("=")[0].strip() for binding in bindings if binding not in usual]
+    splits = any("ChannelSplit" in binding for binding in bindings)
+    return splits or bool(own) and all(_COLOR.search(name) for name in own)

@@ -6,7 +6,7 @@ import sys
 from infomin_tf import configuration, environment, results, run_folder
 from infomin_tf.auditing import recommendation
 from infomin_tf.auditing.audit import Audit
-from infomin_tf.auditing.findings import Findings
+from infomin_tf.auditing.findings import Findings, without_color
 from infomin_tf.sweeping.command import terminated_like_interrupted
 from infomin_tf.sweeping.outcome import Outcome, text_table
 from infomin_tf.sweeping.runner import Runner
@@ -31,6 +31,8 @@ def run(files, gin_params, images, labels, out, jobs, devices):
         preparation.check_places(images, labels, out)
         run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, audit)
+        for sentence in without_color(audit, facts):
+            print(sentence, file=sys.stderr)
         first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
         second = _run_round(
             audit.second_round(out, facts, first), out, "second_round", jobs, devices

@@ -3,10 +3,22 @@
 import math
 from operator import ne
 
-from infomin_tf.auditing.ranking import SharingRanking
+from infomin_tf.auditing.ranking import SharingRanking, tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeping.comparison import Comparison
 from infomin_tf.sweeping.outcome import mean_text
+
+
+def without_color(audit, facts):
+    """A sentence on grey images and what is left out with them; [] for images with colour."""
+    if not facts.get("grey"):
+        return []
+    axes = enumerate(audit.axes)
+    names = [f"{axis.name} {label}" for p, axis in axes for label in audit.left_out(p, facts)]
+    return [
+        "The images are grey (red, green and blue are equal), so hue, saturation and greyscale change nothing"
+        + (f", and what is about colour is left out: {'; '.join(names)}." if names else ".")
+    ]
 
 
 class Findings:
@@ -49,6 +61,7 @@ class Findings:
         changes = [sum(map(ne, setting, axis.base)) for setting in axis.settings]
         combined = max(changes) > 1
         return [
+            *without_color(self.audit, self.facts),
             f"{'Other strengths' if combined else 'Strengths'} together; values between and beyond those listed.",
             "Larger networks, larger views and longer training, which usually bear stronger views; other losses and "
             "negatives.",
@@ -75,10 +88,20 @@ class Findings:
                 "principle is to share little. I_NCE of splits, which have two smaller networks, and of whole images do not compare "
                 "strictly. Label some hundred images and pass --labels to check."
             )
+        said += self._that_tell_nothing()
         missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
         return said + (
             [f"{missing} runs have no results; they may change this."] if missing else []
         )
+
+    def _that_tell_nothing(self):
+        found = [*self.first.settings, *self.second.settings]
+        names = list(dict.fromkeys(s.labels[0] for s in found if tells_nothing(s)))
+        place = "by accuracy all the same" if self.facts["classes"] else "last"
+        return names and [
+            "Next to nothing was learned (I_NCE not above 0, or embeddings nearly in one point: uniformity above -0.5) with "
+            f"{'; '.join(names)}: ranked {place}, but say little. More Audit.steps may help."
+        ]
 
     def _recommendation(self):
         best, base = self.order[0], self._named(self.second, "base")
@@ -103,8 +126,11 @@ class Findings:
         }
         order = self.ranking.order([s for s in along.values() if s], self.first.settings)
         best = next(label for label, setting in along.items() if setting is order[0])
-        values = ", ".join(axis.labels)
-        edge = axis.ordered and len(axis.labels) > 2 and best in (axis.labels[0], axis.labels[-1])
+        tried = [
+            label for label in axis.labels if label not in self.audit.left_out(place, self.facts)
+        ]
+        values = ", ".join(tried)
+        edge = axis.ordered and len(tried) > 2 and best in (tried[0], tried[-1])
         return (
             f"{axis.name} ({values}; base {usual}): {best} ranks first in the first round"
             f"{', at the edge of what was tried' if edge else ''}{self._beside_base(order[0])}."

@@ -9,6 +9,7 @@ import keras
 from absl import logging
 
 from infomin_tf import results
+from infomin_tf.data.colors import are_grey
 from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.sources import ArrayImages
@@ -33,7 +34,8 @@ def prepare(images, labels, out, audit):
         audit: `Audit`.
 
     Returns:
-        dict: "arguments", "sizes", a dict part -> number of images, and "classes", their number.
+        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number, and "grey", whether no image
+        has colour.
 
     Raises:
         UserError: nothing to read, too few images or classes, another audit or other files in `out`.
@@ -69,7 +71,12 @@ def prepare(images, labels, out, audit):
     sizes = {}
     for part, content in loaded.items():
         sizes[part] = _write(content, os.path.join(directory, part), classes)
-    facts = {"arguments": arguments, "sizes": sizes, "classes": len(classes - {-1})}
+    facts = {
+        "arguments": arguments,
+        "sizes": sizes,
+        "classes": len(classes - {-1}),
+        "grey": are_grey(loaded["unlabelled"].images.numpy()),
+    }
     results.write_atomically(path, json.dumps(facts, indent=2) + "\n")
     return facts
 

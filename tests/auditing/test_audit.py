@@ -175,6 +175,52 @@ def test_without_labels_the_least_shared_of_the_spread_comes_first():
     assert [s.labels[0] for s in rest] == ["little", "starved"]
 
 
+def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
+    """Constants as channels had I_NCE -0.97, the least of all."""
+    settings = [
+        setting("constants", [0, 0], i_nce=-0.97, uniformity=-3.0),
+        setting("not a number", [0, 0], i_nce=np.nan, uniformity=np.nan),
+        setting("fine", [0, 0], i_nce=2.0, uniformity=-2.0),
+        setting("one point", [0, 0], i_nce=0.1, uniformity=-0.3),
+    ]
+    order = [s.labels[0] for s in ranking.SharingRanking().order(settings)]
+    assert order[0] == "fine"
+    unknown = [setting("nan", [np.nan, np.nan]), setting("known", [10.0, 11.0])]
+    assert [s.labels[0] for s in ranking.AccuracyRanking(PROBE).order(unknown)] == ["known"]
+    found = both_rounds(tmp_path)
+    assert "Next to nothing" not in " ".join(found.uncertainty())
+    found.first.settings.append(settings[0])
+    assert "Next to nothing was learned" in " ".join(found.uncertainty())
+    assert "with constants: ranked by accuracy all the same" in " ".join(found.uncertainty())
+
+
+def test_colour_is_left_out_for_grey_images(tmp_path):
+    axes = [
+        BindingsAxis(
+            {"none": ("s = @Whole()",), "{L, ab}": ("s = @splits.ChannelSplit()",)}, "split"
+        ),
+        Axis("families.infomin.grey_probability", (0.2, 0.0), name="grey"),
+        Axis("families.infomin.jitter", (0.5, 0.0), name="jitter"),
+    ]
+    audit = Audit(axes, ("none", "0.2", "0.5"), ["base.gin"])
+    labels = audit.first_round(str(tmp_path), FACTS | {"grey": True}).axes[0].labels
+    assert labels == ["base", "jitter 0.0"]
+    assert len(audit.first_round(str(tmp_path), FACTS).axes[0].labels) == 4
+    [said] = findings_module.without_color(audit, FACTS | {"grey": True})
+    assert "The images are grey" in said and "left out: split {L, ab}; grey 0.0." in said
+    assert findings_module.without_color(audit, FACTS) == []
+
+
+def test_the_standard_audit_of_grey_images_has_no_colour_split(tmp_path, standard_audit):
+    facts = FACTS | {"grey": True}
+    labels = standard_audit.first_round(str(tmp_path), facts).axes[0].labels
+    assert [label for label in labels if label.startswith("split")] == [
+        "split frequencies, sigma 1",
+        "split frequencies, sigma 2",
+    ]
+    assert len(labels) == 12
+
+
 def test_findings_with_labels(tmp_path):
     found = both_rounds(tmp_path)
     said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())

@@ -30,6 +30,7 @@ def test_copies_are_divided_once_and_test_images_are_not_learned_from(tmp_path):
         save_images(tmp_path / "photos" / name, 150, seed)
     photos, out = str(tmp_path / "photos"), str(tmp_path / "out")
     facts = preparation.prepare(photos, photos, out, standing_audit())
+    assert facts["grey"] is False
     assert facts["classes"] == 2 and sum(facts["sizes"].values()) == 600
     assert facts["sizes"]["test"] == facts["sizes"]["held_out"] > 40
     contents = {
