@@ -17,7 +17,8 @@ from infomin_tf.data.image_files import (
     read_image,
 )
 from infomin_tf.data.inspection import Facts, fingerprint
-from infomin_tf.data.sources import ArrayImages, StreamedImages
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.paths import expand
 

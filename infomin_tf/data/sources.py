@@ -4,12 +4,13 @@ A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is 
 binds; its `load` returns one of the classes here, which the input pipeline reads.
 """
 
-import dataclasses
 import typing
 
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.data.streams import StreamedImages as StreamedImages  # one of the loaded sets, too
+from infomin_tf.data.streams import spread
 from infomin_tf.errors import UserError
 
 
@@ -19,11 +20,6 @@ class Source(typing.Protocol):
 
     def load(self, data_dir=None):
         """Loaded images; `data_dir` is the folder of prepared TFDS sets."""
-
-
-def spread(count, size):
-    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
-    return np.linspace(0, size - 1, min(count, size)).round().astype(int)
 
 
 class ArrayImages:
@@ -80,8 +76,6 @@ class ArrayImages:
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
         return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
-
-    glance = sample
 
     def gather(self, indices):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
@@ -154,93 +148,3 @@ class RepeatedImages(ArrayImages):
         raise UserError(
             f"a memory bank needs images that come once, but {self.name} repeats them; bind negatives.InBatch or a queue"
         )
-
-
-@dataclasses.dataclass
-class StreamedImages:
-    """Images that do not fit into memory: cheap records in a fixed order, and how to decode one.
-
-    Args:
-        name: of the set.
-        size: number of images.
-        image_shape: (H, W, 3) after decoding.
-        class_names: of the labels; () when there are none.
-        records: function -> tf.data.Dataset of records in a fixed order.
-        decode: function record -> (image uint8 [H, W, 3], label int32), for use in tf.data.
-        shuffle_buffer: records that are shuffled together.
-        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
-            while decoding; None where `decode` does more than that.
-        facts: `inspection.Facts`; None where the source has none.
-    """
-
-    name: str
-    size: int
-    image_shape: tuple
-    class_names: tuple
-    records: callable
-    decode: callable
-    shuffle_buffer: int = 50_000
-    encoded: callable = None
-    facts: typing.Any = None
-
-    def numbered(self):
-        """The same images, each labelled with its place in the set."""
-
-        def relabel(function):
-            def image_and_number(item):
-                return function(item["record"])[0], tf.cast(item["number"], tf.int32)
-
-            return function and image_and_number
-
-        def numbered_records():
-            numbers = tf.data.Dataset.range(self.size)
-            return tf.data.Dataset.zip({"number": numbers, "record": self.records()})
-
-        return dataclasses.replace(
-            self,
-            class_names=(),
-            records=numbered_records,
-            decode=relabel(self.decode),
-            encoded=relabel(self.encoded),
-        )
-
-    def thin(self, count):
-        """At most `count` images, spread evenly over the set, as a set of their own."""
-        chosen = spread(count, self.size)
-        return self._part(len(chosen), lambda: self._records_at(chosen))
-
-    def hold_out(self, stride):
-        """The set without every stride-th image, and a set of those."""
-        held = -(-self.size // stride)
-
-        def records_where(is_held):
-            places = self.records().enumerate()
-            kept = places.filter(lambda place, _: (place % stride == 0) == is_held)
-            return kept.map(lambda _, record: record)
-
-        rest = self._part(self.size - held, lambda: records_where(False))
-        return rest, self._part(held, lambda: records_where(True))
-
-    def _part(self, size, records):
-        return dataclasses.replace(self, size=size, records=records, facts=None)
-
-    def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the first `shuffle_buffer` images, always the same.
-
-        A set that is larger is read in the order of its files, so its end would cost reading it whole.
-        """
-        chosen = spread(count, min(self.size, self.shuffle_buffer))
-        images = self._records_at(chosen).map(self.decode, tf.data.AUTOTUNE).batch(len(chosen))
-        return next(iter(images))[0].numpy()
-
-    def glance(self, count):
-        """uint8 [min(count, M), H, W, 3], the first ones, where a sample would cost reading too much."""
-        return next(iter(self.records().map(self.decode, tf.data.AUTOTUNE).batch(count)))[0].numpy()
-
-    def _records_at(self, chosen):
-        """Records at rising places, int [N]; the rest of the set is not read."""
-        is_chosen = np.zeros(chosen[-1] + 1, bool)
-        is_chosen[chosen] = True
-        places = self.records().take(len(is_chosen)).enumerate()
-        kept = places.filter(lambda place, _: tf.gather(is_chosen, place))
-        return kept.map(lambda _, record: record)

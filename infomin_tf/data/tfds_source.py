@@ -5,9 +5,10 @@ import tensorflow_datasets as tfds
 
 from infomin_tf.data.inspection import Facts
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
-from infomin_tf.data.sources import ArrayImages, StreamedImages
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.streams import StreamedImages
 from infomin_tf.data.tfds_opening import open_builder
-from infomin_tf.data.tfds_splits import find_parts
+from infomin_tf.data.tfds_splits import expression, find_parts
 from infomin_tf.errors import UserError
 
 
@@ -79,6 +80,7 @@ class Tfds:
             self._reader(builder),
             self._decoder(builder, side),
             encoded=lambda record: (record["image"], _label(builder, record)),
+            records_between=lambda start, stop: self._reader(builder, start, stop)(),
         )
 
     def _hold(self, builder, size, side):
@@ -98,13 +100,14 @@ class Tfds:
     def _full_name(self):
         return f"{self._name}:{self._split}"
 
-    def _reader(self, builder):
-        """A function that gives the records in their order on disk, images still encoded."""
+    def _reader(self, builder, start=0, stop=None):
+        """A function that gives the records, or some of them, in their order on disk, images still encoded."""
+        split = self._split if stop is None else expression(self.parts(builder), start, stop)
 
         @tf.autograph.experimental.do_not_convert
         def records():
             return builder.as_dataset(
-                self._split,
+                split,
                 shuffle_files=False,
                 read_config=tfds.ReadConfig(interleave_cycle_length=1),
                 decoders={"image": tfds.decode.SkipDecoding()},

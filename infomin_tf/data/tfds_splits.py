@@ -44,6 +44,17 @@ def count_shared(parts, others):
     return sum(_overlap(one, other) for one in parts for other in others)
 
 
+def expression(parts, start, stop):
+    """The split expression of images start to stop of those of `find_parts`."""
+    found = []
+    for name, first, end in parts:
+        low, high = max(start, 0), min(stop, end - first)
+        if low < high:
+            found.append(f"{name}[{first + low}:{first + high}]")
+        start, stop = start - (end - first), stop - (end - first)
+    return "+".join(found)
+
+
 def _part(builder, part):
     size = builder.info.splits[part.splitname].num_examples
     return part.splitname, part.from_ or 0, size if part.to is None else part.to

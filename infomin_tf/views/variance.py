@@ -26,7 +26,7 @@ def adapt(split, pair, unlabelled):
     if isinstance(unlabelled, Sequences):
         return
     measures = split.mean is None or not pair.is_adapted
-    images = unlabelled.sample(2000) if measures else unlabelled.glance(200)
+    images = unlabelled.sample(2000 if measures else 200)
     pair.adapt(images)
     split.adapt(images)
     check_variance(split, images, unlabelled.name)

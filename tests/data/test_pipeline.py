@@ -13,9 +13,8 @@ from infomin_tf.data.sources import (
     ArrayImages,
     Repeat,
     RepeatedImages,
-    StreamedImages,
-    spread,
 )
+from infomin_tf.data.streams import StreamedImages, spread
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs
 

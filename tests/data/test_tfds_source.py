@@ -91,6 +91,17 @@ def test_shards_of_streamed_records_are_the_global_batch(tmp_path):
                 np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
+def test_a_sample_of_a_set_that_is_larger_than_its_buffer_is_of_the_whole_set(tmp_path):
+    """In blocks, so that not all of it is read."""
+    prepare(tmp_path, tfds.features.Image(shape=(6, 6, 3)), noise(130, 6, 6, 3))
+    images = Tfds("tiny", "train[50:]+train[:50]", memory_limit_gib=0.0).load(str(tmp_path))
+    images.shuffle_buffer = 20
+    whole = np.concatenate([x for x, _ in pipeline.evaluation_batches(images, 130)])
+    places = [np.flatnonzero((whole == x).all((1, 2, 3)))[0] for x in images.sample(60)]
+    assert len(set(places)) == 60 and np.ptp(places) == 128 and np.diff(places).max() <= 5
+    assert [x.tobytes() for x in images.sample(2)] == [whole[p].tobytes() for p in (0, 129)]
+
+
 @pytest.mark.parametrize("label", [None, tfds.features.Scalar(np.int64)])
 def test_grey_images_and_no_class_labels(tmp_path, label):
     prepare(tmp_path, tfds.features.Image(shape=(6, 6, 1)), noise(5, 6, 6, 1), label)

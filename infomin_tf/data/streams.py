@@ -1,0 +1,112 @@
+"""Images that are read from disk each time, and places that are spread evenly over a set."""
+
+import dataclasses
+import functools
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+
+def spread(count, size):
+    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
+    return np.linspace(0, size - 1, min(count, size)).round().astype(int)
+
+
+@dataclasses.dataclass
+class StreamedImages:
+    """Images that do not fit into memory: cheap records in a fixed order, and how to decode one.
+
+    Args:
+        name: of the set.
+        size: number of images.
+        image_shape: (H, W, 3) after decoding.
+        class_names: of the labels; () when there are none.
+        records: function -> tf.data.Dataset of records in a fixed order.
+        decode: function record -> (image uint8 [H, W, 3], label int32), for use in tf.data.
+        shuffle_buffer: records that are shuffled together.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
+            while decoding; None where `decode` does more than that.
+        facts: `inspection.Facts`; None where the source has none.
+        records_between: function (start, stop) -> records at these places, without reading those before; None for none.
+    """
+
+    name: str
+    size: int
+    image_shape: tuple
+    class_names: tuple
+    records: callable
+    decode: callable
+    shuffle_buffer: int = 50_000
+    encoded: callable = None
+    facts: typing.Any = None
+    records_between: callable = None
+
+    def numbered(self):
+        """The same images, each labelled with its place in the set."""
+
+        def relabel(function):
+            def image_and_number(item):
+                return function(item["record"])[0], tf.cast(item["number"], tf.int32)
+
+            return function and image_and_number
+
+        def numbered_records():
+            numbers = tf.data.Dataset.range(self.size)
+            return tf.data.Dataset.zip({"number": numbers, "record": self.records()})
+
+        return dataclasses.replace(
+            self,
+            class_names=(),
+            records=numbered_records,
+            records_between=None,
+            decode=relabel(self.decode),
+            encoded=relabel(self.encoded),
+        )
+
+    def thin(self, count):
+        """At most `count` images, spread evenly over the set, as a set of their own."""
+        chosen = spread(count, self.size)
+        return self._part(len(chosen), lambda: self._records_at(chosen))
+
+    def hold_out(self, stride):
+        """The set without every stride-th image, and a set of those."""
+        held = -(-self.size // stride)
+
+        def records_where(is_held):
+            places = self.records().enumerate()
+            kept = places.filter(lambda place, _: (place % stride == 0) == is_held)
+            return kept.map(lambda _, record: record)
+
+        rest = self._part(self.size - held, lambda: records_where(False))
+        return rest, self._part(held, lambda: records_where(True))
+
+    def _part(self, size, records):
+        return dataclasses.replace(
+            self, size=size, records=records, facts=None, records_between=None
+        )
+
+    def sample(self, count):
+        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same.
+
+        Of a set larger than `shuffle_buffer`, 50 blocks of neighbours that are spread evenly, where it need not be read whole.
+        """
+        chosen = spread(count, self.size)
+        in_blocks = self.records_between and self.size > self.shuffle_buffer
+        records = self._blocks(len(chosen)) if in_blocks else self._records_at(chosen)
+        images = records.map(self.decode, tf.data.AUTOTUNE).batch(len(chosen))
+        return next(iter(images))[0].numpy()
+
+    def _blocks(self, count):
+        lengths = [len(part) for part in np.array_split(np.arange(count), min(count, 50))]
+        starts = spread(len(lengths), self.size - lengths[0] + 1).tolist()
+        blocks = [self.records_between(a, a + n) for a, n in zip(starts, lengths, strict=True)]
+        return functools.reduce(lambda first, second: first.concatenate(second), blocks)
+
+    def _records_at(self, chosen):
+        """Records at rising places, int [N]; the rest of the set is not read."""
+        is_chosen = np.zeros(chosen[-1] + 1, bool)
+        is_chosen[chosen] = True
+        places = self.records().take(len(is_chosen)).enumerate()
+        kept = places.filter(lambda place, _: tf.gather(is_chosen, place))
+        return kept.map(lambda _, record: record)
