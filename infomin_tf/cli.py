@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from infomin_tf import configuration, environment, options, paths, run_folder
+from infomin_tf import configuration, environment, options, run_folder
 from infomin_tf.errors import UserError
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
@@ -19,7 +19,10 @@ The same command goes on where it stopped; finished stages are skipped."""
 _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
 
   bin/evaluate --model_dir=runs/quickstart
-  bin/evaluate --model_dir=runs/quickstart --gin_param='evaluate.Evaluate.raw_pixels = True'"""
+  bin/evaluate --model_dir=runs/quickstart --gin_param='evaluate.Evaluate.raw_pixels = True'
+  bin/evaluate --model_dir=runs/cmc --gin_file=gin/evaluation/nyuv2_segmentation.gin --data_dir=DIR
+
+Files that configure no experiment of their own come on top of the run's configuration."""
 _EXPORT = """Exports the finished pre-training of a model_dir again.
 
   bin/export --model_dir=runs/quickstart"""
@@ -89,7 +92,7 @@ def _main(command, description):
             sys.exit(0)
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
-        _expand_paths(values)
+        options.expand_paths(values)
         files = _gin_files(values, command)
         environment.prepare(_written_folder(values))
         environment.show_warnings()
@@ -106,29 +109,6 @@ def _main(command, description):
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)
-
-
-def _expand_paths(values):
-    """A ~ becomes the home folder in every flag of a path.
-
-    Raises:
-        UserError: a URL where only a folder of this machine will do, or a working directory that is gone.
-    """
-    try:
-        os.getcwd()
-    except OSError as error:
-        raise UserError(
-            f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
-        ) from error
-    values.gin_file = [paths.expand(file) for file in values.gin_file]
-    for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
-        path = values[name].value = paths.expand(values[name].value)
-        if (
-            path and "://" in path and name != "data_dir"
-        ):  # TensorFlow Datasets reads from storage, too
-            raise UserError(
-                f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
-            )
 
 
 def _written_folder(values):
@@ -204,11 +184,15 @@ def _train_or_repeat(command, values, files, experiment_class):
     from infomin_tf import seeds, strategies, workers
 
     seed = values.seed
-    if command != "train" and not values["seed"].present:
-        seed = run_folder.saved_seed(values.model_dir)
+    if command != "train":
+        saved_seed = run_folder.saved_seed(values.model_dir)
+        seed = seed if values["seed"].present else saved_seed
     strategy = strategies.create_strategy(values.strategy)
     with strategy.scope(), workers.clear_loss():
         keras.utils.set_random_seed(seeds.stream(seed, "weights"))
+        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
+        if command != "train" and not configuration.configures(experiment_class, files):
+            files = [saved, *files]
         experiment = _build(values, files, experiment_class)
         text = configuration.operative_text(seed)
         arguments = {

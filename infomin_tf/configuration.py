@@ -131,6 +131,15 @@ def bound(root, name, default):
     return default
 
 
+def configures(root, files):
+    """Whether gin files bind anything of the root class; what they bind is forgotten again."""
+    parse(files, [])
+    name = f"{root.__module__}.{root.__name__}"
+    found = any(selector.endswith(name) for _, selector in gin.config._CONFIG)
+    gin.clear_config()
+    return found
+
+
 def build(root):
     """Calls the configured root class, which builds every object of the experiment.
 

@@ -1,8 +1,12 @@
 """The flags of each command."""
 
+import os
 import shlex
 
 from absl import flags
+
+from infomin_tf import paths
+from infomin_tf.errors import UserError
 
 _STAGES = ("learn_views", "pretrain", "evaluate", "export")
 _EXAMPLES = {"sweep": "sweep.Sweep.seeds = (0, 1, 2)", "audit_views": "audit.Audit.steps = 1000"}
@@ -63,6 +67,28 @@ def define(command):
             flag_values=values,
         )
     return values
+
+
+def expand_paths(values):
+    """A ~ becomes the home folder in every flag of a path.
+
+    Raises:
+        UserError: a URL where only a folder of this machine will do, or a working directory that is gone.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(
+            f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
+        ) from error
+    values.gin_file = [paths.expand(file) for file in values.gin_file]
+    for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
+        path = values[name].value = paths.expand(values[name].value)
+        is_url = "://" in (path or "")
+        if is_url and name != "data_dir":  # TensorFlow Datasets reads from storage, too
+            raise UserError(
+                f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
+            )
 
 
 def help_text(values):

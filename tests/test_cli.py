@@ -126,6 +126,23 @@ def test_flags_reach_the_experiment(fake_run):
     assert "fake_experiment.Experiment.second = 5" in saved
 
 
+def test_a_file_without_an_experiment_comes_on_top_of_the_runs_configuration(fake_run):
+    fake_run(
+        "train",
+        "--gin_file=mine.gin",
+        "--gin_param=fake_experiment.Experiment.evaluation = 1",
+        "--model_dir=run",
+    )
+    header = CONFIGURATION.rpartition("fake_experiment.Experiment")[0]
+    more = header + "fake_experiment.Part.size = 7\nfake_experiment.Part.rate = %rate\nrate = 2\n"
+    pathlib.Path("more.gin").write_text(more)
+    wanted = "--gin_param=fake_experiment.Experiment.evaluation = @fake_experiment.Part()"
+    flags = ["--model_dir=run", "--gin_file=more.gin", wanted]
+    status, [(name, _, experiment, _)] = fake_run("evaluate", *flags)
+    assert (status, name, experiment.parts[0]) == (0, "evaluate", 1)
+    assert (experiment.evaluation.size, experiment.evaluation.rate) == (7, 2)
+
+
 def test_a_tilde_in_a_flag_is_the_home_folder(fake_run, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     flags = ["--gin_file=~/mine.gin", "--model_dir=~/my runs/lr=[0.1]", "--data_dir=~/sets"]

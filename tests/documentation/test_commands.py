@@ -88,7 +88,8 @@ def test_a_finished_run_is_evaluated_or_exported_again(command):
     values = parsed(command)
     files, params = made_by(values.model_dir)
     before = built(Experiment, files, params)[1]
-    after = built(Experiment, files, (*params, *values.gin_param))[1]
+    more = (*files, *values.gin_file)
+    after = built(Experiment, more, (*params, *values.gin_param))[1]
     assert run_folder.training_differences(before, after) == []
 
 
