@@ -9,7 +9,7 @@ quickstart: .venv/installed
 	$(BIN)/python bin/train --gin_file=gin/quickstart.gin --model_dir=runs/quickstart
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

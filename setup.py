@@ -53,7 +53,7 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
-        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "scikit-image>=0.25"]
+        "test": ["pytest>=8.0", "pytest-xdist>=3.8", "ruff>=0.9", "scikit-image>=0.25"]
     },
     entry_points={
         "console_scripts": [

@@ -39,7 +39,18 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 tf.config.experimental.enable_op_determinism()
+# To optimize a graph takes longer than the few steps that a test runs; the tests that start processes run optimized graphs.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 tf.random.set_seed(0)
+
+
+LONGEST = ("conformance", "end_to_end", "training", "learner", "families", "generators", "commands")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that at the end no worker waits for one (with --no-loadscope-reorder)."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 def pytest_collection_finish():

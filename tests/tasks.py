@@ -12,6 +12,7 @@ from tests import small
 
 IMAGES = small.images(40)
 PAIR = pairs.IndependentPair(pairs.CropAndFlip(12))
+WITH_PATCHES = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
 
 
@@ -33,7 +34,6 @@ def contrastive_task(directory, total_steps=13, **arguments):
 def bank_task(directory, total_steps=13, size=10):
     """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
     keras.utils.set_random_seed(3)
-    pair = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
     learner = small.contrastive_learner(
         bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
     )
@@ -41,7 +41,7 @@ def bank_task(directory, total_steps=13, size=10):
         name="test",
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
-            IMAGES.numbered(), 8, 1, pair, first_step=step, shard=shard
+            IMAGES.numbered(), 8, 1, WITH_PATCHES, first_step=step, shard=shard
         ),
         global_batch_size=8,
         steps_per_epoch=5,

@@ -69,7 +69,7 @@ class Run:
             ended = [process.poll() for process in self.processes]
             assert ended == [None] * len(ended), f"{ended}\n{self.logs[0].read_text()[-3000:]}"
             assert time.monotonic() < self.started + TIMEOUT, self.logs[0].read_text()[-3000:]
-            time.sleep(0.0002)
+            time.sleep(0.002)
 
     def kill(self, worker):
         """Kills one process; another one must leave by itself and say why."""
