@@ -17,8 +17,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["KERAS_BACKEND"] = "tensorflow"
-# One worker of pytest each core; and the same sums on any number of cores.
-os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # LLVM takes most of the time of a test under XLA, and what it compiles runs once.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
