@@ -17,6 +17,7 @@ _INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
 # Files of the package, and of Windows editors, whatever the locale.
 _open = functools.partial(open, encoding="utf-8-sig")
 _SAVED = "# seed: "
+_WRITTEN_BY_COMMANDS = (_SAVED, "# Recommended by bin/audit_views", "# Made by bin/audit_views")
 
 
 def search_paths():
@@ -74,12 +75,12 @@ def _open_file(path):
 
 
 def _is_machine_made(path):
-    """Whether a gin file is of the package, or a saved configuration."""
+    """Whether a gin file is of the package, or written by one of its commands."""
     shipped = [os.path.join(folder, "gin", "") for folder in search_paths()[1:]]
     if os.path.abspath(path).startswith(tuple(shipped)):
         return True
     with _open(path) as file:
-        return file.read(len(_SAVED)) == _SAVED
+        return file.read(100).startswith(_WRITTEN_BY_COMMANDS)
 
 
 _history = History(_open_file, _is_machine_made)

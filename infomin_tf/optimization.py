@@ -42,6 +42,8 @@ def check_optimizer(owner, optimizer):
             f"{', '.join(f'{kind}.{name} = {value}' for name, value in in_vain.items())}: {called(owner)} does not train "
             "with it, so it would change nothing or the learning rate; remove it"
         )
+    if config.get("nesterov") and not config.get("momentum", 1.0):
+        raise ValueError(f"{kind}.nesterov changes nothing without momentum; bind {kind}.momentum")
     given = {name: value for name, value in config.items() if value is not None}
     check(kind, BELOW_ONE, **{name: given[name] for name in _SHARES if name in given})
     check(kind, ABOVE_ZERO, **{name: given[name] for name in _CLIPPING if name in given})

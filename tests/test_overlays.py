@@ -2,15 +2,14 @@
 
 import sys
 
-import gin
 import numpy as np
 import pytest
 
 from infomin_tf import configuration, run_folder
+from infomin_tf.auditing.audit import Audit
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Experiment
+from tests.gin_files import HEADER, build
 
-HEADER = "from __gin__ import dynamic_registration\n"
 SPLIT_VIEWS = ("gin/stl10_semisup_views.gin", "gin/folder_semisup_views.gin")
 
 
@@ -19,15 +18,6 @@ def clean(clean_gin, tmp_path, monkeypatch):
     """No earlier bindings, an empty working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-
-
-def build(*files, bindings=()):
-    gin.clear_config()
-    gin.config._IMPORTS.clear()
-    configuration.parse([configuration.find_file(file) for file in files], list(bindings))
-    experiment = configuration.build(Experiment)
-    configuration.check_all_used()
-    return experiment
 
 
 REPLACEMENTS = {
@@ -172,82 +162,31 @@ def test_a_users_own_included_file_may_be_replaced_in_part(tmp_path):
     build("own.gin", bindings=["evaluate.Evaluate.linear_probe = None"])
 
 
-OWN = """from infomin_tf.data.shapes import Shapes
-from infomin_tf.views.augment.crop import RandomResizedCrop
-from infomin_tf.views.families import Family
+FEWER = [
+    ("crop", "jitter"),
+    ("jitter", "blur"),
+    ("crop", "split"),
+]
+KINDS = {"rand_augment": "BindingsAxis", "split": "BindingsAxis"}
+BASE = {"crop": "0.2", "jitter": "0.5", "blur": "off", "rand_augment": "off", "split": "none"}
 
 
-def mild(size=48):
-    return Family(RandomResizedCrop(size, (0.9, 1.0)))
-
-
-class Mine:
-    def load(self, data_dir):
-        return Shapes().load(data_dir)
-"""
-
-
-def test_own_python_beside_the_gin_file_is_found_and_found_again_in_a_saved_run(tmp_path):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "own_views_1.py").write_text(OWN)
-    overlay = (
-        "from infomin_tf import experiment\nfrom infomin_tf.views import pairs\nimport own_views_1\n"
-        "pairs.IndependentPair.sampler = @own_views_1.mild()\n"
-        "experiment.Data.unlabelled = @own_views_1.Mine()\nexperiment.Data.train = @own_views_1.Mine()\n"
-        "experiment.Data.test = @own_views_1.Mine()\n"
-    )
-    (tmp_path / "sub" / "own.gin").write_text(HEADER + overlay)
-    build("gin/folder_semisup_views.gin", "sub/own.gin")
-    (tmp_path / "run").mkdir()
-    text = configuration.operative_text(0)
-    (tmp_path / "run" / "config.gin").write_text(text)
-    sys.path.remove(str(tmp_path / "sub"))
-    assert build("run/config.gin")._pair.sampler.crop.area == (0.9, 1.0)
-    assert str(tmp_path / "sub") in sys.path
-
-
-def test_own_python_in_the_working_directory_is_found_by_a_binding(tmp_path):
-    (tmp_path / "own_views_2.py").write_text(OWN)
-    bindings = ["import own_views_2", "pairs.IndependentPair.sampler = @own_views_2.mild()"]
-    assert build("gin/folder_semisup_views.gin", bindings=bindings)._pair.sampler.size == 48
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("absent_1", None, "(?s)No module named 'absent_1'.*put absent_1.py there"),
-        (
-            "broken_1",
-            "x = 1\nimport absent_2\n",
-            r"(?s)No module named 'absent_2' in .*broken_1.py, line 2; mend that module.*own.gin",
-        ),
-        ("broken_2", "\nprint(y)\n", "NameError: name 'y' is not defined in .*broken_2.py, line 2"),
-        ("broken_3", "\n\nint('x')\n", "ValueError: .* in .*broken_3.py, line 3"),
-    ],
-)
-def test_a_mistake_in_own_python_is_named_with_its_place(name, text, message, tmp_path):
-    if text:
-        (tmp_path / f"{name}.py").write_text(text)
-    (tmp_path / "own.gin").write_text(HEADER + f"import {name}\n")
-    with pytest.raises(UserError, match=message):
-        build("own.gin")
-
-
-@pytest.mark.parametrize(
-    ("binding", "message"),
-    [
-        ("encoder.Encoder.backbone = @resnet.ResNet19()", "nearest valid name: ResNet18"),
-        ("encoder.Encoder.backbone = @rsnet.ResNet18()", "nearest valid name: resnet"),
-        ("pairs.IndependentPair.num_views = 3", "valid names: jigsaw, on_device, sampler"),
-    ],
-)
-def test_hints_are_near(binding, message):
-    with pytest.raises(UserError, match=message):
-        build("gin/folder_semisup_views.gin", bindings=[binding])
-
-
-def test_a_file_without_an_import_line_is_told_which_helps(tmp_path):
-    overlay = "encoder.Encoder.backbone = @resnet.ResNet18()\n"
-    (tmp_path / "own.gin").write_text(HEADER + "from infomin_tf.models import encoder\n" + overlay)
-    with pytest.raises(UserError, match="add the line: from infomin_tf.models import resnet"):
-        build("gin/folder_semisup_views.gin", "own.gin")
+@pytest.mark.parametrize("axes", FEWER)
+def test_an_audit_may_leave_axes_out(axes, tmp_path):
+    """The base then is the same experiment: no blur, no RandAugment, whole images."""
+    objects = ", ".join(f"@{axis}/sweep.{KINDS.get(axis, 'Axis')}()" for axis in axes)
+    bindings = [
+        f"audit.Audit.axes = ({objects})",
+        f"audit.Audit.base = {tuple(BASE[axis] for axis in axes)}",
+    ]
+    configuration.parse([configuration.find_file("gin/audit_views.gin")], bindings)
+    audit = configuration.build(Audit)
+    configuration.check_all_used()
+    facts = {"classes": 0, "sizes": {"unlabelled": 1500, "held_out": 500}}
+    sweep = audit.first_round(str(tmp_path), facts)
+    for point in sweep.points()[: len(sweep.axes[0].labels)]:
+        experiment = build(*point.gin_files, bindings=point.gin_params)
+        if point.labels == ("base",):
+            crop, operations = experiment._pair.sampler.crop, experiment._pair.sampler.operations
+            assert [type(o).__name__ for o in operations] == ["ColorJitter", "Greyscale"]
+            assert crop.area == (0.2, 1.0) and experiment._split.num_parts == 1

@@ -121,6 +121,7 @@ def test_a_schedule_of_keras_is_refused_at_once(stage, schedule):
         ({"learning_rate": -0.1}, "SGD.learning_rate takes a number above 0"),
         ({"learning_rate": float("nan")}, "SGD.learning_rate takes a number above 0, not nan"),
         ({"momentum": 1.0}, "SGD.momentum takes a number of at least 0 and below 1, not 1.0"),
+        ({"nesterov": True}, "SGD.nesterov changes nothing without momentum"),
         ({"clipnorm": 0.0}, "SGD.clipnorm takes a number above 0"),
         ({"weight_decay": -1e-4}, "SGD.weight_decay takes 0 or more"),
     ],
@@ -142,6 +143,11 @@ def test_one_of_two_weight_decays_is_enough():
     pretrain(keras.optimizers.AdamW(1e-3), weight_decay=0.0)
     with pytest.raises(ValueError, match="both Pretrain.weight_decay = 0.0001 and AdamW.weight"):
         pretrain(keras.optimizers.AdamW(1e-3), weight_decay=1e-4)
+
+
+def test_which_weights_decay_needs_a_weight_decay():
+    with pytest.raises(ValueError, match="decay_only_kernels changes nothing without weight_decay"):
+        pretrain(decay_only_kernels=True)
 
 
 def test_an_optimizer_that_scales_the_loss_is_refused():

@@ -70,6 +70,10 @@ class Pretrain(TrainedStage):
             )
         self._optimizers, self._schedule = (optimizer,), schedule or Constant()
         check_training(self, optimizer, self._schedule, epochs)
+        if decay_only_kernels and not weight_decay:
+            raise ValueError(
+                f"{type(self).__name__}.decay_only_kernels changes nothing without weight_decay; bind that, too"
+            )
         if weight_decay and optimizer.weight_decay:
             raise ValueError(
                 f"both {type(self).__name__}.weight_decay = {weight_decay} and {type(optimizer).__name__}.weight_decay = "

@@ -1,0 +1,118 @@
+"""Own Python beside a gin file, names without import lines, and what is said of mistakes in either."""
+
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from infomin_tf import configuration
+from infomin_tf.errors import UserError
+from tests.gin_files import HEADER, build
+
+
+@pytest.fixture(autouse=True)
+def clean(clean_gin, tmp_path, monkeypatch):
+    """No earlier bindings, an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+OWN = """from infomin_tf.data.shapes import Shapes
+from infomin_tf.views.augment.crop import RandomResizedCrop
+from infomin_tf.views.families import Family
+
+
+def mild(size=48):
+    return Family(RandomResizedCrop(size, (0.9, 1.0)))
+
+
+class Mine:
+    def load(self, data_dir):
+        return Shapes().load(data_dir)
+"""
+
+
+def test_own_python_beside_the_gin_file_is_found_and_found_again_in_a_saved_run(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "own_views_1.py").write_text(OWN)
+    overlay = (
+        "from infomin_tf import experiment\nfrom infomin_tf.views import pairs\nimport own_views_1\n"
+        "pairs.IndependentPair.sampler = @own_views_1.mild()\n"
+        "experiment.Data.unlabelled = @own_views_1.Mine()\nexperiment.Data.train = @own_views_1.Mine()\n"
+        "experiment.Data.test = @own_views_1.Mine()\n"
+    )
+    (tmp_path / "sub" / "own.gin").write_text(HEADER + overlay)
+    build("gin/folder_semisup_views.gin", "sub/own.gin")
+    (tmp_path / "run").mkdir()
+    text = configuration.operative_text(0)
+    (tmp_path / "run" / "config.gin").write_text(text)
+    sys.path.remove(str(tmp_path / "sub"))
+    assert build("run/config.gin")._pair.sampler.crop.area == (0.9, 1.0)
+    assert str(tmp_path / "sub") in sys.path
+
+
+def test_own_python_in_the_working_directory_is_found_by_a_binding(tmp_path):
+    (tmp_path / "own_views_2.py").write_text(OWN)
+    bindings = ["import own_views_2", "pairs.IndependentPair.sampler = @own_views_2.mild()"]
+    assert build("gin/folder_semisup_views.gin", bindings=bindings)._pair.sampler.size == 48
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("absent_1", None, "(?s)No module named 'absent_1'.*put absent_1.py there"),
+        (
+            "broken_1",
+            "x = 1\nimport absent_2\n",
+            r"(?s)No module named 'absent_2' in .*broken_1.py, line 2; mend that module.*own.gin",
+        ),
+        ("broken_2", "\nprint(y)\n", "NameError: name 'y' is not defined in .*broken_2.py, line 2"),
+        ("broken_3", "\n\nint('x')\n", "ValueError: .* in .*broken_3.py, line 3"),
+    ],
+)
+def test_a_mistake_in_own_python_is_named_with_its_place(name, text, message, tmp_path):
+    if text:
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "own.gin").write_text(HEADER + f"import {name}\n")
+    with pytest.raises(UserError, match=message):
+        build("own.gin")
+
+
+@pytest.mark.parametrize(
+    ("binding", "message"),
+    [
+        ("encoder.Encoder.backbone = @resnet.ResNet19()", "nearest valid name: ResNet18"),
+        ("encoder.Encoder.backbone = @rsnet.ResNet18()", "nearest valid name: resnet"),
+        ("pairs.IndependentPair.num_views = 3", "valid names: jigsaw, on_device, sampler"),
+    ],
+)
+def test_hints_are_near(binding, message):
+    with pytest.raises(UserError, match=message):
+        build("gin/folder_semisup_views.gin", bindings=[binding])
+
+
+def test_a_file_without_an_import_line_is_told_which_helps(tmp_path):
+    overlay = "encoder.Encoder.backbone = @resnet.ResNet18()\n"
+    (tmp_path / "own.gin").write_text(HEADER + "from infomin_tf.models import encoder\n" + overlay)
+    with pytest.raises(UserError, match="add the line: from infomin_tf.models import resnet"):
+        build("gin/folder_semisup_views.gin", "own.gin")
+
+
+def test_the_own_python_of_the_documentation_works(tmp_path):
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "overlays.md").read_text()
+    python, overlay = (
+        re.search(f"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "gin")
+    )
+    (tmp_path / "my_views.py").write_text(python)
+    (tmp_path / "mine.gin").write_text(overlay)
+    images = np.full((4, 96, 96, 3), 200, np.uint8)
+    np.save("scans.npy", images)
+    experiment = build("mine.gin")
+    assert experiment._data.load_unlabelled(None).size == 4
+    views, _ = experiment._pair(images, (0, 0))
+    assert (
+        views.shape == (4, 48, 48, 3) and len({float(view.mean()) for view in np.array(views)}) == 4
+    )
+    assert np.max(views) < 0.95
