@@ -2,6 +2,7 @@
 
 import html
 import os
+import shlex
 
 from matplotlib import pyplot as plt
 
@@ -32,7 +33,7 @@ def write(findings, pictures, recommended, configuration, out):
         report.bullets(findings.uncertainty()),
         "<h2>What was not tried</h2>",
         report.bullets(findings.not_tried()),
-        f"<h2>Ready to train</h2><p><code>bin/train --gin_file={html.escape(recommended)}</code></p><pre>{html.escape(text)}</pre>",
+        f"<h2>Ready to train</h2><p><code>bin/train {html.escape(shlex.quote(f'--gin_file={recommended}'))}</code></p><pre>{html.escape(text)}</pre>",
         "<h2>Second round: fresh seeds</h2>",
         "<p>Best first.</p>",
         report.table(*findings.second.table(findings.order)),

@@ -175,7 +175,7 @@ def _record(point):
 def _check_same(known, now, model_dir):
     if known["flags"] != now["flags"]:
         raise UserError(
-            f"{model_dir} was run as\n  {' '.join(known['flags'])}\nbut is now\n  {' '.join(now['flags'])}\n"
+            f"{model_dir} was run as\n  {shlex.join(known['flags'])}\nbut is now\n  {shlex.join(now['flags'])}\n"
             "use another --out"
         )
     if known["gin"] != now["gin"]:
