@@ -112,9 +112,10 @@ def test_finished_stages_are_skipped_and_evaluation_and_export_can_be_repeated(f
 
 def test_another_configuration_is_refused_with_the_difference(finished):
     model_dir, *_ = finished
-    refused = run("train", model_dir, "--gin_param=pretrain.Pretrain.epochs = 3")
+    refused = run("train", model_dir, "--gin_param=pretrain.Pretrain.batch_size = 8")
     assert refused.returncode == 2
-    assert "pretrain.Pretrain.epochs: 2 -> 3" in refused.stderr and "--overwrite" in refused.stderr
+    assert "pretrain.Pretrain.batch_size: 16 -> 8" in refused.stderr
+    assert "--overwrite" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert (model_dir / "export" / "results.json").exists()
 
