@@ -22,7 +22,7 @@ def settle(run, stages, wanted):
         UserError: why the training cannot go on.
     """
     changed = run_folder.changed_lengths(run.model_dir, run.configuration)
-    if not changed:
+    if not workers.gather(len(changed)).any():  # read by all before one of them saves
         return
     trained = [stage for stage in stages if isinstance(stage, TrainedStage)]
     for place, stage in enumerate(trained):

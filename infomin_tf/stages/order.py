@@ -17,7 +17,8 @@ def run_stages(run, stages):
             stage.check(run)
     for stage in stages:
         finished = run.is_finished(stage.name)
-        changed = begun.check_images(run, stage, finished)
+        # All have read the note of then before one of them writes that of now.
+        changed = workers.gather(int(begun.check_images(run, stage, finished))).any()
         keras.utils.set_random_seed(seeds.stream(run.seed, stage.name))
         if finished:
             _say(f"{stage.name} is finished: skipped")
