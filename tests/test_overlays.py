@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from infomin_tf import configuration, run_folder
+from infomin_tf import configuration, differences
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.errors import UserError
 from tests.gin_files import HEADER, build
@@ -89,7 +89,7 @@ def test_a_few_bindings_replace_a_part(file, change, caplog):
         written.write(saved)
     caplog.clear()
     build("config.gin")
-    assert run_folder.compare(saved, configuration.operative_text(0)) == []
+    assert differences.compare(saved, configuration.operative_text(0)) == []
     assert not caplog.records
 
 
