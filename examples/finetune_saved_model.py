@@ -1,4 +1,4 @@
-"""Fine-tunes an exported SavedModel on the labelled shapes (their colours), and compares it with a probe on the frozen features.
+"""Fine-tunes an exported encoder on the labelled shapes (their colours), and compares it with a probe on the frozen features.
 
 python examples/finetune_saved_model.py runs/quickstart/export
 """
@@ -19,7 +19,7 @@ def classifier(path, num_classes, trainable, learning_rate):
     """A softmax classifier on an exported encoder, which it changes or not."""
     model = keras.Sequential(
         [
-            keras.Input((64, 64, 3)),
+            keras.Input((64, 64, 3), dtype="uint8"),  # else Keras makes floats of the images
             infomin_tf.load_encoder(path, trainable=trainable),
             keras.layers.Dense(num_classes),
         ]
@@ -28,7 +28,7 @@ def classifier(path, num_classes, trainable, learning_rate):
         keras.optimizers.Adam(learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=False,
+        jit_compile=False,  # XLA is for accelerators
     )
     return model
 
@@ -41,7 +41,7 @@ def main():
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     train, test = (Shapes(split, label="color").load() for split in ("train", "test"))
-    x, y, test_x = train.images.numpy() / 255.0, train.labels.numpy(), test.images.numpy() / 255.0
+    x, y, test_x = train.images.numpy(), train.labels.numpy(), test.images.numpy()
     for name, trainable, learning_rate in (
         ("frozen probe", False, 1e-3),
         ("fine-tuned", True, 5e-4),

@@ -1,6 +1,10 @@
 """infomin_tf: choose, learn and measure views for contrastive learning (Tian et al. 2020, InfoMin)."""
 
+from infomin_tf import registration
+
 __version__ = "0.1.0"
+
+registration.register()
 
 
 def __getattr__(name):

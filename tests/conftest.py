@@ -141,3 +141,14 @@ def _forget_bindings():
 def two_replicas():
     """A MirroredStrategy over two logical CPUs; one for all tests, as collectives of several would mix."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory):
+    """(a small encoder with learned views, the folder of its export), which no test changes."""
+    from infomin_tf import export
+    from tests import small
+
+    model, directory = small.image_encoder(), tmp_path_factory.mktemp("export")
+    export.save_encoder(model, directory)
+    return model, directory

@@ -8,8 +8,11 @@ from infomin_tf import view_learning
 from infomin_tf.contrastive import bounds, negatives
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.data.sources import ArrayImages
+from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models import heads, layers
+from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.encoder import Encoder
+from infomin_tf.models.image_encoder import ImageEncoder
 from infomin_tf.views import color, generators, splits
 
 VIEW_SHAPE = (12, 12, 3)
@@ -116,6 +119,23 @@ def images(count=40, seed=0):
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, *VIEW_SHAPE), dtype=np.uint8)
     return ArrayImages("random", pixels, generator.integers(0, 3, count), ("a", "b", "c"))
+
+
+def image_encoder(resize=36, backbones=None):
+    """A built encoder of learned channels with two AlexNet halves, or of others, with no weight at its first value."""
+    keras.utils.set_random_seed(0)
+    numbers = np.random.default_rng(0)
+    halves = [AlexNetHalf(0.0625, units=128) for _ in range(2)]
+    divide = splits.ChannelSplit(
+        color.YDbDr(), generators.GlowGenerator(), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3)
+    )
+    if backbones:
+        divide = splits.Whole(color.RGB(), (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
+    model = ImageEncoder(FeatureExtractor(divide, backbones or halves), 32, resize)
+    model.build()
+    for variable in model.trainable_variables:
+        variable.assign(variable.value + 0.01 * numbers.normal(size=variable.shape))
+    return model
 
 
 def weights(learner):

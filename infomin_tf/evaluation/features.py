@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 
 
@@ -77,6 +76,9 @@ def extract(function, images, view, batch_size=256, seed=0):
     Returns:
         (features float32 [M, D], labels int32 [M]); features of any shape are flattened.
     """
+    # Not above: loading Keras imports this layer, and must need no data for that.
+    from infomin_tf.data import pipeline
+
     is_compiled = isinstance(function, tf.types.experimental.PolymorphicFunction)
     compiled = function if is_compiled else tf.function(function, reduce_retracing=True)
     features, labels = [], []

@@ -43,7 +43,9 @@ class AlexNetHalf(keras.layers.Layer):
         filters = [max(1, round(self.width * f)) for f in (48, 96, 192, 192, 96)]
         self.convolutions = [layers.convolution(f, 3, dtype=self.dtype_policy) for f in filters]
         self.normalizations = [layers.batch_normalization(dtype=self.dtype_policy) for _ in filters]
-        self.pool = keras.layers.MaxPooling2D(3, strides=2, padding="valid")
+        self.pool = keras.layers.MaxPooling2D(
+            3, strides=2, data_format="channels_last", dtype=self.dtype_policy
+        )
         height, width, channels = input_shape[1:]
         for index, f in enumerate(filters):
             self.convolutions[index].build((None, height, width, channels))
@@ -58,7 +60,9 @@ class AlexNetHalf(keras.layers.Layer):
         self.built = True
 
     def _build_fully_connected(self, inputs):
-        self.dropouts = [keras.layers.Dropout(self.dropout) for _ in range(2)]
+        self.dropouts = [
+            keras.layers.Dropout(self.dropout, dtype=self.dtype_policy) for _ in range(2)
+        ]
         self.fully_connected = [
             keras.layers.Dense(
                 self.output_dimension, kernel_initializer="he_normal", dtype=self.dtype_policy

@@ -18,6 +18,7 @@ def convolution(filters, kernel_size, strides=1, padding="same", groups=1, dtype
         kernel_size,
         strides=strides,
         padding=padding,
+        data_format="channels_last",  # whatever the user's keras.json has
         groups=groups,
         use_bias=False,
         kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal"),

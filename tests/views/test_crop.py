@@ -172,3 +172,16 @@ def test_pairs_are_stateless_independent_and_trace(sampler):
 def test_center_crop_refuses_to_cut_more_than_there_is():
     with pytest.raises(ValueError, match="size <= resize"):
         pairs.CenterCrop(resize=32, size=64)
+
+
+@pytest.mark.parametrize("shape", [(50, 40), (20, 31), (36, 36), (7, 300), (1, 1)])
+def test_the_test_view_is_that_of_tensorflow_for_sizes_that_are_known_late(shape):
+    images = RNG.integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    expected = tf.image.resize(images, [36, 36], antialias=True)[:, 2:34, 2:34]
+    late = tf.function(
+        lambda images: crop.resize_and_center_crop(images, 36, 32),
+        input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
+        jit_compile=True,
+    )
+    for made in (crop.resize_and_center_crop(tf.constant(images), 36, 32), late(images)):
+        np.testing.assert_allclose(made, expected, atol=2e-3)

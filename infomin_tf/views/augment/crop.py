@@ -118,19 +118,39 @@ def shift(images, offsets):
 
 
 def resize_and_center_crop(images, resize, crop):
-    """The test view: resize to a square, then cut its centre.
+    """The test view: resize to a square, then cut its centre; bilinear, antialiased when it shrinks, as Pillow.
+
+    Matrix products, which XLA and TFLite have, too: for `tf.image.resize(antialias=True)` they have no operation.
 
     Args:
-        images: [B, H, W, C].
+        images: [B, H, W, C], of any size that may be unknown until it runs.
         resize: side in pixels after resizing.
         crop: side in pixels of the centre, at most `resize`.
 
     Returns:
         float32 [B, crop, crop, C] in the range of the images.
     """
-    resized = tf.image.resize(images, [resize, resize], antialias=True)
-    start = (resize - crop) // 2
-    return resized[:, start : start + crop, start : start + crop]
+    channels = images.shape[3]
+    height, width = (images.shape[axis] or tf.shape(images)[axis] for axis in (1, 2))
+    rows = tf.reshape(tf.cast(images, tf.float32), [-1, height, width * channels])
+    rows = tf.reshape(
+        tf.matmul(_central_rows(height, resize, crop), rows), [-1, crop, width, channels]
+    )
+    columns = tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [-1, width, crop * channels])
+    columns = tf.matmul(_central_rows(width, resize, crop), columns)
+    return tf.transpose(tf.reshape(columns, [-1, crop, crop, channels]), [0, 2, 1, 3])
+
+
+def _central_rows(extent, size, crop):
+    """The middle `crop` rows [crop, extent] of the matrix that resizes a line of `extent` pixels to `size`."""
+    extent = tf.cast(extent, tf.float32)
+    start = (size - crop) // 2
+    scale = extent / size
+    centre = scale * (tf.range(start, start + crop, dtype=tf.float32) + 0.5) - 0.5
+    centre = tf.clip_by_value(centre, 0.0, extent - 1.0)
+    distance = tf.abs(tf.range(extent) - centre[:, None]) / tf.maximum(scale, 1.0)
+    weights = tf.nn.relu(1.0 - distance)
+    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
 class RandomResizedCrop:
