@@ -73,7 +73,9 @@ def _checked(unit, right, message, values):
         if not right:
             _refuse(f"{message}; these are {found[0]:g} to {found[1]:g}")
         return unit
-    with tf.control_dependencies([tf.Assert(right, [message, "; these are from, to", *found])]):
+    data = [message, "; these are from, to", *found]
+    # The bare operation, which converters leave out; tf.Assert would put it into a branch.
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=right, data=data)]):
         return tf.where(right, unit, float("nan"))
 
 
