@@ -10,8 +10,6 @@ from unittest import mock
 
 LIBC = ctypes.CDLL(None)
 IS_GLIBC = hasattr(LIBC, "malloc_trim") and os.path.exists("/proc/self/statm")
-if IS_GLIBC:
-    LIBC.mallopt(-8, 2)  # M_ARENA_MAX: what many threads have freed is used again
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,8 +35,6 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 tf.config.experimental.enable_op_determinism()
-# To optimize a graph takes longer than the few steps that a test runs; the tests that start processes run optimized graphs.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 tf.random.set_seed(0)
 
 
