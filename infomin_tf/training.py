@@ -16,7 +16,7 @@ from tqdm import tqdm
 from infomin_tf import distribution, strategies, workers
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
-from infomin_tf.settings import ABOVE_ZERO, check
+from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.steps import check_finite, compile_steps
 
 
@@ -54,7 +54,7 @@ class TrainingLoop:
 
     Args:
         steps_per_call: train steps in one call of the compiled function (a TPU wants many).
-        checkpoint_minutes: wall-clock time between checkpoints.
+        checkpoint_minutes: wall-clock time between checkpoints; 0 for one after each call of the compiled function.
         checkpoint_steps: steps between checkpoints, besides; None for by time alone.
         checkpoints_kept: how many of the newest checkpoints stay on disk.
         jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
@@ -83,7 +83,7 @@ class TrainingLoop:
         wrong = [f"{n} = {c!r}" for n, c in given if not isinstance(c, int) or c < 1]
         if wrong:
             raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
-        check(self, ABOVE_ZERO, checkpoint_minutes=checkpoint_minutes)
+        check(self, FROM_ZERO, checkpoint_minutes=checkpoint_minutes)
         if skipped_steps_limit < 0:
             raise ValueError(f"skipped_steps_limit is 0 or more, not {skipped_steps_limit}")
         self.skipped_steps_limit = skipped_steps_limit

@@ -91,7 +91,7 @@ WITHOUT_SENSE = [
     (negatives.MemoryBank, {"size": 0}, "size >= 1"),
     (bounds.InfoNCE, {"temperature": 0.0}, "must be above 0"),
     (bounds.SMILE, {"clip": -1.0}, "above 0"),
-    (TrainingLoop, {"checkpoint_minutes": 0.0}, "TrainingLoop.checkpoint_minutes takes a number"),
+    (TrainingLoop, {"checkpoint_minutes": -1.0}, "TrainingLoop.checkpoint_minutes takes 0 or more"),
     (Shapes, {"size": 0}, "Shapes.size takes a whole number of at least 1"),
     (MovingMnist, {"digits": None, "backgrounds": None, "canvas": 0}, "MovingMnist.canvas takes"),
     (sweep, {"seeds": ()}, "Sweep.seeds takes one seed or more"),
