@@ -72,18 +72,38 @@ class _Walk:
     def _object(self, value, scope):
         kind = type(value)
         name = f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
-        if kind.__module__.split(".")[0] not in ("tensorflow", "keras"):
-            for attribute, inner in getattr(value, "__dict__", {}).items():
-                line = f"{scope}/{name}.{attribute.lstrip('_')}"
-                self.lines[line] = self.text(inner, f"{scope}/{attribute.lstrip('_')}")
+        attributes = getattr(value, "__dict__", {})
+        if kind.__module__.split(".")[0] in ("tensorflow", "keras"):
+            attributes = {}
+        elif not attributes:
+            return f"@{scope}/{name}({self._arguments(value, scope)})"
+        for attribute, inner in attributes.items():
+            line = f"{scope}/{name}.{attribute.lstrip('_')}"
+            self.lines[line] = self.text(inner, f"{scope}/{attribute.lstrip('_')}")
         return f"@{scope}/{name}()"
+
+    def _arguments(self, value, scope):
+        """What an object without attributes (a path, a partial function, one with slots) is made of, as pickle tells."""
+        try:
+            _, arguments, state = (*value.__reduce_ex__(4), None)[:3]
+        except Exception:  # what pickle cannot write tells nothing; own classes may raise anything
+            return ""
+        parts = [self.text(part, scope) for part in arguments if part is not type(value)]
+        return ", ".join(parts + ([] if state is None else [self.text(state, scope)]))
 
     def _function(self, function, scope):
         code = hashlib.blake2b(_code(function.__code__).encode(), digest_size=6).hexdigest()
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
         inner = [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        inner += _plain_globals(function)
         texts = ", ".join(self.text(v, f"{scope}/{i}") for i, v in enumerate(inner))
         return f"{function.__qualname__.replace('<locals>.', '')} {code} ({texts})"
+
+
+def _plain_globals(function):
+    """Values of the numbers and texts outside a function that it uses, such as the constants of a notebook."""
+    values = (function.__globals__.get(name) for name in function.__code__.co_names)
+    return [v for v in values if isinstance(v, bool | numbers.Number | str | bytes | tuple)]
 
 
 def _code(code):

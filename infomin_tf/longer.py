@@ -32,7 +32,7 @@ def settle(run, stages, wanted):
                 + "\n  ".join(changed)
                 + f"\n{why}; use another --model_dir, or --overwrite to delete that run"
             )
-    longer = [stage for stage in trained if 0 < _done(run, stage) < stage.last_step(run)]
+    longer = [stage for stage in trained if _done(run, stage) < stage.last_step(run)]
     first = stages.index(longer[0]) if longer else len(stages)
     for stage in wanted[first:]:
         begun.check_images(run, stage, finished=False)
@@ -53,12 +53,12 @@ def _done(run, stage):
 def _why_not(run, stage, later):
     """Why a stage does not end as if it had had the new length from the start; None where it does."""
     done, end = _done(run, stage), stage.last_step(run)
-    if not done:
-        return None
     if end < done:
         return f"{stage.name} has done {done} steps, and {end} are asked for: steps cannot be taken back"
     if done < end and any(_done(run, other) for other in later):
         return f"{later[0].name} has begun on the views of {stage.name}, which more training would change"
+    if not done:
+        return None
     planned = (begun.read(run, stage) or {}).get("learning_rates")
     if planned is None:
         return (

@@ -152,6 +152,17 @@ def test_more_view_learning_is_refused_once_its_views_are_used(run):
         settle(run, view_learning(6), pretraining(3))
 
 
+def test_a_run_of_no_steps_is_lengthened_unless_its_views_are_used(run):
+    run_folder.save(run.model_dir, text(**{EPOCHS: 0}))
+    begun.write(run, pretraining(0))
+    run.finish("pretrain", [], 0, 0.0)
+    settle(run, pretraining(6))
+    assert run.numbers_of("pretrain") is None
+    begin(run, pretraining(3), 4)
+    with pytest.raises(UserError, match="pretrain has begun on the views of learn_views"):
+        settle(run, view_learning(6), pretraining(3))
+
+
 def test_which_bindings_are_of_the_length():
     def lines(old, new):
         return differences.of_length(text(**old), text(**new))
