@@ -54,6 +54,20 @@ def test_its_graph_has_only_operations_that_other_runtimes_have(small_export):
         assert not found & {"ScaleAndTranslate", "ResizeBilinear", "PyFunc", "If", "While"}
 
 
+def test_an_export_of_an_earlier_version_is_not_compiled_by_xla(small_export, tmp_path):
+    module = tf.Module()
+    module.variable = tf.Variable(1.0)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), name="images")])
+    def serve(images):
+        return module.variable * tf.image.resize(images, [3, 3], antialias=True)
+
+    module.serve_float = module.train_float = serve
+    tf.saved_model.save(module, str(tmp_path), {"serve_float": serve})
+    assert not infomin_tf.load_encoder(tmp_path).supports_jit
+    assert infomin_tf.load_encoder(small_export[1] / "saved_model").supports_jit
+
+
 def test_an_export_folder_is_read_by_what_is_in_it(small_export, tmp_path):
     _, directory = small_export
     assert isinstance(infomin_tf.load_encoder(directory), ImageEncoder)
@@ -78,14 +92,14 @@ def test_a_file_that_carries_code_is_refused(tmp_path):
 
 
 def test_without_resizing_only_the_views_size_is_taken(tmp_path):
-    model = small.image_encoder(resize=None)
+    model = small.image_encoder(resize=None, backbones=[small.SmallBackbone()])
     export.save_encoder(model, str(tmp_path))
-    layer = infomin_tf.load_encoder(tmp_path, dtype="uint8")
-    assert layer(IMAGES[:, :32, :32]).shape == (4, 16)
-    with pytest.raises(
-        UserError, match=r"images \[B, 32, 32, 3\], not \[4, 50, 40, 3\]; resize them"
-    ):
-        layer(IMAGES)
+    for layer in (model, infomin_tf.load_encoder(tmp_path / "saved_model")):
+        assert layer(IMAGES[:, :32, :32]).shape == (4, 6)
+        with pytest.raises(
+            UserError, match=r"images \[B, 32, 32, 3\], not \[4, 50, 40, 3\]; resize"
+        ):
+            layer(IMAGES)
 
 
 def test_exporting_again_replaces(tmp_path):

@@ -46,11 +46,11 @@ def classifier(encoder):
     return compiled([encoder, keras.layers.Dense(2)])
 
 
-def changed_by_a_step(model, images=IMAGES):
+def changed_by_a_step(model):
     """Which weights of the encoder a step changes; the head's always change."""
     encoder, head = model.layers
     before = [np.array(v) for v in encoder.weights + head.weights]
-    model.train_on_batch(images, LABELS)
+    model.train_on_batch(IMAGES, LABELS)
     after = encoder.weights + head.weights
     changed = [np.any(a != np.array(b)) for a, b in zip(before, after, strict=True)]
     assert all(changed[-2:])
@@ -159,7 +159,9 @@ def test_a_model_is_saved_and_loaded_with_its_optimizer_and_dtype(small_export, 
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(images), model(images), rtol=1e-4, atol=1e-4)
     assert loaded.layers[0].white == 255
-    assert any(changed_by_a_step(loaded, images))
+    assert [v.shape for v in loaded.optimizer.variables] == [
+        v.shape for v in model.optimizer.variables
+    ]
 
 
 def test_a_saved_model_inside_a_model_is_not_saved_as_keras(small_export, tmp_path):

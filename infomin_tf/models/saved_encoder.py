@@ -21,9 +21,7 @@ class SavedEncoder(keras.layers.TFSMLayer):
         self.white = white
         signature = self._reloaded_obj.signatures["serve_float"]
         self.size = signature.structured_input_signature[1]["images"].shape[1]
-        operations = signature.graph.get_operations()
-        # Exports of earlier versions have what XLA has not.
-        self.supports_jit = all(o.type != "ScaleAndTranslate" for o in operations)
+        self.supports_jit = _compiles(signature.graph.as_graph_def())
         for variable in self.weights:
             # Keras keeps TensorFlow's ":0", with which no optimizer can name its slots.
             variable._path = variable.path.removesuffix(":0")
@@ -40,3 +38,9 @@ class SavedEncoder(keras.layers.TFSMLayer):
             "a model with the layer of a SavedModel cannot be saved as .keras, which holds no graph; build it on "
             "load_encoder(model_dir/export/encoder.keras) instead, or save it by model.export(path)"
         )
+
+
+def _compiles(graph):
+    """Whether XLA has all operations: it has none for the resizing of exports of earlier versions."""
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    return all(node.op != "ScaleAndTranslate" for node in nodes)
