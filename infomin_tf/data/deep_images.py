@@ -93,7 +93,7 @@ def find_scales(directory, paths, white=None):
 
     White is 1 where no float is above, and otherwise the largest number of 8, 10, 12, 14, 16 or more bits that none is above;
     1.1 of it is not above it yet. For floats below 16 it is a power of two. Where the lowest value is below -0.1 of white, black
-    is -white, otherwise 0.
+    is -white, of 7 to 16 bits, otherwise 0.
 
     Args:
         directory: the folder.
@@ -177,18 +177,18 @@ def _scale(ranges, white):
     found = white or _white(high, floats)
     if low >= -_UNDERSHOOT * found:
         return Scale(0.0, found)
-    found = white or _white(max(high, -low), floats)
+    found = white or _white(max(high, -low), floats, range(7, 17))  # one bit is the sign
     return Scale(-found, found)
 
 
-def _white(highest, floats):
-    """The value that stands for white where so high a value is met."""
+def _white(highest, floats, bits=(8, 10, 12, 14, 16)):
+    """The value that stands for white where so high a value is met: all ones of so many bits, or of as many as it needs."""
     highest = highest / _OVERSHOOT
     if floats and highest <= 1.0:
         return 1.0
     if floats and highest < 255 * _UNUSED:
         return 2.0 ** math.ceil(math.log2(highest))
-    usual = (bits for bits in (8, 10, 12, 14, 16) if highest <= 2**bits - 1)
+    usual = (number for number in bits if highest <= 2**number - 1)
     return 2.0 ** next(usual, math.ceil(math.log2(highest + 1))) - 1
 
 

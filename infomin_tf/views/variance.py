@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from infomin_tf.data.colors import are_grey, thinned
 from infomin_tf.data.moving_mnist import Sequences
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, warn_once
 from infomin_tf.views.splits import ChannelSplit, FrequencySplit
 
 _TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0
@@ -43,6 +43,9 @@ def check_variance(split, images, name):
         images: uint8 [M, H, W, 3] of the data.
         name: of the data.
 
+    A constant channel of `Whole` or `FrequencySplit` is told only, where the constants are given and each part has other
+    channels: it stays as small as it is, and nothing is made of it.
+
     Raises:
         UserError: a channel without variance; images that are all alike; or the parts of a `ChannelSplit` are functions of one channel.
     """
@@ -64,10 +67,16 @@ def check_variance(split, images, name):
     where = f"{type(split).__name__} in {type(split.color_space).__name__}"
     flat = [title for title, values in channels.items() if np.std(values) <= noise[title]]
     if flat:
-        raise UserError(
+        said = (
             f"{name}: {_listed(flat)} of {where} {'vary' if len(flat) > 1 else 'varies'} less than the rounding "
-            f"of pixels to 8 bits, so standardised {'they are' if len(flat) > 1 else 'it is'} noise; {_mend(images)}"
+            "of pixels to 8 bits"
         )
+        if not _is_harmless(split, channels, flat):
+            they_are = "they are" if len(flat) > 1 else "it is"
+            raise UserError(
+                f"{said}, so standardised {they_are} noise; {_mend(images, split, channels, flat)}"
+            )
+        warn_once(f"{said}, so encoders learn from the other channels alone")
     if not isinstance(split, ChannelSplit):
         return
     parts, titles = (split.first_channels, split.other_channels), list(channels)
@@ -75,8 +84,19 @@ def check_variance(split, images, name):
     if all(_follows(channels[lone], channels[t]) <= _COPY * noise[t] for t in others):
         raise UserError(
             f"{name}: {_listed(others)} of {where} follow from {lone} alone, so the two parts are one and the "
-            f"same image; {_mend(images)}"
+            f"same image; {_mend(images, split, channels, flat)}"
         )
+
+
+def _is_harmless(split, channels, flat):
+    """Whether flat channels are no noise made large, and no part is made of them alone."""
+    return split.mean is not None and _leaves_each_part_a_channel(split, channels, flat)
+
+
+def _leaves_each_part_a_channel(split, channels, flat):
+    titles = list(channels)
+    parts = [titles[start : start + 3] for start in range(0, len(titles), 3)]
+    return not isinstance(split, ChannelSplit) and all(set(part) - set(flat) for part in parts)
 
 
 def _channels(split, images):
@@ -107,7 +127,13 @@ def _follows(cause, effect):
     return np.sqrt(np.mean(np.square(steps)) / 2.0)
 
 
-def _mend(images):
+def _mend(images, split, channels, flat):
+    if flat and not are_grey(images) and _leaves_each_part_a_channel(split, channels, flat):
+        space = f"color.{type(split.color_space).__name__}"
+        return (
+            f"bind {space}.mean and {space}.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) and "
+            "std = (0.25, 0.25, 0.25) for RGB, or another colour space, all of whose channels vary in these images"
+        )
     if are_grey(images):
         return (
             "the images are grey (red, green and blue are equal): bind splits.Whole with color.RGB, or splits.FrequencySplit "

@@ -66,7 +66,9 @@ def test_a_ramp_keeps_its_levels(tmp_path):
     [
         ((2**31, 2**32 - 1), np.uint32, [128, 255]),
         ((-1000, 1000), np.int16, [3, 252]),
-        ((-127, 127), np.int8, [64, 191]),
+        ((-128, 127), np.int8, [0, 255]),
+        ((-32768, 32767), np.int16, [0, 255]),
+        ((-400, 400), np.int16, [28, 227]),
     ],
 )
 def test_tiffs_say_whether_their_numbers_are_signed(values, dtype, expected, tmp_path):

@@ -59,6 +59,24 @@ def test_the_message_names_channels_and_the_mend():
         check(splits.Whole(color.RGB()), GREEN_ALONE)
 
 
+def test_a_dye_that_was_not_used_is_told_where_the_constants_are_given(caplog):
+    """An empty channel is made large only by its own standard deviation."""
+    for split in (splits.Whole, splits.FrequencySplit):
+        given = {"color_space": color.RGB((0.4,) * 3, (0.25,) * 3)}
+        check(split(**given), GREEN_ALONE)
+        with pytest.raises(UserError, match="bind color.RGB.mean and color.RGB.std"):
+            check(split(color_space=color.RGB()), GREEN_ALONE)
+        with pytest.raises(UserError, match="less than the rounding"):
+            check(
+                split(**given),
+                GREEN_ALONE * np.uint8(0)
+                + np.arange(24, dtype=np.uint8)[:, None, None, None] // 23,
+            )
+    assert "R and B of Whole in RGB vary less" in caplog.text
+    with pytest.raises(UserError, match="R and B of ChannelSplit in RGB vary less"):
+        check(splits.ChannelSplit(color.RGB((0.4,) * 3, (0.25,) * 3)), GREEN_ALONE)
+
+
 def test_grey_images_go_without_a_split_by_colour():
     check(splits.Whole(color.RGB()), GREY)
     check(splits.FrequencySplit(1.0), GREY)
