@@ -65,7 +65,7 @@ class Data:
 
     def _load(self, source, data_dir):
         images = source and source.load(data_dir)
-        return images.thin(self._limit) if images and self._limit else images
+        return inspection.thin(images, self._limit) if images and self._limit else images
 
 
 def _are_alike(source, other):

@@ -7,7 +7,8 @@ import unicodedata
 from infomin_tf.data import folder_layout, label_table
 from infomin_tf.errors import UserError
 
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?(e[+-]?\d+)?", re.IGNORECASE)
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 # What spreadsheets and scripts write where nothing is known, or where a formula has failed.
 _MISSING = re.compile(r"nan|n/?a|<na>|null|#.*[!?/].*", re.IGNORECASE)
 
@@ -127,7 +128,8 @@ def _check_distinct(lines, labels_file):
     """
     seen = {}
     for label, line in lines.items():
-        plain = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", label)).casefold()
+        plain = " ".join(plain.split())
         key = float(label.replace(",", ".")) if _NUMBER.fullmatch(label) else plain
         other = seen.setdefault(key, label)
         if other != label:

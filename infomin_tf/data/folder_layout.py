@@ -3,19 +3,22 @@
 import collections
 import os
 import re
+import unicodedata
 
 from infomin_tf.data.passed_over import is_of_system
 from infomin_tf.errors import UserError, warn_once
 
 _PARTS = {
     *("train", "training", "trainset", "val", "valid", "validation", "dev", "test", "testing"),
-    *("testset", "eval", "evaluation", "holdout", "held_out", "unlabelled", "unlabeled"),
+    *("testset", "eval", "evaluation", "holdout", "held_out", "unlabelled", "unlabeled", "fold"),
 }
 _MAPS = {
     *("mask", "masks", "map", "maps", "label", "labels", "annotation", "annotations"),
-    *("segmentation", "segmentations", "gt", "groundtruth", "ground_truth"),
+    *("segmentation", "segmentations", "gt", "groundtruth", "ground_truth", "gtfine", "gtcoarse"),
+    *("segmentationclass", "segmentationobject"),
 }
-_PICTURES = {"image", "images", "img", "imgs", "pictures", "photos", "jpegimages"}
+_PICTURES = {"image", "images", "img", "imgs", "pictures", "photos", "jpegimages", "leftimg8bit"}
+_BESIDE = _PICTURES | {"data", "set", "split", ""}  # as in train_images, val2017
 _DATE = re.compile(r"(19|20)\d\d([-_.]?\d\d){0,2}")
 
 
@@ -36,7 +39,7 @@ def check_classes(paths, directory):
         if between:
             inner[first][between[0]] = None
     shown = _counted(classes, inner)
-    if _all_in(classes, _PARTS):
+    if all(map(_is_part, classes)):
         raise UserError(
             f"the folders of {directory} are parts of a data set, no classes: {shown}; bind ImageFolder.directory of "
             f"Data.train to the training folder ({_likely(classes, directory)}) and that of Data.test to the test folder, "
@@ -73,9 +76,9 @@ def check_unlabelled(paths, directory):
 def _oddities(classes, inner, paths, directory):
     direct = {path.split(os.sep)[0] for path in paths if path.count(os.sep) == 1}
     nested = [name for name in classes if len(inner[name]) > 1 and name not in direct]
-    lower = collections.Counter(name.lower() for name in classes)
-    twins = [name for name in classes if lower[name.lower()] > 1]
-    parts = [name for name in classes if name.lower() in _PARTS]
+    plain = collections.Counter(map(_plain, classes))
+    twins = [name for name in classes if plain[_plain(name)] > 1]
+    parts = [name for name in classes if _is_part(name)]
     single = [name for name, count in classes.items() if count == 1]
     empty = sorted(
         entry.name
@@ -85,7 +88,7 @@ def _oddities(classes, inner, paths, directory):
     )
     odd = {
         "All images of {} lie in folders inside of them, which are no classes of their own.": nested,
-        "{} differ by case only, but are different classes.": twins,
+        "{} differ by case only, or by blanks or the form of letters, but are different classes.": twins,
         "{} look like parts of a data set.": parts if len(parts) > 1 else [],
         "{} have a single image, which can be trained or tested on, not both.": single,
         "{} have no images, so they are no classes.": empty,
@@ -114,7 +117,18 @@ def _all_in(classes, words):
     return all(name.lower() in words for name in classes)
 
 
+def _is_part(name):
+    words = [word for word in re.split("[^a-z]+", name.lower()) if word not in _BESIDE]
+    return "_".join(words) in _PARTS
+
+
+def _plain(name):
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def _likely(classes, directory):
     """The folder that holds the images to train on, as far as names tell."""
-    named = [name for name in classes if name.lower() in _PICTURES | {"train", "training"}]
+    named = [
+        name for name in classes if name.lower() in _PICTURES or name.lower().startswith("train")
+    ]
     return os.path.join(directory, (named or list(classes))[0])

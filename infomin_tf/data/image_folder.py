@@ -114,7 +114,9 @@ class ImageFolder:
         self._check_share(paths, corrupt)
         kept = [labels[i] for i in good]
         if in_memory:
-            return ArrayImages(name, images[: len(good)], kept, names)
+            loaded = ArrayImages(name, images[: len(good)], kept, names)
+            loaded.facts = Facts(scales=self._found(scales))
+            return loaded
         return self._stream(name, [paths[i] for i in good], kept, names, known, scales)
 
     def _try(self, path, keep, scales):
@@ -190,6 +192,9 @@ class ImageFolder:
             )
         logging.warning("%s\nthey are left out", message)
 
+    def _found(self, scales):
+        return scales if self._white is None else None
+
     def _stream(self, name, paths, labels, names, known, scales):
         fingerprints, plain = zip(*known, strict=True)
 
@@ -231,7 +236,7 @@ class ImageFolder:
             decode,
             len(paths),
             encoded,
-            facts=Facts(columns["label"], list(fingerprints)),
+            facts=Facts(columns["label"], list(fingerprints), self._found(scales)),
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import typing
 
 import numpy as np
 from absl import logging
@@ -19,11 +20,13 @@ class Facts:
     Args:
         labels: int [M], -1 where there is none; None where they are not known before the images are read.
         fingerprints: list of `fingerprint`; None where they are not known.
+        scales: `deep_images.Scales` of a folder, found in its images; None where there is nothing to find.
         places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`); None for other sets.
     """
 
     labels: np.ndarray | None = None
     fingerprints: list | None = None
+    scales: typing.Any = None
     places: tuple | None = None
 
 
@@ -85,12 +88,23 @@ def describe(images, with_classes=False):
     return f"{images.name}, {images.size} images{classes}"
 
 
+def thin(images, count):
+    """`images.thin(count)`, of which is still known how deep images are scaled."""
+    part = images.thin(count)
+    if scales := _facts(images).scales:
+        part.facts = Facts(scales=scales)
+    return part
+
+
 def warn(unlabelled, train, test, held_out):
-    """Warns of classes without images to train or to test on, and of images that are learned from and tested on.
+    """Warns of classes without images to train or to test on, of images that are learned from and tested on, and of folders
+    whose deep images are scaled by factors of their own.
 
     Args:
         unlabelled, train, test, held_out: loaded sets, or None.
     """
+    for kind in ("floats", "integers"):
+        _warn_of_scales(kind, [unlabelled, train, test, held_out])
     if train is not None and test is not None:
         _warn_of_classes(train, test)
         if shared := count_shared(train, test):
@@ -147,6 +161,17 @@ def _warn_of_classes(train, test):
             "remove the classes",
             *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
             f" and {len(lacking) - 10} more" * (len(lacking) > 10),
+        )
+
+
+def _warn_of_scales(kind, sets):
+    scales = {images.name: getattr(_facts(images).scales, kind, None) for images in sets if images}
+    scales = {name: scale for name, scale in scales.items() if scale}
+    if len(set(scales.values())) > 1:
+        logging.warning(
+            "the same pixel value (%s) becomes another grey in another folder: %s; where they are of one kind, bind "
+            "ImageFolder.white = %g for all, or keep them in one folder, divided by ImageFolder.split or a labels_file",
+            *(kind, ", ".join(scales), max(scale.white for scale in scales.values())),
         )
 
 

@@ -101,6 +101,23 @@ def parts_without_classes(folder):
     classes(folder, "Train/N.png", "valid/N.png")
 
 
+@refused.by(
+    "are parts of a data set, no classes: test_images .1 image., train2017 .1 image.", "split"
+)
+def parts_with_other_words(folder):
+    classes(folder, "train2017/N.png", "test_images/N.png")
+
+
+@refused.by("are parts of a data set, no classes: fold1 .1 image., fold2 .1 image.", "split")
+def folds(folder):
+    classes(folder, "fold1/N.png", "fold2/N.png")
+
+
+@refused.by("no classes: JPEGImages .1 image., SegmentationClass .1 image.", "/JPEGImages")
+def pascal(folder):
+    classes(folder, "JPEGImages/N.png", "SegmentationClass/N.png")
+
+
 @refused.by("no classes: images .2 images., labels .1 image.", "a labels_file or without labels")
 def images_and_label_maps(folder):
     classes(folder, "images/N.png", "images/N.png", "labels/N.png")
@@ -133,6 +150,7 @@ def test_folders_that_are_no_classes_are_refused(function, pattern, tmp_path):
         (["2019/N.png", "2019/N.png", "2020/N.png", "2020/N.png"], "2019, 2020 look like dates"),
         (["2019-07/N.png", "2019-08/N.png"], "2019-07, 2019-08 look like dates"),
         (["Dog/N.png", "dog/N.png", "cat/N.png"], "Dog, dog differ by case only"),
+        (["cat /N.png", "cat /N.png", "cat/N.png"], "cat, cat  differ by case only, or by blanks"),
         (["cat/N.png", "cat/N.png", "dog/N.png"], "dog have a single image"),
         (["train/N.png", "test/N.png", "cat/N.png"], "test, train look like parts of a data set"),
     ],

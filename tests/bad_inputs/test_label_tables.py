@@ -67,6 +67,16 @@ def test_numbers_and_words_are_classes(tmp_path):
     assert set(labels(tmp_path, table).values()) == {"1", "10", "none"}
 
 
+@refused.by("line 3: is '1E\\+03' the same class as '1000' .line 2.", "write one class in one way")
+def number_as_a_spreadsheet_shortens_it(folder):
+    labels(folder, "file,label\na.png,1000\nb/c.png,1E+03\n")
+
+
+@refused.by("line 3: is 'owl.u200b' the same class as 'owl' .line 2.", "write one class in one way")
+def letter_that_is_not_seen(folder):
+    labels(folder, "file,label\na.png,owl\nb/c.png,owl\u200b\n")
+
+
 @refused.by("line 2: 3 cells, where the header has 2: a.png . dog . brown", "double quotes")
 def longer_row(folder):
     labels(folder, "file,label\na.png,dog, brown\n")

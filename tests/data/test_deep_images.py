@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from infomin_tf.data import pipeline
+from infomin_tf import experiment
+from infomin_tf.data import inspection, pipeline
 from infomin_tf.data.image_files import read_image
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.segmentation import SegmentationFolder
@@ -107,6 +108,21 @@ def test_a_white_that_is_bound(tmp_path, caplog):
     assert "3 of them use less than a sixteenth of the range of 0 to 60000" in caplog.text
     with pytest.raises(UserError, match="white is a pixel value above 0, not 0"):
         ImageFolder(str(tmp_path), 8, white=0)
+
+
+@pytest.mark.parametrize("gib", [1.0, 0.0])
+def test_folders_to_train_and_to_test_on_that_are_scaled_unlike_are_told(gib, tmp_path, caplog):
+    flat(tmp_path / "train", 100, 4095, dtype=np.uint16)
+    flat(tmp_path / "test", 100, 900, dtype=np.uint16)
+    for white, said in ((None, 1), (4095.0, 0)):
+        parts = [
+            ImageFolder(str(tmp_path / part), 8, memory_limit_gib=gib, white=white)
+            for part in ("train", "train", "test")
+        ]
+        caplog.clear()
+        inspection.warn(*experiment.Data(*parts, limit=2).load(None))
+        mends = [r.getMessage() for r in caplog.records if "for all" in r.getMessage()]
+        assert len(mends) == said and all("white = 4095" in mend for mend in mends)
 
 
 def test_a_file_that_is_written_anew_is_looked_at_anew(tmp_path):
