@@ -155,6 +155,9 @@ def _run(command, values, files):
         arguments = values.out, values.data_dir, values.jobs, values.devices
         sys.exit(sweep_command.run(files, values.gin_param, *arguments))
     if command == "audit_views":
+        from infomin_tf.auditing import places
+
+        places.check(values.images, values.labels, values.out)
         from infomin_tf.auditing import command as audit_command
 
         arguments = values.images, values.labels, values.out, values.jobs, values.devices

@@ -71,6 +71,8 @@ def _open_file(path):
         file.seek(0)
     else:
         gin_imports.search_beside(path)
+        gin_imports.check_beside(path, file.read())
+        file.seek(0)
     return file
 
 
@@ -117,7 +119,7 @@ def parse(files, bindings):
                 source = f"--gin_param={binding!r}"
                 gin_imports.parse(binding)
         gin.finalize()
-    except Exception as error:  # what the modules that a file imports raise, too
+    except (Exception, SystemExit) as error:  # what the modules that a file imports raise, too
         if explanation := explain.parse_error(error, source, search_paths()):
             raise UserError(explanation) from error
         raise
@@ -157,8 +159,10 @@ def build(root):
         raise UserError("\n  ".join(["values of another kind than is taken; mend them:", *wrong]))
     try:
         return make()
-    except (UserError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        if explanation := explain.building_error(error):
+    except Exception as error:
+        of_values = (UserError, ValueError, TypeError, AttributeError, RuntimeError)
+        explanation = explain.building_error(error) if isinstance(error, of_values) else None
+        if explanation := explanation or gin_imports.own_mistake(error):
             raise UserError(explanation) from error
         raise
 
@@ -234,6 +238,8 @@ def _why_dead(scope, selector, name, users):
     binding = explain.written(scope, selector, name)
     thing = binding if selector == "gin.macro" else binding.split("/")[-1].rpartition(".")[0]
     called = {s for s, other in gin.config._OPERATIVE_CONFIG if other == selector}
+    if selector == "gin.macro":
+        return f"{binding}: nothing uses %{binding}"
     if inside:
         scopes = ", ".join(sorted(inside))
         return f"{binding}: every use has a binding of its own, in scope {scopes}"

@@ -93,7 +93,7 @@ def parse_error(error, source, folders):
     elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
         package = importlib.import_module(match[1])
         modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
-        hint = _hint(match[2], modules)
+        hint = _import_of_module(package, match[2]) or _hint(match[2], modules)
     elif match := re.match(r"No module named '(\w+)'", message):
         hint = f"\n  own modules are found beside the gin file and in the working directory; put {match[1]}.py there"
     elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
@@ -101,6 +101,15 @@ def parse_error(error, source, folders):
     elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
         message = f"the macro %{match[1]} is not bound; add {match[1]} = ..."
     return message + hint
+
+
+def _import_of_module(module, name):
+    """Which import line gin takes in the place of one of a class or function; empty when the module has no such name."""
+    if not hasattr(module, name):
+        return ""
+    package, _, last = module.__name__.rpartition(".")
+    line = f"from {package} import {last}" if package else f"import {last}"
+    return f"\n  gin files import modules: write {line}, and {last}.{name} for what is in it"
 
 
 def circle_of_files(files):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import distribution
-from infomin_tf.settings import ABOVE_ZERO, BELOW_ONE, FROM_ZERO, called, check
+from infomin_tf.settings import ABOVE_ZERO, BELOW_ONE, FROM_ZERO, Range, called, check
 
 _CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 # What Keras's own loop does with the loss and the weights, and ours does not.
@@ -14,6 +14,9 @@ _OF_KERAS_LOOP = {
     "ema_overwrite_frequency": None,
     "loss_scale_factor": None,
 }
+_STEPS = Range(
+    "None or a whole number of at least 2", lambda value: value >= 2 and value == int(value)
+)
 _SHARES = ("momentum", "beta_1", "beta_2", "rho")
 
 
@@ -48,6 +51,7 @@ def check_optimizer(owner, optimizer):
     check(kind, BELOW_ONE, **{name: given[name] for name in _SHARES if name in given})
     check(kind, ABOVE_ZERO, **{name: given[name] for name in _CLIPPING if name in given})
     check(kind, FROM_ZERO, **{n: given[n] for n in ("weight_decay", "epsilon") if n in given})
+    check(kind, _STEPS, **{n: given[n] for n in ("gradient_accumulation_steps",) if n in given})
 
 
 class Update:

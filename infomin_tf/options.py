@@ -8,7 +8,7 @@ from absl import flags
 from infomin_tf import paths
 from infomin_tf.errors import UserError
 
-_STAGES = ("learn_views", "pretrain", "evaluate", "export")
+STAGES = ("learn_views", "pretrain", "evaluate", "export")
 _EXAMPLES = {"sweep": "sweep.Sweep.seeds = (0, 1, 2)", "audit_views": "audit.Audit.steps = 1000"}
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
@@ -59,7 +59,7 @@ def define(command):
     )
     flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
     if command == "train":
-        flags.DEFINE_enum("until", None, _STAGES, "stop after this stage", flag_values=values)
+        flags.DEFINE_enum("until", None, STAGES, "stop after this stage", flag_values=values)
         flags.DEFINE_boolean(
             "overwrite",
             False,

@@ -18,7 +18,10 @@ FROM_ZERO = Range("0 or more", lambda value: value >= 0)
 GREY_LEVEL = Range("a grey level in [0, 255]", lambda value: 0 <= value <= 255)
 SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
 BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
-SEED = Range("whole numbers of at least 0", lambda value: value >= 0 and value == int(value))
+SEED = Range(
+    "whole numbers of at least 0 and below 2147483648",
+    lambda value: 0 <= value < 2**31 and value == int(value),
+)
 COUNT = Range("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
 
 

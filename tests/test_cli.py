@@ -75,6 +75,7 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
         ("evaluate", "needs --model_dir of a run"),
         ("evaluate --model_dir=nowhere", "nowhere holds no run"),
         ("export --until=export", "Unknown command line flag 'until'"),
+        ("audit_views --images=nowhere", "--images=nowhere is not a folder"),
     ],
 )
 def test_wrong_arguments_are_one_message_without_tensorflow(command, arguments, message):

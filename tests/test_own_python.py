@@ -70,12 +70,64 @@ def test_own_python_in_the_working_directory_is_found_by_a_binding(tmp_path):
         ),
         ("broken_2", "\nprint(y)\n", "NameError: name 'y' is not defined in .*broken_2.py, line 2"),
         ("broken_3", "\n\nint('x')\n", "ValueError: .* in .*broken_3.py, line 3"),
+        ("broken_4", "import sys\nsys.exit(0)\n", "SystemExit: 0 in .*broken_4.py, line 2"),
     ],
 )
 def test_a_mistake_in_own_python_is_named_with_its_place(name, text, message, tmp_path):
     if text:
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "own.gin").write_text(HEADER + f"import {name}\n")
+    with pytest.raises(UserError, match=message):
+        build("own.gin")
+
+
+@pytest.mark.parametrize("mistake", ["size + sice", "{}['size']", "'48' / size", "open('none')"])
+def test_a_mistake_inside_own_python_is_named_with_its_place(mistake, tmp_path):
+    name = f"broken_inside_{len(mistake)}"
+    (tmp_path / f"{name}.py").write_text(f"def mild(size=48):\n    return {mistake}\n")
+    bindings = [f"import {name}", f"pairs.IndependentPair.sampler = @{name}.mild()"]
+    with pytest.raises(
+        UserError, match=rf"^\w+Error: .* in .*{name}.py, line 2; mend that module$"
+    ):
+        build("gin/folder_semisup_views.gin", bindings=bindings)
+
+
+def test_a_module_beside_the_gin_file_comes_before_one_of_the_working_directory(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "own_views_3.py").write_text(OWN)
+    (tmp_path / "own_views_3.py").write_text(OWN.replace("0.9", "0.5"))
+    overlay = "from infomin_tf.views import pairs\nimport own_views_3\n"
+    overlay += "pairs.IndependentPair.sampler = @own_views_3.mild()\n"
+    (tmp_path / "sub" / "own.gin").write_text(HEADER + overlay)
+    assert build("gin/folder_semisup_views.gin", "sub/own.gin")._pair.sampler.crop.area == (0.9, 1)
+
+
+@pytest.mark.parametrize("name", ["random", "keras", "own_views_4"])
+def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_path):
+    """One of Python's, an installed one, and one beside another gin file of the run."""
+    for folder in ("a", "b") if name == "own_views_4" else ("b",):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").write_text(OWN)
+        (tmp_path / folder / "own.gin").write_text(HEADER + f"import {name}\n")
+    files = [f"{folder}/own.gin" for folder in ("a", "b") if (tmp_path / folder).exists()]
+    message = rf"b/own.gin imports {name}, but gets another .*/{name}\b.* in the place of .*/b/{name}.py; give yours"
+    with pytest.raises(UserError, match=message):
+        build("gin/folder_semisup_views.gin", *files)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("from own_views_5 import mild", "write import own_views_5, and own_views_5.mild for"),
+        (
+            "from infomin_tf.views.pairs import CropAndFlip",
+            "write from infomin_tf.views import pairs, and pairs.CropAndFlip for",
+        ),
+    ],
+)
+def test_an_import_of_what_is_in_a_module_is_told_how_gin_imports(line, message, tmp_path):
+    (tmp_path / "own_views_5.py").write_text(OWN)
+    (tmp_path / "own.gin").write_text(HEADER + line + "\n")
     with pytest.raises(UserError, match=message):
         build("own.gin")
 

@@ -86,6 +86,16 @@ def test_schedules_that_do_not_fit_the_training_are_refused_before_it(schedule, 
         pretrain(schedule=schedule, epochs=epochs)
 
 
+def test_a_generator_that_nothing_trains_is_refused():
+    sgd = keras.optimizers.SGD(0.03)
+    for weights in (
+        {"unsupervised_weight": 0.0, "supervised_weight": 0.0},
+        {"unsupervised_weight": 0},
+    ):
+        with pytest.raises(ValueError, match="LearnViews trains the generator by nothing"):
+            LearnViews(small.encoder, sgd, sgd, **weights)
+
+
 def takers(optimizer, schedule):
     """Each stage and probe that takes an optimizer, by name."""
     sgd = keras.optimizers.SGD(0.03)
@@ -124,6 +134,10 @@ def test_a_schedule_of_keras_is_refused_at_once(stage, schedule):
         ({"nesterov": True}, "SGD.nesterov changes nothing without momentum"),
         ({"clipnorm": 0.0}, "SGD.clipnorm takes a number above 0"),
         ({"weight_decay": -1e-4}, "SGD.weight_decay takes 0 or more"),
+        (
+            {"gradient_accumulation_steps": 2.5},
+            "SGD.gradient_accumulation_steps takes None or a whole",
+        ),
     ],
 )
 @pytest.mark.parametrize("stage", ["Pretrain", "LearnViews", "TrainSupervised", "LinearProbe"])

@@ -28,7 +28,6 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
-        preparation.check_places(images, labels, out)
         run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, audit)
         for sentence in without_color(audit, facts):

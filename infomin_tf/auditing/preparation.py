@@ -9,6 +9,7 @@ import keras
 from absl import logging
 
 from infomin_tf import results
+from infomin_tf.auditing import places
 from infomin_tf.data.colors import are_grey
 from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
@@ -81,28 +82,10 @@ def prepare(images, labels, out, audit):
     return facts
 
 
-def check_places(images, labels, out):
-    """Raises UserError when images or labels are missing, or lie in the folder that is written to, or it in them."""
-    if not os.path.isdir(images):
-        raise UserError(f"--images={images} is not a folder; give one that holds images")
-    if labels is not None and not os.path.exists(labels):
-        raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
-    written = os.path.realpath(out)
-    for folder in _folders(images, labels):
-        if os.path.commonpath([folder, written]) in (folder, written):
-            raise UserError(
-                f"--out={out} and {folder} lie in each other; use an --out beside the images"
-            )
-
-
-def _folders(images, labels):
-    return [os.path.realpath(path) for path in (images, labels) if path and os.path.isdir(path)]
-
-
 def _arguments(images, labels, audit):
     """What an audit is of, with a digest of the names and sizes of its files."""
     digest = hashlib.sha256()
-    for folder in _folders(images, labels):
+    for folder in places.folders(images, labels):
         for name in find_images(folder):
             path = os.path.join(folder, name)
             size = os.path.getsize(path) if os.path.exists(path) else 0

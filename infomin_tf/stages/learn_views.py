@@ -65,6 +65,11 @@ class LearnViews(TrainedStage):
             unsupervised_weight=unsupervised_weight,
             supervised_weight=supervised_weight,
         )
+        if not unsupervised_weight and not (supervised_weight and classifier_backbone):
+            raise ValueError(
+                "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or supervised_weight above 0 with "
+                "a classifier_backbone"
+            )
         self._critics = (critic(), critic())
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()

@@ -6,6 +6,7 @@ import os
 import re
 
 from infomin_tf.errors import UserError
+from infomin_tf.options import STAGES
 from infomin_tf.settings import ABOVE_ZERO, check, check_seeds
 
 
@@ -199,6 +200,8 @@ class Sweep:
         }
         for name, values in given.items():
             _check_list(values, f"Sweep.{name}")
+        if until not in STAGES:
+            raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
         check_seeds(self, seeds=seeds)
         if hours is not None:
             check(self, ABOVE_ZERO, hours=hours)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf.auditing import preparation
+from infomin_tf.auditing import places, preparation
 from infomin_tf.errors import UserError
 
 
@@ -112,9 +112,9 @@ def test_places_that_would_mix_are_refused(tmp_path):
     photos = str(tmp_path / "photos")
     for out in (photos, str(tmp_path / "photos" / "out"), str(tmp_path)):
         with pytest.raises(UserError, match="lie in each other"):
-            preparation.check_places(photos, None, out)
-    preparation.check_places(photos, None, str(tmp_path / "photos2"))
+            places.check(photos, None, out)
+    places.check(photos, None, str(tmp_path / "photos2"))
     with pytest.raises(UserError, match="neither a folder nor a csv file"):
-        preparation.check_places(photos, str(tmp_path / "none"), str(tmp_path / "new"))
+        places.check(photos, str(tmp_path / "none"), str(tmp_path / "new"))
     with pytest.raises(UserError, match="--images=.*none is not a folder"):
-        preparation.check_places(str(tmp_path / "none"), None, str(tmp_path / "new"))
+        places.check(str(tmp_path / "none"), None, str(tmp_path / "new"))

@@ -95,7 +95,17 @@ WITHOUT_SENSE = [
     (Shapes, {"size": 0}, "Shapes.size takes a whole number of at least 1"),
     (MovingMnist, {"digits": None, "backgrounds": None, "canvas": 0}, "MovingMnist.canvas takes"),
     (sweep, {"seeds": ()}, "Sweep.seeds takes one seed or more"),
-    (sweep, {"seeds": (0, -1)}, "Sweep.seeds takes whole numbers of at least 0, not -1"),
+    (
+        sweep,
+        {"seeds": (0, -1)},
+        "Sweep.seeds takes whole numbers of at least 0 and below 2147483648, not -1",
+    ),
+    (
+        sweep,
+        {"seeds": (2**31,)},
+        "Sweep.seeds takes whole numbers of at least 0 and below 2147483648",
+    ),
+    (sweep, {"until": "evaluation"}, "Sweep.until='evaluation' is none of learn_views, pretrain,"),
     (sweep, {"hours": 0}, "Sweep.hours takes a number above 0"),
     (audit, {"steps": 0}, "Audit.steps takes a whole number of at least 1"),
     (audit, {"image_size": -1}, "Audit.image_size takes a whole number"),
