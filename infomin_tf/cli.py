@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from infomin_tf import configuration, environment, options, run_folder
+from infomin_tf import configuration, environment, options, root, run_folder
 from infomin_tf.errors import UserError
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
@@ -22,7 +22,7 @@ _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
   bin/evaluate --model_dir=runs/quickstart --gin_param='evaluate.Evaluate.raw_pixels = True'
   bin/evaluate --model_dir=runs/cmc --gin_file=gin/evaluation/nyuv2_segmentation.gin --data_dir=DIR
 
-Files that configure no experiment of their own come on top of the run's configuration."""
+Files that are no whole experiment come on top of the run's configuration."""
 _EXPORT = """Exports the finished pre-training of a model_dir again.
 
   bin/export --model_dir=runs/quickstart"""
@@ -155,9 +155,6 @@ def _run(command, values, files):
         arguments = values.out, values.data_dir, values.jobs, values.devices
         sys.exit(sweep_command.run(files, values.gin_param, *arguments))
     if command == "audit_views":
-        from infomin_tf.auditing import places
-
-        places.check(values.images, values.labels, values.out)
         from infomin_tf.auditing import command as audit_command
 
         arguments = values.images, values.labels, values.out, values.jobs, values.devices
@@ -194,7 +191,7 @@ def _train_or_repeat(command, values, files, experiment_class):
     with strategy.scope(), workers.clear_loss():
         keras.utils.set_random_seed(seeds.stream(seed, "weights"))
         saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
-        if command != "train" and not configuration.configures(experiment_class, files):
+        if command != "train" and not root.is_whole(experiment_class, files):
             files = [saved, *files]
         experiment = _build(values, files, experiment_class)
         text = configuration.operative_text(seed)
@@ -225,7 +222,7 @@ def _build(values, files, experiment_class):
     from infomin_tf import precision
 
     configuration.parse(files, values.gin_param)
-    precision.use(configuration.bound(experiment_class, "precision", "float32"))
+    precision.use(root.bound(experiment_class, "precision", "float32"))
     experiment = configuration.build(experiment_class)
     configuration.check_all_used()
     return experiment

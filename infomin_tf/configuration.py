@@ -125,24 +125,6 @@ def parse(files, bindings):
         raise
 
 
-def bound(root, name, default):
-    """What the files bind to a parameter of the root class, for use before it is built."""
-    for (scope, selector), parameters in gin.config._CONFIG.items():
-        if not scope and selector.endswith(f"{root.__module__}.{root.__name__}"):
-            found = explain.behind_macro(parameters.get(name, default))
-            return default if isinstance(found, gin.config.ConfigurableReference) else found
-    return default
-
-
-def configures(root, files):
-    """Whether gin files bind anything of the root class; what they bind is forgotten again."""
-    parse(files, [])
-    name = f"{root.__module__}.{root.__name__}"
-    found = any(selector.endswith(name) for _, selector in gin.config._CONFIG)
-    gin.clear_config()
-    return found
-
-
 def build(root):
     """Calls the configured root class, which builds every object of the experiment.
 
@@ -238,12 +220,10 @@ def _why_dead(scope, selector, name, users):
     binding = explain.written(scope, selector, name)
     thing = binding if selector == "gin.macro" else binding.split("/")[-1].rpartition(".")[0]
     called = {s for s, other in gin.config._OPERATIVE_CONFIG if other == selector}
-    if selector == "gin.macro":
-        return f"{binding}: nothing uses %{binding}"
     if inside:
         scopes = ", ".join(sorted(inside))
         return f"{binding}: every use has a binding of its own, in scope {scopes}"
-    if not called:
+    if not called or selector == "gin.macro":
         return f"{binding}: nothing uses {thing}"
     if not any(is_inside(s, scope) for s in called):
         scopes = ", ".join(sorted(s or "no scope" for s in called))

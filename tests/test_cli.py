@@ -142,6 +142,10 @@ def test_a_file_without_an_experiment_comes_on_top_of_the_runs_configuration(fak
     status, [(name, _, experiment, _)] = fake_run("evaluate", *flags)
     assert (status, name, experiment.parts[0]) == (0, "evaluate", 1)
     assert (experiment.evaluation.size, experiment.evaluation.rate) == (7, 2)
+    with open("more.gin", "a") as file:
+        file.write("fake_experiment.Experiment.evaluation = @fake_experiment.Part()\n")
+    status, [(_, _, experiment, _)] = fake_run("evaluate", *flags[:2])
+    assert (status, experiment.parts[0], experiment.evaluation.size) == (0, 1, 7)
 
 
 def test_a_tilde_in_a_flag_is_the_home_folder(fake_run, tmp_path, monkeypatch):

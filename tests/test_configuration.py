@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-from infomin_tf import configuration, differences, run_folder
+from infomin_tf import configuration, differences, root, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -209,9 +209,9 @@ def test_what_is_no_run_is_never_deleted(tmp_path):
 
 def test_a_binding_of_the_root_is_known_before_it_is_built():
     build(BASE, "fake_experiment.Experiment.second = 'x'")
-    assert configuration.bound(fake.Experiment, "second", "y") == "x"
-    assert configuration.bound(fake.Experiment, "third", "y") == "y"
-    assert configuration.bound(fake.Keywords, "depth", 3) == 3
+    assert root.bound(fake.Experiment, "second", "y") == "x"
+    assert root.bound(fake.Experiment, "third", "y") == "y"
+    assert root.bound(fake.Keywords, "depth", 3) == 3
 
 
 def test_a_wrong_object_that_a_function_made_is_named_by_its_place():

@@ -138,7 +138,7 @@ def test_one_binding_sets_the_size_of_all_views():
             ["evaluate.Evaluate.linear_probe = None"],
             r"linear.LinearProbe.epochs: .* \(bound in .*own.gin\)",
         ),
-        ("", ["vieuw_size = 64"], r"vieuw_size: nothing uses %vieuw_size \(bound by --gin_param\)"),
+        ("", ["vieuw_size = 64"], r"vieuw_size: nothing uses vieuw_size \(bound by --gin_param\)"),
         (
             'include "included.gin"\n',
             [],

@@ -4,7 +4,7 @@ import os
 import sys
 
 from infomin_tf import configuration, environment, results, run_folder
-from infomin_tf.auditing import recommendation
+from infomin_tf.auditing import places, recommendation
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings, without_color
 from infomin_tf.sweeping.command import terminated_like_interrupted
@@ -24,6 +24,7 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     Returns:
         Exit status: 1 when runs have no results.
     """
+    places.check(images, labels, out)
     audit, text = configuration.load(Audit, files, gin_params)
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report

@@ -1,4 +1,4 @@
-"""Where an audit reads and writes; without TensorFlow and SciPy, so that a slip of the pen is answered at once."""
+"""Where an audit reads and writes; without TensorFlow, so that a slip of the pen is answered at once."""
 
 import os
 

@@ -1,7 +1,6 @@
 """Which settings of a sweep are told apart."""
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 
@@ -34,5 +33,7 @@ class Comparison:
         """Whether a t test at 95 % tells one setting from another and above it; never with one seed each."""
         if not self.freedom:
             return False
+        from scipy import stats  # takes seconds
+
         quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, self.freedom)
         return self.difference(setting, other) > quantile * self.standard_error(setting, other)
