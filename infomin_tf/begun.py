@@ -47,7 +47,7 @@ def check_images(run, stage, finished):
     A finished stage keeps its results, with a warning. An unfinished training cannot go on with other images to train on.
 
     Returns:
-        Whether the stage must begin again, as it does not train on but was begun with other images.
+        Whether the stage must begin again, as it does not train on but was begun with other images, or without a note.
 
     Raises:
         UserError: images of an unfinished training have changed.
@@ -56,7 +56,8 @@ def check_images(run, stage, finished):
         return False
     found = changes(run, stage)
     if not found:
-        return False
+        # What an earlier version has begun has other random numbers.
+        return not finished and not stage.trains_on and read(run, stage) is None
     words = "; ".join(f"{role}: {change}" for role, change in found.items())
     if finished:
         _warn("%s is finished, and its results are of the images of then (%s)", stage.name, words)

@@ -1,6 +1,9 @@
 """In what two texts of a configuration differ, and what that concerns."""
 
+import inspect
 import re
+
+import gin
 
 from infomin_tf import references
 
@@ -13,14 +16,31 @@ _LENGTH = re.compile(
 
 
 def compare(old, new):
-    """Lines "binding: old -> new" for the bindings in which two configuration texts differ."""
-    old, new = bindings_of(old), bindings_of(new)
-    names = sorted(old.keys() | new.keys())
+    """Lines "binding: old -> new" for the bindings in which two configuration texts differ.
+
+    A parameter that the program did not have when the old text was written, and that has its default, is no difference.
+    """
+    before, after = bindings_of(old), bindings_of(new)
+    names = sorted(before.keys() | after.keys())
     return [
-        f"{name}: {old.get(name, 'not bound')} -> {new.get(name, 'not bound')}"
+        f"{name}: {before.get(name, 'not bound')} -> {after.get(name, 'not bound')}"
         for name in names
-        if old.get(name) != new.get(name)
+        if before.get(name) != after.get(name)
+        and not (name not in before and _is_younger(name, old, after[name]))
     ]
+
+
+def _is_younger(name, old, value):
+    """Whether a parameter of a class that a text has all parameters of is not among them, and has its default."""
+    user, _, parameter = name.rpartition(".")
+    if f"\n# Parameters for {user}:\n" not in old:
+        return False
+    try:
+        entry = gin.config._REGISTRY.get_match(user.split("/")[-1])
+    except KeyError:  # of several modules
+        return False
+    parameters = inspect.signature(entry.wrapped).parameters if entry else {}
+    return parameter in parameters and repr(parameters[parameter].default) == value
 
 
 def training_differences(old, new):

@@ -5,6 +5,7 @@ import fcntl
 import glob
 import os
 import re
+import shlex
 import shutil
 import socket
 import tempfile
@@ -123,9 +124,14 @@ def _check_goes_on(model_dir, changed, text, again):
     if changed_lengths(model_dir, text):
         return
     lines = f"{model_dir} holds another run:\n  " + "\n  ".join(changed)
+    is_finished = results.read(os.path.join(model_dir, "pretrain")) is not None
     if of_training or differences.SEED in names or again is None:
-        raise UserError(f"{lines}\nuse another --model_dir, or --overwrite to delete that run")
-    if results.read(os.path.join(model_dir, "pretrain")) is None:
+        mend = "use another --model_dir, or --overwrite to delete that run"
+        if is_finished and again and again("evaluate").startswith("bin/"):
+            own = shlex.join([f"--model_dir={model_dir}"])
+            mend += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take it as it is"
+        raise UserError(f"{lines}\n{mend}")
+    if not is_finished:
         return
     of_export = [name for name in names if re.search(r"\bexport\.|Experiment\.export$", name)]
     stages = ["evaluate"] * (of_export != names) + ["export"] * bool(of_export)

@@ -113,6 +113,16 @@ def test_probes_begin_again_on_other_images(run, tmp_path):
     assert not probe.exists()
 
 
+def test_probes_that_an_earlier_version_has_begun_begin_again(run, tmp_path):
+    stage = Evaluate(pairs.CenterCrop(14, 12))
+    probe = tmp_path / "evaluate" / "linear_probe_pre-trained"
+    probe.mkdir(parents=True)
+    (tmp_path / "evaluate" / "under_way.gin").write_text(run.configuration)
+    assert begun.check_images(run, stage, finished=False) is True
+    stage.begin_again(run)
+    assert not probe.exists()
+
+
 def test_results_say_the_images_that_they_were_made_with(run):
     run.finish("pretrain", [], 3, 0.0)
     run.unlabelled, run.train = changed(run.unlabelled, slice(25)), changed(run.train, slice(15))

@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-from infomin_tf import configuration, differences, root, run_folder
+from infomin_tf import configuration, differences, results, root, run_folder
 from infomin_tf.errors import UserError
 from tests import fake_experiment as fake
 
@@ -174,6 +174,27 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
         "SIZE: 7 -> 8",
         "fake_experiment.Part.rate: 0.1 -> 0.5",
     ]
+
+
+def test_a_parameter_that_came_after_the_run_is_no_difference_at_its_default():
+    build(BASE)
+    now = configuration.operative_text(0)
+    then = now.replace("fake_experiment.Part.rate = 0.1\n", "")
+    assert then != now and differences.compare(then, now) == []
+    assert differences.compare(now, then) and differences.compare("# seed: 0\n", now)
+    build(BASE, "fake_experiment.Part.rate = 0.5")
+    assert differences.compare(then, configuration.operative_text(0)) == [
+        "fake_experiment.Part.rate: not bound -> 0.5"
+    ]
+
+
+def test_a_refusal_of_a_finished_run_names_what_goes_on_with_it(tmp_path):
+    run_folder.claim(str(tmp_path), "# seed: 1\nx.y = 1\n", overwrite=False)
+    results.write(str(tmp_path / "pretrain"), [], steps=3)
+    for again, named in (("bin/{}", True), ("Experiment.repeat {}", False)):
+        with pytest.raises(UserError, match="use another --model_dir") as error:
+            run_folder.claim(str(tmp_path), "# seed: 1\nx.y = 2\n", False, again.format)
+        assert (f"bin/export --model_dir={tmp_path} take it as it is" in str(error.value)) == named
 
 
 def test_a_run_is_gone_on_with_or_deleted_only_when_told(tmp_path):

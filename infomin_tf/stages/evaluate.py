@@ -137,7 +137,8 @@ class Evaluate(Stage):
     def begin_again(self, run):
         """Forgets the probes of an earlier evaluation, unless it was of this configuration and these images and was stopped."""
         note = os.path.join(run.directory(self.name), _UNDER_WAY)
-        if workers.is_chief() and (_read(note) != run.configuration or begun.changes(run, self)):
+        is_same = _read(note) == run.configuration and begun.read(run, self)
+        if workers.is_chief() and (not is_same or begun.changes(run, self)):
             for pattern in ("linear_probe_*", "segmentation"):
                 folder = glob.escape(run.directory(self.name))
                 for path in glob.glob(os.path.join(folder, pattern)):
