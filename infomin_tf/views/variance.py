@@ -6,6 +6,7 @@ import tensorflow as tf
 from infomin_tf.data.colors import are_grey, thinned
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.errors import UserError, warn_once
+from infomin_tf.views.color import RGB
 from infomin_tf.views.splits import ChannelSplit, FrequencySplit
 
 _TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0
@@ -83,7 +84,7 @@ def check_variance(split, images, name):
     [lone], others = ([titles[place] for place in part] for part in sorted(parts, key=len))
     if all(_follows(channels[lone], channels[t]) <= _COPY * noise[t] for t in others):
         raise UserError(
-            f"{name}: {_listed(others)} of {where} follow from {lone} alone, so the two parts are one and the "
+            f"{name}: {_listed(others)} of {where} follow from {lone} alone, but for rounding, so the two parts are one and the "
             f"same image; {_mend(images, split, channels, flat)}"
         )
 
@@ -128,18 +129,23 @@ def _follows(cause, effect):
 
 
 def _mend(images, split, channels, flat):
-    if flat and not are_grey(images) and _leaves_each_part_a_channel(split, channels, flat):
-        space = f"color.{type(split.color_space).__name__}"
-        return (
-            f"bind {space}.mean and {space}.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) and "
-            "std = (0.25, 0.25, 0.25) for RGB, or another colour space, all of whose channels vary in these images"
-        )
+    if len(flat) == len(channels):
+        return "the images are of one colour all over; give others"
     if are_grey(images):
         return (
             "the images are grey (red, green and blue are equal): bind splits.Whole with color.RGB, or splits.FrequencySplit "
             "with color.RGB, and no split by colour"
         )
-    return "bind another split or colour space, all of whose channels vary in these images"
+    if (
+        flat
+        and type(split.color_space) is RGB
+        and _leaves_each_part_a_channel(split, channels, flat)
+    ):
+        return (
+            "bind color.RGB.mean and color.RGB.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) "
+            "and std = (0.25, 0.25, 0.25)"
+        )
+    return "bind another split or colour space, all of whose channels vary in these images, such as splits.Whole with color.RGB"
 
 
 def _listed(names):

@@ -100,6 +100,8 @@ def test_images_of_one_colour_each_have_no_high_frequencies():
 
 
 def test_images_that_are_all_the_same_are_refused():
+    with pytest.raises(UserError, match="of one colour all over; give others"):
+        check(splits.Whole(color.RGB()), np.zeros((1, 64, 64, 3), np.uint8))
     with pytest.raises(UserError, match="all images are the same"):
         check(splits.Whole(color.RGB()), np.repeat(SHAPES[:1], 5, axis=0))
 
