@@ -73,7 +73,8 @@ def expand_paths(values):
     """A ~ becomes the home folder in every flag of a path.
 
     Raises:
-        UserError: a URL where only a folder of this machine will do, or a working directory that is gone.
+        UserError: a URL where only a folder of this machine will do, a name that is no UTF-8, or a working directory that is
+            gone.
     """
     try:
         os.getcwd()
@@ -88,6 +89,11 @@ def expand_paths(values):
         if is_url and name != "data_dir":  # TensorFlow Datasets reads from storage, too
             raise UserError(
                 f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
+            )
+        is_run = name == "model_dir" or (name == "out" and "jobs" in values)
+        if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
+            raise UserError(
+                f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a folder of another name"
             )
 
 

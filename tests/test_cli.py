@@ -162,6 +162,8 @@ def test_a_url_is_no_folder_and_a_missing_working_directory_is_one_message(fake_
     assert fake_run("train", "--gin_file=mine.gin", "--model_dir=gs://bucket/run") == (2, [])
     assert "--model_dir=gs://bucket/run is a URL; give a folder" in capsys.readouterr().err
     assert not pathlib.Path("gs:").exists()
+    assert fake_run("train", "--gin_file=mine.gin", "--model_dir=caf\udce9") == (2, [])
+    assert "is no UTF-8, so TensorFlow cannot write there" in capsys.readouterr().err
     pathlib.Path("gone").mkdir()
     os.chdir("gone")
     os.rmdir(os.path.join(os.pardir, "gone"))

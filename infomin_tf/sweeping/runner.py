@@ -17,6 +17,8 @@ from infomin_tf import configuration, results
 from infomin_tf.errors import UserError
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# -P: modules of the working directory do not hide those of Python.
+_PYTHON = [sys.executable, "-P", "-c"]
 _TRAIN = "from infomin_tf.cli import train_main; train_main()"
 _SHOW_VIEWS = "from infomin_tf.cli import show_views_main; show_views_main()"
 
@@ -104,7 +106,7 @@ class Runner:
             unfinished = f"{path.removesuffix('.png')}.part.png"
             flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
             log = path.removesuffix(".png") + ".log"
-            if self._call([sys.executable, "-c", _SHOW_VIEWS, *flags], log) != 0:
+            if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log) != 0:
                 print(f"no picture of {point.setting}: {_last_error(log)} ({log})", file=sys.stderr)
                 return None
             os.replace(unfinished, path)
@@ -129,7 +131,7 @@ class Runner:
                 f"--until={self.sweep.until}",
             ]
             log = os.path.join(model_dir, "log.txt")
-            status = self._call([sys.executable, "-c", _TRAIN, *flags], log, device, lock)
+            status = self._call([*_PYTHON, _TRAIN, *flags], log, device, lock)
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):

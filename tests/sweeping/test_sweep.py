@@ -73,6 +73,14 @@ def test_finished_points_are_not_repeated_and_a_failed_one_is_named(tmp_path, jo
     assert sorted(runs(tmp_path)[4:]) == ["2.0 0", "2.0 1", "3.0 0", "3.0 1"]
 
 
+def test_points_do_not_take_files_of_the_working_directory_for_pythons_modules(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("raise SystemExit('mine')")
+    assert runner.Runner(sweep_over(1.0, 2.0, seeds=(0,)), str(tmp_path / "out")).run() == {}
+
+
 def test_a_point_of_other_settings_is_not_taken_for_finished(tmp_path):
     runner.Runner(sweep_over(1.0, 2.0), str(tmp_path)).run()
     other = Sweep(["other.gin"], [Axis("a.B.x", (1.0, 2.0))])
