@@ -4,6 +4,8 @@ import contextlib
 import os
 import tempfile
 
+_PATTERNS = set("[]*?\\")
+
 
 def expand(path):
     """A path with the home folder in the place of a leading ~, which no shell expands in --model_dir=~/runs; None stays."""
@@ -16,8 +18,15 @@ def without_patterns(directory):
 
     They look for files that match the path, so that of runs/lr=[0.1] nothing would be found.
     """
-    if not set("[]*?\\") & set(directory):
+    if not _PATTERNS & set(directory):
         yield directory
+        return
+    if _PATTERNS & set(tempfile.gettempdir()):
+        number = os.open(directory, os.O_RDONLY)
+        try:
+            yield f"/proc/self/fd/{number}"  # Linux alone has it
+        finally:
+            os.close(number)
         return
     with tempfile.TemporaryDirectory() as folder:
         link = os.path.join(folder, "link")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import tempfile
 
 import gin
 import pytest
@@ -60,7 +61,10 @@ def test_a_tilde_leads_home_from_python_and_from_gin_files(tmp_path, monkeypatch
     assert not (tmp_path / "~").exists()
 
 
-def test_a_folder_has_a_name_without_patterns(tmp_path):
+@pytest.mark.parametrize("temporary", ["temporary", "t[1]"])
+def test_a_folder_has_a_name_without_patterns(temporary, tmp_path, monkeypatch):
+    (tmp_path / temporary).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / temporary))
     folder = tmp_path / "lr=[0.1]"
     folder.mkdir()
     (folder / "file").write_text("here")
