@@ -52,7 +52,7 @@ class History:
         return f"bound in {files[-1]}" if files else "bound by --gin_param"
 
     def replaced(self, names):
-        """Those of some dead bindings that no user wrote and whose consumer went with a value that a later one replaced.
+        """Those of some dead bindings that no user wrote and that later ones replaced: the value itself, or what took it.
 
         A user writes the files that --gin_file names, but those of the package, and --gin_param.
 
@@ -67,7 +67,14 @@ class History:
             (scope, selector, parameter)
             for scope, selector, parameter in candidates
             if any(other == selector and is_inside(s, scope) for s, other in gone)
+            or self._is_overridden(scope, selector, parameter)
         ]
+
+    def _is_overridden(self, scope, selector, parameter):
+        """Whether a later binding is of a scope that is closer to the calls."""
+        names = [name for name, _ in self._bindings]
+        later = names[::-1][: names[::-1].index((scope, selector, parameter))]
+        return any(is_inside(s, scope) for s, *other in later if other == [selector, parameter])
 
     def _is_own(self, name):
         files = self._writers[name]

@@ -93,6 +93,25 @@ def test_a_few_bindings_replace_a_part(file, change, caplog):
     assert not caplog.records
 
 
+def test_a_binding_of_every_scope_replaces_one_without_a_scope():
+    scopes = ("unlabelled", "train", "test")
+    bindings = [f"{scope}/image_folder.ImageFolder.image_size = 64" for scope in scopes]
+    build("gin/folder_semisup_views.gin", bindings=bindings)
+    text = configuration.operative_text(0)
+    assert text.count("/image_folder.ImageFolder.image_size = 64\n") == 3 and " = 96" not in text
+
+
+def test_a_binding_that_comes_after_those_of_every_scope_is_in_vain(tmp_path):
+    lines = [
+        f"{s}/image_folder.ImageFolder.image_size = 64\n" for s in ("unlabelled", "train", "test")
+    ]
+    text = HEADER + "from infomin_tf.data import image_folder\n" + "".join(lines)
+    (tmp_path / "own.gin").write_text(text)
+    binding = "image_folder.ImageFolder.image_size = 32"
+    with pytest.raises(UserError, match="every use has a binding of its own.*by --gin_param"):
+        build("gin/folder_semisup_views.gin", "own.gin", bindings=[binding])
+
+
 def test_a_part_of_a_saved_run_may_be_switched_off():
     build("gin/folder_semisup_views.gin")
     with open("config.gin", "w") as written:
