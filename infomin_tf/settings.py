@@ -52,7 +52,7 @@ def check_interval(owner, allowed, **settings):
 
 
 def check_seeds(owner, **settings):
-    """Raises ValueError unless each setting is one seed or more; arguments as of `check`."""
+    """Raises ValueError unless each setting is one seed or more, each once; arguments as of `check`."""
     for name, seeds in settings.items():
         if not seeds:
             raise ValueError(
@@ -60,6 +60,8 @@ def check_seeds(owner, **settings):
             )
         for seed in seeds:
             check(owner, SEED, **{name: seed})
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"{called(owner)}.{name} takes each seed once, not {seeds}")
 
 
 def check_constants(owner, mean, std):

@@ -54,6 +54,10 @@ class Audit:
         check(self, SHARE, max_corrupt_share=max_corrupt_share)
         if set(seeds) & set(final_seeds):
             raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
+        if not axes:
+            raise UserError(
+                "Audit.axes takes one axis or more, not (), as there would be nothing to try"
+            )
         self.axes, self.base = list(axes), tuple(map(str, base))
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
         self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share

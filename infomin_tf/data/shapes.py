@@ -11,7 +11,7 @@ import numpy as np
 
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
-from infomin_tf.settings import COUNT, check
+from infomin_tf.settings import COUNT, SEED, check
 
 SIZE = 64
 FACTORS = {"shape": 8, "color": 8, "texture": 8, "position": 16, "size": 4, "rotation": 8}
@@ -73,6 +73,7 @@ class Shapes:
             raise UserError(f"Shapes.label={label!r} is none of {', '.join(FACTORS)}")
         if size is not None:
             check(self, COUNT, size=size)
+        check(self, SEED, seed=seed)
         self._split, self._size, self._label, self._seed = split, size, label, seed
 
     def load(self, data_dir=None):
