@@ -8,7 +8,7 @@ import gin
 import pytest
 from absl import flags
 
-from infomin_tf import configuration, options, run_folder
+from infomin_tf import configuration, differences, options
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping.sweep import Sweep
@@ -90,7 +90,7 @@ def test_a_finished_run_is_evaluated_or_exported_again(command):
     before = built(Experiment, files, params)[1]
     more = (*files, *values.gin_file)
     after = built(Experiment, more, (*params, *values.gin_param))[1]
-    assert run_folder.training_differences(before, after) == []
+    assert differences.training_differences(before, after) == []
 
 
 @of("bin/sweep")
