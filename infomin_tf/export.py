@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from infomin_tf import paths, results
 from infomin_tf.errors import UserError, reason
-from infomin_tf.models.image_encoder import ImageEncoder
+from infomin_tf.models.image_encoder import ImageEncoder, set_trainable
 from infomin_tf.models.saved_encoder import SavedEncoder
 
 _DAMAGE = (OSError, ValueError, KeyError, IndexError)
@@ -53,12 +53,11 @@ def _all_trainable(encoder):
     """Writes no layer as frozen, as pre-training has left the generator: who loads the encoder decides."""
     layers = encoder._flatten_layers()
     before = [layer.trainable for layer in layers]
-    encoder.trainable = True
+    set_trainable(layers, [True] * len(layers))
     try:
         yield
     finally:
-        for layer, trainable in zip(layers, before, strict=True):
-            layer.trainable = trainable
+        set_trainable(layers, before)
 
 
 def _archive(encoder):

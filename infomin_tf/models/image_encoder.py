@@ -64,6 +64,16 @@ class ImageEncoder(keras.Model):
         layers = encoder._flatten_layers()
         if trainable_layers is None:  # of an earlier version, which froze the whole or nothing
             trainable_layers = [trainable] * len(layers)
-        for layer, trainable in zip(layers, trainable_layers, strict=True):
-            layer.trainable = trainable  # with its parts, which come after it
+        set_trainable(layers, trainable_layers)
         return encoder
+
+
+def set_trainable(layers, values):
+    """Sets `trainable` of each layer; parts come after what they are parts of.
+
+    Keras passes over a layer that has the value already, and so over parts of it that have not: hence the change to and
+    fro.
+    """
+    for layer, value in zip(layers, values, strict=True):
+        layer.trainable = not value
+        layer.trainable = value
