@@ -5,6 +5,8 @@ import math
 import typing
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from infomin_tf import optimization
 from infomin_tf.settings import ABOVE_ZERO, FROM_ZERO, SHARE, check
@@ -144,6 +146,30 @@ def scheduled(optimizer, schedule, total_steps, steps_per_epoch):
     A schedule counts updates, each of which takes `gradient_accumulation_steps` steps.
     """
     config = optimizer.get_config()
-    count = config.get("gradient_accumulation_steps") or 1
-    rate = schedule.over(config["learning_rate"], total_steps // count, steps_per_epoch / count)
+    rate = _course(config, schedule, total_steps, steps_per_epoch)
     return type(optimizer).from_config(config | {"learning_rate": rate})
+
+
+def learning_rates(optimizer, schedule, total_steps, steps_per_epoch, steps):
+    """The learning rates that `scheduled` would give at steps, a list; makes no variable, which workers make together."""
+    config = optimizer.get_config()
+    course = _course(config, schedule, total_steps, steps_per_epoch)
+    if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
+        return [float(course)] * len(steps)
+    updates = np.asarray(steps) // _steps_per_update(config)
+    rates = tf.function(
+        lambda: tf.map_fn(
+            lambda update: tf.cast(course(update), tf.float32), tf.constant(updates, tf.float32)
+        )
+    )
+    return [float(rate) for rate in rates.get_concrete_function()().numpy()]
+
+
+def _course(config, schedule, total_steps, steps_per_epoch):
+    """A keras schedule or number for an optimizer of that configuration."""
+    count = _steps_per_update(config)
+    return schedule.over(config["learning_rate"], total_steps // count, steps_per_epoch / count)
+
+
+def _steps_per_update(config):
+    return config.get("gradient_accumulation_steps") or 1

@@ -1,11 +1,9 @@
 """What every stage of a run answers to."""
 
-import keras
-import tensorflow as tf
 
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.evaluation import doubts
-from infomin_tf.schedules import scheduled
+from infomin_tf.schedules import learning_rates, scheduled
 
 
 class Stage:
@@ -86,7 +84,10 @@ class TrainedStage(Stage):
 
     def rates(self, run, steps):
         """Learning rate of each optimizer at steps, a list of lists."""
-        return [_rates(optimizer, steps) for optimizer in self.scheduled(run)]
+        per_epoch, total = self.steps(run)
+        return [
+            learning_rates(o, self._schedule, total, per_epoch, steps) for o in self._optimizers
+        ]
 
     def prepare(self, run):
         """Builds the learner and the `training.Task`; returns both."""
@@ -102,16 +103,3 @@ class TrainedStage(Stage):
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""
-
-
-def _rates(optimizer, steps):
-    course = optimizer._learning_rate
-    if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
-        return [float(course)] * len(steps)
-    updates = [int(step) // (optimizer.gradient_accumulation_steps or 1) for step in steps]
-    rates = tf.function(
-        lambda: tf.map_fn(
-            lambda u: tf.cast(course(u), tf.float32), tf.constant(updates, tf.float32)
-        )
-    )
-    return [float(rate) for rate in rates.get_concrete_function()().numpy()]
