@@ -129,6 +129,8 @@ def find_scales(directory, paths, white=None):
 def _range_of_file(path):
     """`_Range` of an image file of more than 8 bits a pixel; of colours only their upper 8 bits; None for others."""
     try:
+        if not os.path.isfile(path):  # to open a pipe would wait for ever
+            return None
         with open(path, "rb") as file:
             start = file.read(32)
         if not _may_be_deep(start):

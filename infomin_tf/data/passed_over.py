@@ -83,8 +83,11 @@ def is_of_system(name):
 
 
 def _is_of_stage(folder):
+    path = os.path.join(folder, "results.json")
+    if not os.path.isfile(path):  # to open a pipe would wait for ever
+        return False
     try:
-        with open(os.path.join(folder, "results.json"), encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             return {"numbers", "versions"} <= json.load(file).keys()
     except (OSError, ValueError, AttributeError):
         return False
