@@ -15,7 +15,7 @@ _RAW = ".cr2 .cr3 .nef .nrw .arw .dng .orf .rw2 .raf .pef .srw .raw"
 _CONTAINERS = ".pdf .zip .tar .gz .7z .rar .mp4 .mov .avi .mkv .mpg .psd .ai .docx .pptx .h5 .hdf5 .npy .npz .mat .tfrecord"
 _PICTURES = ".avif .jp2 .j2k .jpx .jxl .ppm .pgm .pbm .pnm .tga .svg .eps .ico .dcm .nii .exr .hdr"
 # Notes, labels and annotations, which lie next to images for good reasons: alone they are no cause for a warning.
-_TEXTS = {*".txt .md .rst .csv .tsv .json .jsonl .xml .yaml .yml .log .html .py .ini".split()}
+_TEXTS = ".txt .md .rst .csv .tsv .json .jsonl .xml .yaml .yml .log .html .py .ini"
 _ADVICE = {
     "photographs of phones (.heic): save them as JPEG, as by heif-convert": ".heic .heif",
     "raw photographs: develop them to JPEG or TIFF": _RAW,
@@ -56,7 +56,7 @@ class PassedOver:
             endings: of files that are read.
         """
         said = []
-        if self._endings.keys() - _TEXTS:
+        if self._endings.keys() - set(_TEXTS.split()):
             shown = [
                 f"{count} {ending or 'without an ending'}"
                 for ending, count in self._endings.most_common()

@@ -1,6 +1,5 @@
 """What every stage of a run answers to."""
 
-
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.evaluation import doubts
 from infomin_tf.schedules import learning_rates, scheduled
