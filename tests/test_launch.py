@@ -16,7 +16,7 @@ def checkout(tmp_path):
     """A copy of bin/ and of what it starts, in a folder with a gin/ as the checkout has it."""
     for folder in ("bin", "gin", "infomin_tf"):
         (tmp_path / folder).mkdir()
-    for name in ("__init__", "launch"):
+    for name in ("__init__", "launch", "registration"):
         shutil.copy(ROOT / "infomin_tf" / f"{name}.py", tmp_path / "infomin_tf")
     for name in COMMANDS:
         shutil.copy(ROOT / "bin" / name, tmp_path / "bin")
