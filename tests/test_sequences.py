@@ -42,6 +42,8 @@ def small_sequences(name, count=32):
 class SmallData:
     """Stands for `experiment.Data`."""
 
+    sources = ()
+
     def load(self, data_dir=None):
         train, test = small_sequences("train"), small_sequences("test")
         return train, train, test, test
