@@ -1,4 +1,4 @@
-"""Images a second of two InfoMin views: infomin_tf on the host beside torchvision and albumentations.
+"""Images a second of two InfoMin views: infomin_tf on the host next to torchvision and albumentations.
 
     python benchmarks/augment.py                  # both cases; --images DIR for JPEGs of your own, --profile for ours alone
 
@@ -171,7 +171,7 @@ def make_cases(folder):
 
 
 def measure(case, options):
-    """Prints images a second of each contestant and the ratios."""
+    """Prints images per second of each contestant and the ratios."""
     contestants = {"ours": Process(Ours, "infomin_tf.views.families", case)}
     if installed("torch", "torchvision"):
         contestants["torchvision"] = Process(Torchvision, "torchvision", case)

@@ -1,4 +1,4 @@
-"""Contestants of augment.py beside infomin_tf: torchvision and albumentations in a DataLoader."""
+"""Contestants of augment.py next to infomin_tf: torchvision and albumentations in a DataLoader."""
 
 import contextlib
 import dataclasses

@@ -96,7 +96,7 @@ def main():
                 values[name].append(seconds)
     process.close()
     for name in names:
-        print(f"| {name} | {1000 * statistics.median(values[name]):.1f} ms a batch |")
+        print(f"| {name} | {1000 * statistics.median(values[name]):.1f} ms per batch |")
     print(f"| make over step (goal: below 1) | {compare(values, 'make', 'step')} |")
     print(f"| both over step | {compare(values, 'both', 'step')} |")
 

@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py --data_dir=DIR --out=runs/recipes
 
-A run that is finished is not repeated, one that was stopped goes on; so the command may be given again.
+A run that is finished is not repeated, one that was stopped continues; so the command may be given again.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Step time over replicas: 1, 2 and 4 logical CPUs at a fixed batch a replica, beside the ideal for the cores at hand.
+"""Step time over replicas: 1, 2 and 4 logical CPUs at a fixed batch a replica, next to the ideal for the cores at hand.
 
     python benchmarks/scaling.py
 

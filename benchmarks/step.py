@@ -1,4 +1,4 @@
-"""Speed and memory of one MoCo step of infomin_tf: beside its floor, over queue sizes, and beside PyTorch.
+"""Speed and memory of one MoCo step of infomin_tf: next to its floor, over queue sizes, and next to PyTorch.
 
     python benchmarks/step.py                     # everything; a part: --only floor queue torch first memory
 

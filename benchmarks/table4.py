@@ -1,4 +1,4 @@
-"""Table 4 beside the paper's: prints the outcome of a sweep over its rows as Markdown.
+"""Table 4 next to the paper's: prints the outcome of a sweep over its rows as Markdown.
 
 bin/sweep --gin_file=gin/small/table4.gin --data_dir=DIR --out=runs/table4
 python benchmarks/table4.py runs/table4

@@ -15,7 +15,7 @@ _SAMPLED_STEPS = 1000
 
 
 def write(run, stage):
-    """Notes what the stage begins with, or goes on with; of several workers the chief does."""
+    """Notes what the stage begins with, or continues with; of several workers the chief does."""
     if not workers.is_chief():
         return
     content = {"data": _described(stage.sets(run)), "learning_rates": _planned(run, stage)}
@@ -44,7 +44,7 @@ def changes(run, stage):
 def check_images(run, stage, finished):
     """Compares the images with those that the stage began with.
 
-    A finished stage keeps its results, with a warning. An unfinished training cannot go on with other images to train on.
+    A finished stage keeps its results, with a warning. An unfinished training cannot continue with other images to train on.
 
     Returns:
         Whether the stage must begin again, as it does not train on but was begun with other images, or without a note.
@@ -64,7 +64,7 @@ def check_images(run, stage, finished):
         return False
     if checkpoint.newest_step(run.directory(stage.name)) and found.keys() & set(stage.trains_on):
         raise UserError(
-            f"{stage.name} in {run.model_dir} was begun with other images ({words}); restore them to go on, or use another "
+            f"{stage.name} in {run.model_dir} was begun with other images ({words}); restore them to continue, or use another "
             "--model_dir, or --overwrite to delete that run"
         )
     _warn("%s was begun with other images (%s)", stage.name, words)

@@ -116,7 +116,7 @@ class Checkpoint:
         if unopened:
             raise UserError(
                 f"the checkpoints in {self._directory} are there, but cannot be opened ({unopened}); make them readable, "
-                "then the same command goes on"
+                "then the same command continues"
             )
         if steps:
             raise UserError(
@@ -174,7 +174,7 @@ class Checkpoint:
         self._started = now
         try:
             self._checkpoint.write(self._path(step))
-            # One of a later step could not be read, or this run would have gone on from there.
+            # One of a later step could not be read, or this run would have continued from there.
             self._delete_all_but([s for s in _steps(self._directory) if s <= step][-self._kept :])
         except (OSError, tf.errors.OpError) as error:
             free = shutil.disk_usage(self._directory).free
@@ -182,7 +182,7 @@ class Checkpoint:
             raise UserError(
                 f"the checkpoint at step {step} could not be written to {self._directory} "
                 f"({reason(error)}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
-                "the same command to go on from the checkpoint before"
+                "the same command to continue from the checkpoint before"
             ) from error
 
     def _path(self, step):

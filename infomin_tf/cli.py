@@ -15,7 +15,7 @@ _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin fi
   bin/train --gin_file=gin/quickstart.gin
   bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='pretrain.Pretrain.epochs = 100'
 
-The same command goes on where it stopped; finished stages are skipped."""
+The same command continues where it stopped; finished stages are skipped."""
 _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
 
   bin/evaluate --model_dir=runs/quickstart
@@ -104,10 +104,10 @@ def _main(command, description):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"error: {error}; make room, then the same command goes on", file=sys.stderr)
+        print(f"error: {error}; make room, then the same command continues", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("\nstopped; the same command continues from the last checkpoint", file=sys.stderr)
         sys.exit(130)
 
 

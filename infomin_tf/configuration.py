@@ -64,7 +64,7 @@ def _digest(name, above=()):
 
 
 def _open_file(path):
-    """Opens a gin file; what a person wrote may import modules that lie beside it."""
+    """Opens a gin file; what a person wrote may import modules that lie next to it."""
     file = _open(path)
     if _is_machine_made(path):
         gin_imports.search_saved(file.read())
@@ -94,7 +94,7 @@ def parse(files, bindings):
     Args:
         files: paths of gin files.
         bindings: texts such as "pretrain.Pretrain.epochs = 3"; they see the modules that the files import, and all of this
-            package. A person's own modules are found beside the gin files and in the working directory.
+            package. A person's own modules are found next to the gin files and in the working directory.
 
     Raises:
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
@@ -138,7 +138,7 @@ def build(root):
             f"the gin files bind nothing of {root.__module__}.{root.__name__}; start from a file of gin/"
         ) from error
     if wrong := kinds.wrong_kinds():
-        raise UserError("\n  ".join(["values of another kind than is taken; mend them:", *wrong]))
+        raise UserError("\n  ".join(["values of another kind than is taken; fix them:", *wrong]))
     try:
         return make()
     except Exception as error:
@@ -188,7 +188,7 @@ def check_all_used():
     ]
     if wrong:
         raise UserError(
-            "these bindings change nothing; remove or mend them:\n  " + "\n  ".join(wrong)
+            "these bindings change nothing; remove or fix them:\n  " + "\n  ".join(wrong)
         )
     if replaced:
         logging.warning(

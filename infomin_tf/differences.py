@@ -8,7 +8,7 @@ import gin
 from infomin_tf import references
 
 SEED = "--seed"
-# What says how long a stage trains and how its learning rate goes on.
+# What says how long a stage trains and how its learning rate continues.
 _LENGTH = re.compile(
     r"(pretrain\.Pretrain|sequences\.(PretrainSequences|TrainSupervised)|learn_views\.LearnViews)\.(epochs|schedule)$"
     r"|training\.TrainingLoop\.steps_limit$|schedules\.\w+\.\w+$"

@@ -127,7 +127,7 @@ def distribute_batches(strategy, make_batches, global_batch_size):
         strategy: the strategy that will run the steps.
         make_batches: function of `shard` (index, count) that gives an infinite tf.data.Dataset with this host's slice
             of each global batch.
-        global_batch_size: images a step, over all replicas.
+        global_batch_size: images per step, over all replicas.
 
     Returns:
         An iterator whose elements go to `strategy.run`.
@@ -139,7 +139,7 @@ def distribute_batches(strategy, make_batches, global_batch_size):
     if global_batch_size % replicas:
         raise UserError(
             f"batch size {global_batch_size} cannot be divided among {replicas} replicas; use a multiple of {replicas}, or "
-            f"another number of devices or workers: a run that was stopped goes on under any number that divides its batch"
+            f"another number of devices or workers: a run that was stopped continues under any number that divides its batch"
         )
     if replicas == 1:
         return iter(make_batches((0, 1)))

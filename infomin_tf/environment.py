@@ -16,7 +16,7 @@ from infomin_tf.errors import UserError
 
 
 class _Stream(io.FileIO):
-    """Standard output or error, which goes on in silence when its reader or its terminal is gone."""
+    """Standard output or error, which continues in silence when its reader or its terminal is gone."""
 
     def write(self, data):
         """All bytes, or as many as `io.FileIO` writes."""

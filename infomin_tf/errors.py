@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake a user can mend, and warnings that are given once."""
+"""The one exception that stands for a mistake a user can fix, and warnings that are given once."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from absl import logging
 
 
 class UserError(Exception):
-    """Something the user gave is wrong; the message says what was received, what is allowed and how to mend it.
+    """Something the user gave is wrong; the message says what was received, what is allowed and how to fix it.
 
     The command line prints the message alone, without a traceback, and exits with status 2.
     """

@@ -45,7 +45,7 @@ class Data:
         limit: int | None = None,
     ):
         if limit is not None and (not isinstance(limit, int) or limit < 2):
-            raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; mend it")
+            raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; fix it")
         held_out = held_out or test or unlabelled
         self.sources, self._limit = (unlabelled, train, test, held_out), limit
 

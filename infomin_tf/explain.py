@@ -70,7 +70,7 @@ def parse_error(error, source, folders):
     if places:
         place = places[-1]
         what, _, inside = str(error).partition("\n")
-        where = f"{place.filename}, line {place.lineno}; mend that module"
+        where = f"{place.filename}, line {place.lineno}; fix that module"
         return f"{type(error).__name__}: {what} in {where}\n{inside or f'  In {source}'}"
     message = re.sub(r"<module '([\w.]+)'.*?>", r"\1", str(error))
     message = re.sub(r"In bindings string line \d+\n.*", f"In {source}", message)
@@ -95,7 +95,7 @@ def parse_error(error, source, folders):
         modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
         hint = _import_of_module(package, match[2]) or _hint(match[2], modules)
     elif match := re.match(r"No module named '(\w+)'", message):
-        hint = f"\n  own modules are found beside the gin file and in the working directory; put {match[1]}.py there"
+        hint = f"\n  own modules are found next to the gin file and in the working directory; put {match[1]}.py there"
     elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
         hint = near_files(match[1], folders)
     elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
@@ -130,13 +130,13 @@ def behind_macro(value):
 
 
 def building_error(error):
-    """What the user has to mend when a constructor raised `error`; None when that is not the user's doing.
+    """What the user has to fix when a constructor raised `error`; None when that is not the user's doing.
 
     A ValueError always is. A RuntimeError is when a parameter is missing or unknown; a TypeError and an AttributeError
     besides, when they come from a class of this package or of Keras.
     """
     if isinstance(error, RecursionError):
-        return "bindings that lead back to themselves without end, such as A = %B and B = %A; mend one of them"
+        return "bindings that lead back to themselves without end, such as A = %B and B = %A; fix one of them"
     message, *places = re.split(r"\n +In call to configurable ", str(error))
     message = message.partition("\n  No values supplied by Gin")[0]
     place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None

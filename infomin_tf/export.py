@@ -1,4 +1,4 @@
-"""A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for going on in Keras."""
+"""A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for continuing in Keras."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Modules that gin files and bindings name: those of this package by themselves, a person's own beside the gin file."""
+"""Modules that gin files and bindings name: those of this package by themselves, a person's own next to the gin file."""
 
 import importlib.util
 import os
@@ -65,7 +65,7 @@ def search_beside(path):
 
 
 def check_beside(path, text):
-    """Raises UserError when a gin file would get another module than that of the same name which lies beside it.
+    """Raises UserError when a gin file would get another module than that of the same name which lies next to it.
 
     Args:
         path: of the file.
@@ -85,7 +85,7 @@ def check_beside(path, text):
 
 
 def own_mistake(error):
-    """What to mend in a person's own module, through which an error came; None when it came through none."""
+    """What to fix in a person's own module, through which an error came; None when it came through none."""
     folders = tuple(os.path.join(folder, "") for folder in _own_folders())
     not_own = (os.path.join(infomin_tf.__path__[0], ""), "site-packages")
     places = [
@@ -97,7 +97,7 @@ def own_mistake(error):
         return None
     message = str(error).partition("\n  In call to configurable")[0]
     return (
-        f"{type(error).__name__}: {message} in {places[-1].filename}, line {places[-1].lineno}; mend that "
+        f"{type(error).__name__}: {message} in {places[-1].filename}, line {places[-1].lineno}; fix that "
         "module"
     )
 

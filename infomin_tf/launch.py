@@ -55,7 +55,7 @@ def _is_there(name):
 
 
 def _run_in_environment():
-    """Goes on as the Python of .venv; returns where there is none, or it is the running one."""
+    """Continues as the Python of .venv; returns where there is none, or it is the running one."""
     environment = os.path.join(_ROOT, ".venv")
     python = os.path.join(environment, "bin", "python")
     if os.path.isfile(python) and os.path.realpath(sys.prefix) != os.path.realpath(environment):

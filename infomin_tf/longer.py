@@ -1,4 +1,4 @@
-"""A finished or unfinished training that goes on to another end than it was begun with."""
+"""A finished or unfinished training that continues to another end than it was begun with."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def settle(run, stages, wanted):
         wanted: those that are going to run, which are checked before a result is forgotten.
 
     Raises:
-        UserError: why the training cannot go on.
+        UserError: why the training cannot continue.
     """
     changed = run_folder.changed_lengths(run.model_dir, run.configuration)
     if not workers.gather(len(changed)).any():  # read by all before one of them saves
@@ -28,7 +28,7 @@ def settle(run, stages, wanted):
     for place, stage in enumerate(trained):
         if why := _why_not(run, stage, trained[place + 1 :]):
             raise UserError(
-                f"{run.model_dir} cannot go on with\n  "
+                f"{run.model_dir} cannot continue with\n  "
                 + "\n  ".join(changed)
                 + f"\n{why}; use another --model_dir, or --overwrite to delete that run"
             )
@@ -75,5 +75,5 @@ def _why_not(run, stage, later):
     return (
         f"{stage.name} has done {done} steps, and with {type(stage.schedule).__name__} the learning rate at step "
         f"{steps[first]} was {then[:, first].max():.6g}, but would have been {now[:, first].max():.6g}. What keeps the rates "
-        "of the steps that are done goes on: schedules.Constant, or StepDecay with of_epochs bound to the new length"
+        "of the steps that are done continues: schedules.Constant, or StepDecay with of_epochs bound to the new length"
     )

@@ -157,7 +157,7 @@ class Update:
             self._rescale_and_apply(gradients, variables)
             return finite
         due = finite & tf.equal(self._waiting.value, self._accumulated - 1)
-        # Kept as the gradient of the whole batch, so that another number of replicas can go on.
+        # Kept as the gradient of the whole batch, so that another number of replicas can continue.
         replicas = distribution.num_replicas()
         sums = [s.value + replicas * g for s, g in zip(self._sums, gradients, strict=True)]
         pairs = list(zip(sums, gradients, strict=True))

@@ -54,26 +54,26 @@ def read(directory):
     Raises:
         UserError: the file is damaged.
     """
-    path, mend = os.path.join(directory, FILE_NAME), "delete that file to run the stage again"
+    path, fix = os.path.join(directory, FILE_NAME), "delete that file to run the stage again"
     if not os.path.lexists(path):
         return None
-    content = read_json(path, mend)
+    content = read_json(path, fix)
     keys = {field.name for field in dataclasses.fields(Number)}
     numbers = content.get("numbers") if isinstance(content, dict) else None
     if not isinstance(numbers, list) or not all(
         isinstance(n, dict) and keys <= n.keys() for n in numbers
     ):
-        raise UserError(f"{path} has no list of numbers, as a run writes it; {mend}")
+        raise UserError(f"{path} has no list of numbers, as a run writes it; {fix}")
     return content
 
 
-def read_json(path, mend):
-    """The content of a JSON file; UserError with the mend when it cannot be read."""
+def read_json(path, fix):
+    """The content of a JSON file; UserError with the fix when it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {mend}") from error
+        raise UserError(f"{path} cannot be read ({error}); {fix}") from error
 
 
 def forget(directory):
@@ -128,7 +128,7 @@ def write_atomically(path, text):
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); make room or make it writable, then run the same command "
-            "to go on"
+            "to continue"
         ) from error
 
 

@@ -126,11 +126,11 @@ def _check_goes_on(model_dir, changed, text, again):
     lines = f"{model_dir} holds another run:\n  " + "\n  ".join(changed)
     is_finished = results.read(os.path.join(model_dir, "pretrain")) is not None
     if of_training or differences.SEED in names or again is None:
-        mend = "use another --model_dir, or --overwrite to delete that run"
+        fix = "use another --model_dir, or --overwrite to delete that run"
         if is_finished and again and again("evaluate").startswith("bin/"):
             own = shlex.join([f"--model_dir={model_dir}"])
-            mend += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take it as it is"
-        raise UserError(f"{lines}\n{mend}")
+            fix += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take it as it is"
+        raise UserError(f"{lines}\n{fix}")
     if not is_finished:
         return
     of_export = [name for name in names if re.search(r"\bexport\.|Experiment\.export$", name)]
@@ -150,7 +150,7 @@ def _found(model_dir):
     found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
     if found and FILE_NAME not in found:
         raise UserError(
-            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so no run that may be gone on with or deleted; "
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is no run to continue or delete; "
             "use another --model_dir, or remove these yourself"
         )
     return found

@@ -29,7 +29,7 @@ class Task:
         learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`; `tables`, if it
             has any, are variables that a step reads whole and then writes by rows.
         make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
-        global_batch_size: images a step.
+        global_batch_size: images per step.
         steps_per_epoch: steps.
         total_steps: steps.
         directory: where checkpoints and events go.
@@ -94,7 +94,7 @@ class TrainingLoop:
     def fit(self, task, strategy):
         """Trains from the newest checkpoint in the task's directory, if there is one, to `total_steps`.
 
-        A run that was stopped and goes on equals an uninterrupted one, on one device to the bit: batches are a
+        A run that was stopped and continues equals an uninterrupted one, on one device to the bit: batches are a
         function of the step, and all state is in the checkpoint.
 
         Args:
@@ -210,7 +210,7 @@ def _leave(task, step, number):
     """Says where the run stands and exits with the status of the signal."""
     workers.wait_for_all()  # until the chief has saved
     print(
-        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command goes on from there",
+        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command continues from there",
         file=sys.stderr,
     )
     raise SystemExit(128 + number)

@@ -88,15 +88,15 @@ def _check_names(kind, expected, given):
     wrong = [f"{verb} {_some(n)}" for verb, n in (("lacks", missing), ("has", unknown)) if n]
     if not wrong:
         return
-    mend = f"take the backbone that the weights belong to instead of {kind}"
+    fix = f"take the backbone that the weights belong to instead of {kind}"
     nested = [name for name, value in given.items() if isinstance(value, Mapping)]
     if nested:
-        mend = f"give what is in it under {' or '.join(map(repr, nested))}"
+        fix = f"give what is in it under {' or '.join(map(repr, nested))}"
     wrapped = [name for name in unknown if name.endswith(".layer1.0.conv1.weight")]
     if wrapped:
         prefix = wrapped[0].removesuffix("layer1.0.conv1.weight")
-        mend = f"keep only the names that begin with {prefix!r}, and cut that off"
-    raise UserError(f"the state dict does not fit {kind}: it {' and '.join(wrong)}; {mend}")
+        fix = f"keep only the names that begin with {prefix!r}, and cut that off"
+    raise UserError(f"the state dict does not fit {kind}: it {' and '.join(wrong)}; {fix}")
 
 
 def _check_shapes(kind, variables, arrays):

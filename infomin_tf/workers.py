@@ -69,7 +69,7 @@ def clear_loss():
             raise
         raise UserError(
             "another worker is lost: it was stopped, failed, or cannot be reached; its own messages say why. Start all "
-            "workers again with the same command, and they go on from the newest checkpoint"
+            "workers again with the same command, and they continue from the newest checkpoint"
         ) from error
 
 

@@ -40,7 +40,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_nothing_half_written(tmp_pa
     with (
         full_disk(),
         pytest.raises(
-            UserError, match="at step 2 could not be written .*go on from the checkpoint"
+            UserError, match="at step 2 could not be written .*continue from the checkpoint"
         ),
     ):
         checkpoint.save(2)

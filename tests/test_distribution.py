@@ -75,6 +75,6 @@ def test_batches_are_divided_among_replicas_in_order(two_replicas):
     np.testing.assert_array_equal(np.concatenate(first.values), range(6))
     np.testing.assert_array_equal(second.values[1], [2, 3])
     with pytest.raises(
-        UserError, match="7 cannot .* 2 replicas; use a multiple of 2, .*goes on under any"
+        UserError, match="7 cannot .* 2 replicas; use a multiple of 2, .*continues under any"
     ):
         distribution.distribute_batches(two_replicas, batches, 7)

@@ -114,7 +114,7 @@ def test_images_of_no_numbers_are_refused(dtype):
 
 
 @pytest.mark.parametrize(
-    "shape, mend",
+    "shape, fix",
     [
         ((4, 40, 36, 1), "repeat the grey channel"),
         ((4, 40, 36, 4), r"images\[..., :3\]"),
@@ -122,9 +122,9 @@ def test_images_of_no_numbers_are_refused(dtype):
         ((40, 36), "give a batch of RGB images"),
     ],
 )
-def test_images_of_another_shape_are_refused(layer, shape, mend):
+def test_images_of_another_shape_are_refused(layer, shape, fix):
     pattern = (
-        rf"^the encoder takes images \[B, H, W, 3\], not \[{', '.join(map(str, shape))}\]; .*{mend}"
+        rf"^the encoder takes images \[B, H, W, 3\], not \[{', '.join(map(str, shape))}\]; .*{fix}"
     )
     with pytest.raises(UserError, match=pattern):
         layer(np.zeros(shape, np.float32))

@@ -1,4 +1,4 @@
-"""A training that goes on to another end than it was begun with equals one that had it from the start, or is refused."""
+"""A training that continues to another end than it was begun with equals one that had it from the start, or is refused."""
 
 import types
 
@@ -41,7 +41,7 @@ def text(**bindings):
 
 @pytest.fixture
 def run(tmp_path):
-    """Of 40 images, 4 steps an epoch."""
+    """Of 40 images, 4 steps per epoch."""
     strategy = types.SimpleNamespace(num_replicas_in_sync=1)
     pair = pairs.IndependentPair(pairs.CropAndFlip(12))
     images = small.images(40)
@@ -96,7 +96,9 @@ def test_what_would_not_end_as_from_the_start_is_refused_with_the_reason(
     then, now, epochs, why, run
 ):
     begin(run, pretraining(3, then), 12)
-    with pytest.raises(UserError, match=f"(?s)cannot go on with\n  {EPOCHS}: 3 -> {epochs}.*{why}"):
+    with pytest.raises(
+        UserError, match=f"(?s)cannot continue with\n  {EPOCHS}: 3 -> {epochs}.*{why}"
+    ):
         settle(run, pretraining(epochs, now), epochs=epochs)
     assert run.numbers_of("pretrain")["steps"] == 12
     assert run_folder.holds(run.model_dir, text(**{EPOCHS: 3}))

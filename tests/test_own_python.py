@@ -1,4 +1,4 @@
-"""Own Python beside a gin file, names without import lines, and what is said of mistakes in either."""
+"""Own Python next to a gin file, names without import lines, and what is said of mistakes in either."""
 
 import pathlib
 import re
@@ -66,7 +66,7 @@ def test_own_python_in_the_working_directory_is_found_by_a_binding(tmp_path):
         (
             "broken_1",
             "x = 1\nimport absent_2\n",
-            r"(?s)No module named 'absent_2' in .*broken_1.py, line 2; mend that module.*own.gin",
+            r"(?s)No module named 'absent_2' in .*broken_1.py, line 2; fix that module.*own.gin",
         ),
         ("broken_2", "\nprint(y)\n", "NameError: name 'y' is not defined in .*broken_2.py, line 2"),
         ("broken_3", "\n\nint('x')\n", "ValueError: .* in .*broken_3.py, line 3"),
@@ -86,9 +86,7 @@ def test_a_mistake_inside_own_python_is_named_with_its_place(mistake, tmp_path):
     name = f"broken_inside_{len(mistake)}"
     (tmp_path / f"{name}.py").write_text(f"def mild(size=48):\n    return {mistake}\n")
     bindings = [f"import {name}", f"pairs.IndependentPair.sampler = @{name}.mild()"]
-    with pytest.raises(
-        UserError, match=rf"^\w+Error: .* in .*{name}.py, line 2; mend that module$"
-    ):
+    with pytest.raises(UserError, match=rf"^\w+Error: .* in .*{name}.py, line 2; fix that module$"):
         build("gin/folder_semisup_views.gin", bindings=bindings)
 
 
@@ -104,7 +102,7 @@ def test_a_module_beside_the_gin_file_comes_before_one_of_the_working_directory(
 
 @pytest.mark.parametrize("name", ["random", "keras", "own_views_4"])
 def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_path):
-    """One of Python's, an installed one, and one beside another gin file of the run."""
+    """One of Python's, an installed one, and one next to another gin file of the run."""
     for folder in ("a", "b") if name == "own_views_4" else ("b",):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{name}.py").write_text(OWN)

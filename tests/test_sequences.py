@@ -144,7 +144,7 @@ def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
     assert whole["entropy of the shared factors"] == pytest.approx(np.log(32) + np.log(32 * 81))
     assert whole["background error, pre-trained"] < 5 < whole["background error, chance"]
     assert 45 < whole["digit error, chance"] < 55
-    for count in (3, 8):  # stopped after 3 steps, then gone on with
+    for count in (3, 8):  # stopped after 3 steps, then continued
         part = training.TrainingLoop(steps_limit=count)
         made = experiment(loop=part, keep_digit=True, keep_background=True)
         with STRATEGY.scope():

@@ -1,4 +1,4 @@
-"""The loop: a stopped run that goes on equals an unbroken one, and bad days end well."""
+"""The loop: a stopped run that continues equals an unbroken one, and bad days end well."""
 
 import functools
 import os

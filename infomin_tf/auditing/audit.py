@@ -27,7 +27,7 @@ class Audit:
         gin_files: of the small experiment.
         labelled_files: further files when there are labels.
         steps: of pre-training, each run.
-        batch_size: images a step.
+        batch_size: images per step.
         seeds: of the first round.
         final_seeds: of the second.
         limit: at most so many images are looked at.
@@ -123,7 +123,7 @@ class Audit:
         order = [names[id(s)] for s in ranking.order(outcome.settings)]
         if self.base not in order or len(order) < 2:
             raise UserError(
-                "too few runs of the first round have results to go on from; see what they said above, then run the same "
+                "too few runs of the first round have results to continue from; see what they said above, then run the same "
                 "command again"
             )
         best = order[0] if order[0] != self.base else order[1]

@@ -80,7 +80,7 @@ def _write_recommendation(findings, out):
         files,
         bindings,
         findings.facts["arguments"],
-        [*evidence, f"Audited with {findings.audit.steps} steps a run."],
+        [*evidence, f"Audited with {findings.audit.steps} steps per run."],
     )
     results.write_atomically(path, text)
     return path

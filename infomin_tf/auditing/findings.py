@@ -77,7 +77,7 @@ class Findings:
             share = (self.order[0].mean(self.ranking.metric) / 100 * size + 1) / (size + 2)
             error = 100 * math.sqrt(share * (1 - share) / size)
             said += [
-                f"Accuracy is of {size} test images, a standard error of {error:.1f} points beside that over seeds, and in no "
+                f"Accuracy is of {size} test images, a standard error of {error:.1f} points besides that over seeds, and in no "
                 "comparison here; all settings are judged, chosen and compared on the same images, so part of it cancels.",
                 self._without_labels(),
             ]

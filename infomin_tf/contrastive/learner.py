@@ -22,7 +22,7 @@ class ContrastiveLearner(keras.Model):
 
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> tuple of one or two parts.
-        encoders: one encoder a part.
+        encoders: one encoder per part.
         negatives: `negatives.InBatch`, `MomentumQueue` or `MemoryBank`.
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
@@ -235,7 +235,7 @@ def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
     if len(encoders) != split.num_parts:
         raise ValueError(
             f"the split makes {split.num_parts} part(s) but {len(encoders)} encoder(s) were given; "
-            "give one encoder a part"
+            "give one encoder per part"
         )
     needed = len(encoders) if negatives.uses_key_encoders else 0
     if len(key_encoders) != needed:

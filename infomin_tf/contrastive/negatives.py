@@ -80,7 +80,7 @@ class NTXent(InBatch):
 class MomentumQueue(keras.layers.Layer):
     """A queue of K keys for each encoder, filled by momentum encoders (MoCo, arXiv:1911.05722, section 3.2).
 
-    Queues start as random unit vectors; the pointer is a weight, so a resumed run goes on where it was. Any K and any
+    Queues start as random unit vectors; the pointer is a weight, so a resumed run continues where it was. Any K and any
     batch size go together.
 
     Args:

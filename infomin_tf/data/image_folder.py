@@ -62,15 +62,15 @@ class ImageFolder:
             )
         if image_size < 1 or limit is not None and limit < 1:
             raise UserError(
-                f"ImageFolder takes image_size and limit of at least 1, not {image_size} and {limit}; mend them"
+                f"ImageFolder takes image_size and limit of at least 1, not {image_size} and {limit}; fix them"
             )
         if not (0 <= test_share <= 1 and 0 <= max_corrupt_share <= 1):
             raise UserError(
                 f"ImageFolder takes shares in [0, 1], not test_share={test_share} and max_corrupt_share="
-                f"{max_corrupt_share}; mend them"
+                f"{max_corrupt_share}; fix them"
             )
         if white is not None and not 0 < white < float("inf"):
-            raise UserError(f"ImageFolder.white is a pixel value above 0, not {white}; mend it")
+            raise UserError(f"ImageFolder.white is a pixel value above 0, not {white}; fix it")
         self._white = white
         self._directory, self._side, self._labelled = expand(directory), image_size, labelled
         self._split, self._test_share = split, test_share
@@ -128,7 +128,7 @@ class ImageFolder:
             if keep:
                 return image, None, None
             return None, (fingerprint(image), is_plain_jpeg(path)), None
-        except Exception as error:  # decoders fail in many ways, all with the same mend
+        except Exception as error:  # decoders fail in many ways, all with the same fix
             return None, None, f"{path} ({error or type(error).__name__})"
 
     def _images(self):
@@ -187,7 +187,7 @@ class ImageFolder:
         )
         if len(corrupt) > self._max_corrupt_share * len(paths) or len(corrupt) == len(paths):
             raise UserError(
-                f"{message}\nremove or mend them, or raise max_corrupt_share "
+                f"{message}\nremove or fix them, or raise max_corrupt_share "
                 f"(now {self._max_corrupt_share:g})"
             )
         logging.warning("%s\nthey are left out", message)

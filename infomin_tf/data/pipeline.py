@@ -1,6 +1,6 @@
 """The input pipeline: which images and which views a step sees, as a function of (seed, step) alone.
 
-So a run that goes on at step k reads exactly what it would have read without the stop.
+So a run that continues at step k reads exactly what it would have read without the stop.
 """
 
 import tensorflow as tf
@@ -22,7 +22,7 @@ def steps_per_epoch(images, batch_size):
         UserError: the set is smaller than one batch, or the batch is empty.
     """
     if batch_size < 1:
-        raise UserError(f"a batch has at least 1 image, not {batch_size}; mend the batch size")
+        raise UserError(f"a batch has at least 1 image, not {batch_size}; fix the batch size")
     if batch_size > images.size:
         raise UserError(
             f"{images.name} has {images.size} images, fewer than one batch of {batch_size}; use a smaller batch size or "
@@ -34,7 +34,7 @@ def steps_per_epoch(images, batch_size):
 def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0, 1)):
     """Infinite batches for training, from any step on.
 
-    Each epoch takes the images in an order of its own; every image occurs at most once an epoch.
+    Each epoch takes the images in an order of its own; every image occurs at most once per epoch.
 
     Args:
         images: `ArrayImages` or `StreamedImages`; or `Sequences`, which are drawn anew in every step.
@@ -195,7 +195,7 @@ def evaluation_batches(images, batch_size, transform=None, seed=0):
 
     Args:
         images: `ArrayImages` or `StreamedImages`.
-        batch_size: images a batch.
+        batch_size: images per batch.
         transform: function (images uint8, seed int32 [2]) -> views; None for the images.
         seed: integer, of a transform that is random.
 

@@ -94,5 +94,5 @@ def streaming_damage_explained(data_dir):
             raise
         raise UserError(
             f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets are in "
-            f"{data_dir or tfds.core.constants.DATA_DIR}), or mend the folder of images, and the same command goes on"
+            f"{data_dir or tfds.core.constants.DATA_DIR}), or fix the folder of images, and the same command continues"
         ) from error

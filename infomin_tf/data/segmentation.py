@@ -170,8 +170,8 @@ def _read_pair(image_path, map_path, scales):
 def _read(path, function):
     try:
         return function(path)
-    except Exception as error:  # decoders fail in many ways, all with the same mend
-        raise UserError(f"{path} cannot be read ({error}); mend or remove it") from error
+    except Exception as error:  # decoders fail in many ways, all with the same fix
+        raise UserError(f"{path} cannot be read ({error}); fix or remove it") from error
 
 
 def _read_as_it_is(path):

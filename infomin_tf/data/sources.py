@@ -83,7 +83,7 @@ class ArrayImages:
 
 
 class Repeat:
-    """Another source whose images come several times an epoch, for few large images of which views see small parts.
+    """Another source whose images come several times per epoch, for few large images of which views see small parts.
 
     Args:
         source: of images that fit into memory.

@@ -37,7 +37,7 @@ def open_builder(name, version=None, data_dir=None):
         _check_connection(lambda reason: _missing(name, data_dir, f"{wanted} {reason}"))
         try:
             builder.download_and_prepare()
-        except Exception as error:  # downloads fail in many ways, all with the same mend
+        except Exception as error:  # downloads fail in many ways, all with the same fix
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise _missing(
                 name, data_dir, f"{wanted} could not be downloaded ({reason})"

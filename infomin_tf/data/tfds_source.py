@@ -36,7 +36,7 @@ class Tfds:
         memory_limit_gib=4.0,
     ):
         if image_size is not None and image_size < 1:
-            raise UserError(f"Tfds.image_size is at least 1 pixel, not {image_size}; mend it")
+            raise UserError(f"Tfds.image_size is at least 1 pixel, not {image_size}; fix it")
         self._name, self._split, self._version = name, split, version
         self._image_size, self._memory_limit = image_size, memory_limit_gib * 2**30
 

@@ -79,7 +79,7 @@ class LinearProbe:
         optimizer: keras optimizer; each probe takes a copy.
         train_view: sampler of training views, such as `pairs.CropAndFlip`.
         epochs: passes through the labelled training images.
-        batch_size: images a step.
+        batch_size: images per step.
         schedule: course of the learning rate.
         learning_rates: to choose from; None to use the optimizer's.
         tuning_epochs: length of each probe that chooses.
@@ -124,7 +124,7 @@ class LinearProbe:
             check_batches(run, rest, self._batch_size, self._loop, name)
 
     def accuracy(self, run, extractor, test_view, name):
-        """Trains a probe in model_dir/evaluate/<name> (or goes on) and tests it.
+        """Trains a probe in model_dir/evaluate/<name> (or continues) and tests it.
 
         Args:
             run: the `Run`.

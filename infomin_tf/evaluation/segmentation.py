@@ -113,7 +113,7 @@ class SegmentationProbe:
         return self._loaded
 
     def mean_iou(self, run, extractor):
-        """Trains a decoder in model_dir/evaluate/segmentation (or goes on) and measures.
+        """Trains a decoder in model_dir/evaluate/segmentation (or continues) and measures.
 
         Args:
             run: the `Run`.
@@ -195,12 +195,12 @@ def _check_maps(images, num_classes, ignored):
     if unknown:
         raise UserError(
             f"the label maps of {images.name} hold {', '.join(map(str, unknown[:5]))}, which are neither below "
-            f"SegmentationProbe.num_classes = {num_classes} nor SegmentationProbe.ignored = {ignored}; mend one of them"
+            f"SegmentationProbe.num_classes = {num_classes} nor SegmentationProbe.ignored = {ignored}; fix one of them"
         )
     if np.all(found == ignored):
         raise UserError(
             f"no pixel of the label maps of {images.name} is labelled, as all are SegmentationProbe.ignored = {ignored}; "
-            "mend the maps or that value"
+            "fix the maps or that value"
         )
 
 

@@ -97,6 +97,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @momentum.setter
     def momentum(self, value):
+        """Sets the share for all other computations."""
         self._momentum = value
 
     def get_config(self):

@@ -20,20 +20,20 @@ def check_shape(shape, side=None):
     wanted = f"[B, {side}, {side}, 3]" if side else "[B, H, W, 3]"
     if shape.rank is None:
         return
-    mend = None
+    fix = None
     if shape.rank == 3:
-        mend = "add a batch axis, images[None]"
+        fix = "add a batch axis, images[None]"
     elif shape.rank != 4:
-        mend = "give a batch of RGB images"
+        fix = "give a batch of RGB images"
     elif shape[-1] == 1:
-        mend = "repeat the grey channel, tf.image.grayscale_to_rgb(images)"
+        fix = "repeat the grey channel, tf.image.grayscale_to_rgb(images)"
     elif shape[-1] not in (3, None):
-        mend = "leave only red, green and blue, images[..., :3]"
+        fix = "leave only red, green and blue, images[..., :3]"
     elif side and not all(extent in (side, None) for extent in shape[1:3]):
-        mend = "resize them, or export with export.Export.view bound, for images of any size"
-    if mend:
+        fix = "resize them, or export with export.Export.view bound, for images of any size"
+    if fix:
         found = [extent if extent is not None else "?" for extent in shape]
-        _refuse(f"the encoder takes images {wanted}, not [{', '.join(map(str, found))}]; {mend}")
+        _refuse(f"the encoder takes images {wanted}, not [{', '.join(map(str, found))}]; {fix}")
 
 
 def to_unit(images, white=1.0):

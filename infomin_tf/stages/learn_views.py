@@ -33,8 +33,8 @@ class LearnViews(TrainedStage):
         classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
         bound: the estimate of I(v1; v2) that is minimised.
         unsupervised_weight, supervised_weight: of the two terms of equation 3.
-        batch_size: unlabelled images a step (N of I_NCE).
-        labelled_batch_size: labelled images a step.
+        batch_size: unlabelled images per step (N of I_NCE).
+        labelled_batch_size: labelled images per step.
         epochs: passes through the unlabelled images.
         schedule: course of both learning rates.
         loop: `TrainingLoop`.

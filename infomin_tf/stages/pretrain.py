@@ -20,15 +20,15 @@ from infomin_tf.stages.stage import TrainedStage
 
 
 class Pretrain(TrainedStage):
-    """Trains one encoder a part of the split by InfoNCE (equation 1).
+    """Trains one encoder per part of the split by InfoNCE (equation 1).
 
     Args:
-        encoder: factory of an `Encoder`; called once a part, and again for key encoders.
+        encoder: factory of an `Encoder`; called once per part, and again for key encoders.
         optimizer: keras optimizer.
         negatives: `InBatch`, `MomentumQueue` or `MemoryBank`.
         jigsaw_head: `heads.JigsawHead` when the pair has a JigSaw view; None otherwise.
         jigsaw_weight, both_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
-        batch_size: images a step.
+        batch_size: images per step.
         epochs: passes through the unlabelled images.
         schedule: course of the learning rate.
         knn_every_epochs: how often kNN accuracy is measured on the way; 0 for never. Needs labelled images.

@@ -82,7 +82,7 @@ def save(figure, out):
 
 
 def _write_labels(axes, x, y, texts):
-    """A label beside each point, at the first place in the panel where it meets no point and no other label; else the last."""
+    """A label next to each point, at the first place in the panel where it meets no point and no other label; else the last."""
     axes.figure.draw_without_rendering()
     panel = axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))

@@ -117,7 +117,7 @@ class Runner:
         model_dir = self.model_dir(point)
         os.makedirs(model_dir, exist_ok=True)
         with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
-            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its run goes on, the next
+            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its run continues, the next
             # sweep waits for it here.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.is_finished(point):
@@ -162,7 +162,7 @@ class Runner:
         return status
 
     def _stop(self):
-        """Asks the running points to save and leave; the same command goes on from there."""
+        """Asks the running points to save and leave; the same command continues from there."""
         with self._lock:
             self._stopped = True
             for process in self._processes:

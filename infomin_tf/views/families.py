@@ -183,6 +183,6 @@ def color_jitter_blur(size=224, area=(0.2, 1.0), jitter=1.0):
 def rand_augment_color_jitter(
     size=224, area=(0.2, 1.0), jitter=1.0, fill: tuple[float, float, float] | None = None
 ):
-    """Ladder of Fig. 12 (b), RA-CJ: RandAugment beside jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
+    """Ladder of Fig. 12 (b), RA-CJ: RandAugment next to jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
     operations = [ColorJitter.of_strength(jitter), RandAugment(fill=fill), Greyscale()]
     return Family(RandomResizedCrop(size, area), operations)

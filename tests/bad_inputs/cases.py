@@ -10,11 +10,11 @@ from infomin_tf.errors import UserError
 class Refused(list):
     """Functions of an empty folder that make a bad input there and hand it to the package."""
 
-    def by(self, wrong, mend):
-        """Registers a function with two regexes that its message must match, one after the other: what is wrong, the mend."""
+    def by(self, wrong, fix):
+        """Registers a function with two regexes that its message must match, one after the other: what is wrong, the fix."""
 
         def register(function):
-            self.append(pytest.param(function, f"({wrong}).*({mend})", id=function.__name__))
+            self.append(pytest.param(function, f"({wrong}).*({fix})", id=function.__name__))
             return function
 
         return register

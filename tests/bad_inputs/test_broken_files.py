@@ -93,7 +93,7 @@ def check_left_out(name, caplog):
         assert "1 of 4 images in . cannot be read" in caplog.text
         shown = os.fsencode(name).decode(errors="backslashreplace")
         assert shown in caplog.text and "left out" in caplog.text
-    with pytest.raises(UserError, match="(?s)1 of 4.*remove or mend them, or raise max_corrupt"):
+    with pytest.raises(UserError, match="(?s)1 of 4.*remove or fix them, or raise max_corrupt"):
         ImageFolder(".", 16).load()
 
 

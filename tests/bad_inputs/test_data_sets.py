@@ -198,7 +198,7 @@ def fewer_images_than_a_batch(folder):
     pipeline.training_batches(images([0] * 7), 8, 0, None)
 
 
-@refused.by("a batch has at least 1 image, not 0", "mend the batch size")
+@refused.by("a batch has at least 1 image, not 0", "fix the batch size")
 def batch_of_nothing(folder):
     pipeline.training_batches(images([0] * 7), 0, 0, None)
 
@@ -233,7 +233,7 @@ def label_out_of_range(folder):
     run(images([0, 1]), images([0, 7])).need_labels("evaluation")
 
 
-@refused.by("hold 9, which are neither below SegmentationProbe.num_classes = 3", "mend one of them")
+@refused.by("hold 9, which are neither below SegmentationProbe.num_classes = 3", "fix one of them")
 def class_of_a_map_out_of_range(folder):
     maps = SegmentationImages("maps", noise(2, 8, 8, 3), np.full((2, 8, 8), 9, np.uint8))
     source = types.SimpleNamespace(load=lambda data_dir: maps)

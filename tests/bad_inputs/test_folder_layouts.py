@@ -32,8 +32,8 @@ def test_files_that_are_passed_over_are_counted_in_one_warning(tmp_path, caplog)
     assert f"{len(others)} files are passed over" in said and "2 .heic" in said
     for part in ("1 .avif", "1 .ppm", "1 .cr2", "1 .pdf", "1 without an ending", "1 .txt"):
         assert part in said
-    for mend in ("heif-convert", "develop them", "take them out", "convert them to PNG"):
-        assert mend in said
+    for fix in ("heif-convert", "develop them", "take them out", "convert them to PNG"):
+        assert fix in said
 
 
 def test_jpegs_of_other_endings_are_read_and_nothing_is_said(tmp_path, caplog):

@@ -87,7 +87,7 @@ def nothing_to_test_on(folder):
     load(folder, split="test", test_share=0.0)
 
 
-@refused.by("4 of 4 images .* cannot be read", "remove or mend them")
+@refused.by("4 of 4 images .* cannot be read", "remove or fix them")
 def nothing_that_can_be_read(folder):
     for index in range(4):
         (folder / f"{index}.png").touch()

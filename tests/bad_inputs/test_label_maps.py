@@ -32,7 +32,7 @@ def map_that_is_turned(folder):
     segmented(folder, shape=(12, 8))
 
 
-@refused.by("maps/a.png cannot be read", "mend or remove it")
+@refused.by("maps/a.png cannot be read", "fix or remove it")
 def map_that_is_cut(folder):
     segmented(folder)
     (folder / "maps" / "a.png").write_bytes((folder / "maps" / "a.png").read_bytes()[:40])

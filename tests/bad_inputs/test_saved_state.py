@@ -25,7 +25,7 @@ def run(folder):
 
 
 def finished(folder, content):
-    """Reads the results of a stage, as a run does that goes on."""
+    """Reads the results of a stage, as a run does that continues."""
     (folder / "pretrain").mkdir()
     path = folder / "pretrain" / "results.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

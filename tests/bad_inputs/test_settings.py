@@ -117,7 +117,7 @@ def module_that_is_not_there(folder):
     build(HEADER + "import no_module\n")
 
 
-@files.by("ZeroDivisionError: division by zero in .*raises.py, line 2", "mend that module")
+@files.by("ZeroDivisionError: division by zero in .*raises.py, line 2", "fix that module")
 def module_that_raises(folder):
     write("raises.py", "one = 1\none / 0\n")
     build(HEADER + "import raises\n")
@@ -134,12 +134,12 @@ def macro_that_is_not_bound(folder):
     build(HEADER + PART, "fake_experiment.Part.rate = %SIZE")
 
 
-@files.by("lead back to themselves", "A = %B and B = %A; mend one of them")
+@files.by("lead back to themselves", "A = %B and B = %A; fix one of them")
 def macros_in_a_circle(folder):
     build(HEADER + PART + "A = %B\nB = %A\nfake_experiment.Part.rate = %A\n")
 
 
-@files.by("lead back to themselves", "mend one of them")
+@files.by("lead back to themselves", "fix one of them")
 def object_made_of_itself(folder):
     build(HEADER + PART, "fake_experiment.Part.size = @fake_experiment.Part()")
 

@@ -30,7 +30,7 @@ def main():
     flags.out.mkdir(parents=True)
     random_numbers = random.Random(flags.seed)
     rows, left, number = [], flags.kills, 0
-    print("| kill | processes | in | while | newest checkpoint | gone on from | numbers |")
+    print("| kill | processes | in | while | newest checkpoint | continued from | numbers |")
     print("|---|---|---|---|---|---|---|")
     while left:
         processes = 2 if number % 4 == 3 else 1

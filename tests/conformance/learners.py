@@ -52,7 +52,7 @@ def stream(transform, images, size=BATCH, seed=1):
 
 
 def view_learning(labelled_size):
-    """Adversarial views; semi-supervised, or unsupervised with no labelled images a step."""
+    """Adversarial views; semi-supervised, or unsupervised with no labelled images per step."""
 
     def make():
         sets = [(BATCH, 1), (labelled_size, 2)] if labelled_size else [(BATCH, 1)]

@@ -70,7 +70,7 @@ class Row:
             self.go_on(name, "resumed", self.out)
 
     def moved(self):
-        """Goes on from the checkpoints of another row."""
+        """Continues from the checkpoints of another row."""
         for name in _names():
             self.go_on(name, "moved", pathlib.Path(self.other))
 

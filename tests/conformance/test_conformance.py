@@ -1,6 +1,6 @@
 """The conformance table: every learner under every strategy equals one device, and a resumed run an unbroken one.
 
-A run that goes on under another strategy ends as one that never changed; whole experiments give the same numbers. Each row has processes of its own, as a process can hold the collectives of one strategy only.
+A run that continues under another strategy ends as one that never changed; whole experiments give the same numbers. Each row has processes of its own, as a process can hold the collectives of one strategy only.
 """
 
 import functools
@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 ALONE, WORKERS, BACK = "one device", "multi_worker, 2 processes", "one device, after 2 processes"
 TWO, FOUR, COMPILED = "mirrored, 2 CPUs", "mirrored, 4 CPUs", "one device, XLA"
 EVERYTHING = "learners,stages,ends"
-ROWS = {  # name -> (--strategy, replicas, worker processes, parts of the row, row whose checkpoints go on here)
+ROWS = {  # name -> (--strategy, replicas, worker processes, parts of the row, row whose checkpoints continue here)
     ALONE: ("one_device", 1, 1, EVERYTHING, None),
     WORKERS: ("multi_worker", 2, 2, f"moved,{EVERYTHING}", ALONE),
     BACK: ("one_device", 1, 1, "moved", WORKERS),

@@ -121,8 +121,8 @@ def test_folders_to_train_and_to_test_on_that_are_scaled_unlike_are_told(gib, tm
         ]
         caplog.clear()
         inspection.warn(*experiment.Data(*parts, limit=2).load(None))
-        mends = [r.getMessage() for r in caplog.records if "for all" in r.getMessage()]
-        assert len(mends) == said and all("white = 4095" in mend for mend in mends)
+        fixes = [r.getMessage() for r in caplog.records if "for all" in r.getMessage()]
+        assert len(fixes) == said and all("white = 4095" in fix for fix in fixes)
 
 
 def test_a_file_that_is_written_anew_is_looked_at_anew(tmp_path):

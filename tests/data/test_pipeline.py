@@ -1,4 +1,4 @@
-"""The input pipeline: every image once an epoch, orders by seed, and resumption without a trace."""
+"""The input pipeline: every image once per epoch, orders by seed, and resumption without a trace."""
 
 import io
 

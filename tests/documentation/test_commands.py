@@ -59,7 +59,7 @@ def built(root, files, params):
 
 
 def made_by(model_dir):
-    """(gin files, bindings) of a run that the documentation goes on from."""
+    """(gin files, bindings) of a run that the documentation continues from."""
     files = RUNS[model_dir]
     if "/points/" not in model_dir:
         return files, ()

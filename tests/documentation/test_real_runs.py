@@ -63,7 +63,7 @@ def arguments(command, sets):
 
 
 def needed(command, sets):
-    """(the run that a command goes on from, the command line that makes it), or None."""
+    """(the run that a command continues from, the command line that makes it), or None."""
     found = re.search("|".join(RUNS), command.line)
     return found and (found[0], train(*made_by(found[0]), found[0], sets))
 
