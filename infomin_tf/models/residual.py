@@ -9,7 +9,12 @@ from infomin_tf.models import layers
 
 
 class ConvolutionAndNormalization(keras.layers.Layer):
-    """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU."""
+    """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU.
+
+    A strided 1x1 convolution is computed as one without strides, of every second (third, ...) pixel: with fewer channels
+    than a vector register holds, oneDNN's gradient of its kernel is wrong and overwrites other memory
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
 
     def __init__(
         self,
@@ -27,7 +32,8 @@ class ConvolutionAndNormalization(keras.layers.Layer):
         self.filters, self.relu = filters, relu
         self.padding = kernel_size // 2 if strides > 1 else 0
         padding = "valid" if strides > 1 else "same"
-        dtype = self.dtype_policy
+        self.step = strides if kernel_size == 1 else 1
+        strides, dtype = strides // self.step, self.dtype_policy
         self.convolution = layers.convolution(filters, kernel_size, strides, padding, groups, dtype)
         self.normalization = layers.batch_normalization(
             gamma_initializer, synchronized, splits, dtype
@@ -39,7 +45,9 @@ class ConvolutionAndNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, x, training=None):
-        x = self.normalization(self.convolution(pad(x, self.padding)), training=training)
+        x = pad(x, self.padding)
+        x = x[:, :: self.step, :: self.step] if self.step > 1 else x
+        x = self.normalization(self.convolution(x), training=training)
         return tf.nn.relu(x) if self.relu else x
 
 

@@ -1,4 +1,4 @@
-"""Grouped convolution and batch normalisation."""
+"""Convolutions and batch normalisation."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-from infomin_tf.models import layers, resnet
+from infomin_tf.models import layers, residual, resnet
 
 RNG = np.random.default_rng(0)
 
@@ -22,6 +22,26 @@ def grouped_by_loops(x, kernel, groups, strides):
         window = x[image, i : i + 3, j : j + 3, first : first + inputs]
         y[image, row, column, f] = np.sum(window * kernel[..., f])
     return y
+
+
+@pytest.mark.parametrize("channels", [3, 4, 9, 20])
+@pytest.mark.parametrize("side", [7, 8, 12])
+def test_a_strided_1x1_convolution_and_its_gradient_are_those_of_every_second_pixel(side, channels):
+    part = residual.ConvolutionAndNormalization(8, 1, strides=2)
+    x = RNG.normal(size=(4, side, side, channels)).astype(np.float32)
+    part.build(x.shape)
+    part.normalization.trainable = False  # with its first statistics it only scales
+    scale = 1 / np.sqrt(1 + part.normalization.epsilon)
+    kernel, pixels = part.convolution.kernel, x[:, ::2, ::2]
+    with tf.GradientTape() as tape:
+        y = part(x, training=True)
+        loss = tf.reduce_sum(y**2) / 2
+    expected = scale * pixels @ kernel.numpy()[0, 0]
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    gradient = scale * np.einsum("bhwi,bhwo->io", pixels, expected)
+    np.testing.assert_allclose(
+        tape.gradient(loss, kernel.value)[0, 0], gradient, rtol=1e-4, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("native", [True, False])

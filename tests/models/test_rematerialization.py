@@ -1,10 +1,5 @@
 """Maps computed again: the same training, on one and two replicas, with less kept for the backward pass."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -15,11 +10,6 @@ from infomin_tf.models.resnet import ResNet
 
 ONE = tf.distribute.OneDeviceStrategy("CPU:0")
 IMAGES = np.random.default_rng(0).random((8, 12, 12, 3), np.float32)
-# Two replicas share the threads of one CPU here, and oneDNN's kernels then do not give the same sums each time.
-WITHOUT_ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0"
-in_the_other_process = pytest.mark.skipif(
-    not WITHOUT_ONEDNN, reason="run by test_the_rest_without_onednn, in a process of its own"
-)
 SMALL = {"width": 1 / 16, "small_images": True, "max_pool": False}
 
 
@@ -57,16 +47,6 @@ def trained(strategy, kind, jit_compile=False, **settings):
     return [weight.numpy() for weight in network.weights]
 
 
-@pytest.mark.skipif(WITHOUT_ONEDNN, reason="this is that process")
-def test_the_rest_without_onednn():
-    root = pathlib.Path(__file__).parents[2]
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", __file__]
-    environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "7 passed, 1 skipped" in done.stdout, done.stdout[-3000:]
-
-
-@in_the_other_process
 @pytest.mark.parametrize("kind", [Basic, Deep])
 @pytest.mark.parametrize("synchronized", [True, False])
 def test_weights_and_statistics_are_the_same_to_the_bit(kind, synchronized, two_replicas):
@@ -79,7 +59,6 @@ def test_weights_and_statistics_are_the_same_to_the_bit(kind, synchronized, two_
         np.testing.assert_array_equal(a, b)
 
 
-@in_the_other_process
 def test_compiled_with_xla_it_is_the_same():
     plain = trained(ONE, Basic)
     again = trained(ONE, Basic, jit_compile=True, rematerialize=True)
