@@ -92,7 +92,7 @@ def _main(command, description):
             sys.exit(0)
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
-        options.expand_paths(values)
+        options.settle(values)
         files = _gin_files(values, command)
         environment.prepare(_written_folder(values))
         environment.show_warnings()

@@ -69,12 +69,12 @@ def define(command):
     return values
 
 
-def expand_paths(values):
-    """A ~ becomes the home folder in every flag of a path.
+def settle(values):
+    """Checks the values; a ~ becomes the home folder in every flag of a path.
 
     Raises:
-        UserError: a URL where only a folder of this machine will do, a name that is no UTF-8, or a working directory that is
-            gone.
+        UserError: a device that is no number, a URL where only a folder of this machine will do, a name that is no UTF-8, or
+            a working directory that is gone.
     """
     try:
         os.getcwd()
@@ -82,6 +82,9 @@ def expand_paths(values):
         raise UserError(
             f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
         ) from error
+    for device in values["devices"].value if "devices" in values else ():
+        if not device.isdecimal():
+            raise UserError(f"--devices takes numbers of GPUs, such as 0,1, not {device!r}")
     values.gin_file = [paths.expand(file) for file in values.gin_file]
     for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
         path = values[name].value = paths.expand(values[name].value)
