@@ -8,6 +8,7 @@ import contextlib
 
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 
 
@@ -148,10 +149,8 @@ def distribute_batches(strategy, make_batches, global_batch_size):
         batches = make_batches((context.input_pipeline_id, context.num_input_pipelines))
         replicas_here = replicas // context.num_input_pipelines
         if replicas_here > 1:
-            # Without autograph, which would put its own words before a message.
-            divide = tf.autograph.experimental.do_not_convert(
-                lambda *batch: _split_batch(batch, replicas_here)
-            )
+            # AutoGraph would put its own words before a message.
+            divide = graphs.without_autograph(lambda *batch: _split_batch(batch, replicas_here))
             batches = batches.flat_map(divide)
         # Several workers give up static shapes for a set that might end.
         endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)

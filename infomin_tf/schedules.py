@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import optimization
+from infomin_tf import graphs, optimization
 from infomin_tf.settings import ABOVE_ZERO, FROM_ZERO, SHARE, check
 
 
@@ -157,7 +157,7 @@ def learning_rates(optimizer, schedule, total_steps, steps_per_epoch, steps):
     if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
         return [float(course)] * len(steps)
     updates = np.asarray(steps) // _steps_per_update(config)
-    rates = tf.function(
+    rates = graphs.compiled(
         lambda: tf.map_fn(
             lambda update: tf.cast(course(update), tf.float32), tf.constant(updates, tf.float32)
         )

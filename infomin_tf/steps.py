@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution
+from infomin_tf import distribution, graphs
 from infomin_tf.checkpoint import state
 from infomin_tf.errors import UserError
 
@@ -11,7 +11,7 @@ from infomin_tf.errors import UserError
 def replica_step(learner, jit_compile=False):
     """The learner's `train_step` as it runs on a replica, for a graph: under XLA, or reading its tables without a copy."""
     if jit_compile:
-        return tf.function(learner.train_step, jit_compile=True)
+        return graphs.compiled(learner.train_step, jit_compile=True)
 
     def step(batch):
         for table in getattr(learner, "tables", ()):
@@ -34,7 +34,7 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
     if skips:
         step = _skipping(step, state(learner))
 
-    @tf.function
+    @graphs.compiled
     def one_step(batch):
         metrics = strategy.run(step, args=(batch,))
         return {
@@ -44,14 +44,17 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
             for name, value in metrics.items()
         }
 
-    @tf.function
+    @graphs.compiled
     def several_steps(iterator, count):
         # The trace of one step tells the metrics' names, so that the loop holds the only copy of the step.
         names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
         history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
-        for index in tf.range(count):
+
+        def next_step(index, history):
             metrics = one_step(next(iterator))
-            history = {name: history[name].write(index, metrics[name]) for name in names}
+            return index + 1, {n: history[n].write(index, metrics[n]) for n in names}
+
+        _, history = tf.while_loop(lambda index, _: index < count, next_step, (0, history))
         return {name: array.stack() for name, array in history.items()}
 
     return lambda iterator, count: several_steps(iterator, tf.constant(count))

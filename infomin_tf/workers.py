@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 
 
@@ -86,7 +87,7 @@ def _place():
 
 @functools.cache
 def _sum_over_workers(strategy):
-    @tf.function
+    @graphs.compiled
     def total(row):
         rows = strategy.run(tf.identity, (row,))
         replicas_here = len(strategy.experimental_local_results(rows))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from benchmarks import communication
 from benchmarks.communication import Exchange, Machine, Network
+from infomin_tf import graphs
 from tests import small
 
 BATCH, DIMENSION = 16, 8
@@ -103,7 +104,7 @@ def exchanges_in_graph(learner, strategy):
 
     batch = strategy.experimental_distribute_values_from_function(lambda _: small.views(BATCH // 2))
     with mock.patch.object(tf.distribute.ReplicaContext, "all_gather", note):
-        step = tf.function(lambda views: strategy.run(learner.train_step, (views,)))
+        step = graphs.compiled(lambda views: strategy.run(learner.train_step, (views,)))
         operations = step.get_concrete_function(batch).graph.get_operations()
     first, second = (
         [op for op in operations if op.device.endswith(device)] for device in ("CPU:0", "CPU:1")

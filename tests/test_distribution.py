@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import distribution
+from infomin_tf import distribution, graphs
 from infomin_tf.errors import UserError
 
 
@@ -22,7 +22,7 @@ def test_all_gather_and_its_gradient(two_replicas):
             loss = tf.reduce_sum(gathered * weights * (rank + 1.0))
         return gathered, tape.gradient(loss, x)
 
-    gathered, gradient = tf.function(lambda: two_replicas.run(step))()
+    gathered, gradient = graphs.compiled(lambda: two_replicas.run(step))()
     for copy in gathered.values:
         np.testing.assert_array_equal(copy, [[1, 1], [1, 1], [2, 2], [2, 2]])
     np.testing.assert_array_equal(np.concatenate([g.numpy() for g in gradient.values]), 3 * weights)
@@ -41,7 +41,7 @@ def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_repli
         )
         return x, together
 
-    x, together = tf.function(lambda: two_replicas.run(step))()
+    x, together = graphs.compiled(lambda: two_replicas.run(step))()
     x, together = (np.concatenate([v.numpy() for v in values.values]) for values in (x, together))
     np.testing.assert_array_equal(together[:, 0], x)
     means = np.unique(together[:, 1])

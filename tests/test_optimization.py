@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import optimization, schedules, training
+from infomin_tf import graphs, optimization, schedules, training
 from infomin_tf.errors import UserError
 from tests import small
 from tests.test_training import contrastive_task
@@ -38,7 +38,7 @@ class Stage:
             ]
             self.update = optimization.Update(optimizer)
             self.update.build(self.weights)
-        self._run = tf.function(lambda rows: strategy.run(self._step, args=(rows,)))
+        self._run = graphs.compiled(lambda rows: strategy.run(self._step, args=(rows,)))
 
     def _step(self, rows):
         row = rows[tf.distribute.get_replica_context().replica_id_in_sync_group]
@@ -133,7 +133,7 @@ def float16_step(stage, factor):
         stage.update.apply(gradients, stage.weights)
         return gradients[0]
 
-    return tf.function(lambda: stage.strategy.run(step))
+    return graphs.compiled(lambda: stage.strategy.run(step))
 
 
 def test_a_gradient_below_float16_survives_and_one_above_it_is_left_out(strategy, half_precision):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import precision
+from infomin_tf import graphs, precision
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.evaluation.linear import ProbeLearner
@@ -57,7 +57,7 @@ def test_what_is_float32_and_what_is_not(mixed):
 
 def losses(steps):
     learner = small.contrastive_learner(learning_rate=0.1)
-    step = tf.function(learner.train_step)
+    step = graphs.compiled(learner.train_step)
     return [float(step(small.views(seed=i % 2))["loss"]) for i in range(steps)]
 
 
@@ -71,7 +71,7 @@ def test_training_goes_the_way_of_float32(mixed):
 
 def test_a_learned_split_inverts_as_in_float32(mixed):
     learner = small.view_learner()
-    step = tf.function(learner.train_step)
+    step = graphs.compiled(learner.train_step)
     for seed in range(3):
         pair, labels = small.views(seed=seed)
         step(((pair, labels), (pair, labels)))

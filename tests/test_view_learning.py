@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 from tests import small
 
@@ -109,7 +110,7 @@ def uncompiled(setting):
 def test_compiled_step_equals_the_uncompiled_one(setting):
     compiled = small.view_learner(*setting)
     expected, after = uncompiled(setting)
-    step = tf.function(compiled.train_step, jit_compile=True)
+    step = graphs.compiled(compiled.train_step, jit_compile=True)
     for seed in range(2):
         metrics = step(batch(compiled, seed))
         for name, value in expected[seed].items():
@@ -123,7 +124,7 @@ def test_two_replicas_equal_one_device(setting, two_replicas):
     expected, after = uncompiled(setting)
     with two_replicas.scope():
         together = small.view_learner(*setting)
-    step = tf.function(lambda values: two_replicas.run(together.train_step, args=(values,)))
+    step = graphs.compiled(lambda values: two_replicas.run(together.train_step, args=(values,)))
     for seed in range(2):
         whole = batch(together, seed)
 

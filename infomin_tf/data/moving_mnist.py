@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.data.sources import ArrayImages, Source
 from infomin_tf.errors import UserError
 from infomin_tf.settings import COUNT, check
@@ -64,7 +65,7 @@ class Sequences:
         self.digits, self.backgrounds, self.canvas = digits, backgrounds, canvas
         self.name = f"{digits.name} over {backgrounds.name}"
         self.room = canvas - digits.image_shape[0]
-        self.compiled_frames = tf.function(self.frames, autograph=False)
+        self.compiled_frames = graphs.compiled(self.frames)
 
     @property
     def class_names(self):

@@ -5,7 +5,7 @@ So a run that continues at step k reads exactly what it would have read without 
 
 import tensorflow as tf
 
-from infomin_tf import seeds
+from infomin_tf import graphs, seeds
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
@@ -31,6 +31,7 @@ def steps_per_epoch(images, batch_size):
     return images.size // batch_size
 
 
+@graphs.without_autograph
 def training_batches(images, batch_size, seed, transform, first_step=0, shard=(0, 1)):
     """Infinite batches for training, from any step on.
 
@@ -97,6 +98,7 @@ def _sequence_views(sequences, batch_size, seed, pair, first_step, shard):
     return steps.map(of_step, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
+@graphs.without_autograph
 def frame_batches(sequences, batch_size, seed, first_step=0, shard=(0, 1)):
     """Infinite batches of single frames with their labels, drawn anew in every step; arguments as of `training_batches`.
 
@@ -190,6 +192,7 @@ def _views_of_files(records, images, draws, pair):
     return tf.data.Dataset.zip((records, draws)).map(views, tf.data.AUTOTUNE)
 
 
+@graphs.without_autograph
 def evaluation_batches(images, batch_size, transform=None, seed=0):
     """Every image once, in order; the last, smaller batch is kept.
 

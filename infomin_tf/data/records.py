@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError, reason
 
 _DAMAGE = (
@@ -21,6 +22,7 @@ _DAMAGE = (
 _IN_RECORDS = re.compile(r"JPEG|PNG|image file format|dataset was expected to contain")
 
 
+@graphs.without_autograph
 def load_decoded(records, decode, size):
     """Decodes a whole set into memory.
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from infomin_tf import graphs
 from infomin_tf.data import deep_images
 from infomin_tf.data.image_files import open_image, read_whole
 from infomin_tf.data.records import damage_explained
@@ -57,6 +58,7 @@ class TfdsSegmentation:
         self._name, self._split, self._version = name, split, version
         self._size, self._map_feature = tuple(size), map_feature
 
+    @graphs.without_autograph
     def load(self, data_dir=None):
         """A `SegmentationImages`.
 

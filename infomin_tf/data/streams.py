@@ -7,6 +7,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf import graphs
+
 
 def spread(count, size):
     """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
@@ -86,6 +88,7 @@ class StreamedImages:
             self, size=size, records=records, facts=None, records_between=None
         )
 
+    @graphs.without_autograph
     def sample(self, count):
         """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same.
 

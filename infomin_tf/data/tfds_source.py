@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from infomin_tf import graphs
 from infomin_tf.data.inspection import Facts
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
 from infomin_tf.data.sources import ArrayImages
@@ -104,7 +105,7 @@ class Tfds:
         """A function that gives the records, or some of them, in their order on disk, images still encoded."""
         split = self._split if stop is None else expression(self.parts(builder), start, stop)
 
-        @tf.autograph.experimental.do_not_convert
+        @graphs.without_autograph
         def records():
             return builder.as_dataset(
                 split,

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.linear_model import LinearRegression
 
-from infomin_tf import seeds
+from infomin_tf import graphs, seeds
 from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.results import Number
 
@@ -66,7 +66,7 @@ def chance_errors(run, num_train, num_test):
 
 def end_to_end_errors(learner, run, num_test=5000):
     """Errors of a `FactorLearner`'s own heads on test frames."""
-    predict = tf.function(learner.predict_factors)
+    predict = graphs.compiled(learner.predict_factors)
     outputs, test = _collect(
         predict, run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test")
     )
@@ -90,7 +90,7 @@ def mean_distance(a, b):
 
 
 def _features(extractor, sequences, count, seed):
-    function = tf.function(lambda images: {"features": extractor(images, training=False)})
+    function = graphs.compiled(lambda images: {"features": extractor(images, training=False)})
     outputs, labels = _collect(function, sequences, count, seed)
     return outputs["features"], labels
 

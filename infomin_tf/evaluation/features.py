@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 
 
@@ -80,7 +81,7 @@ def extract(function, images, view, batch_size=256, seed=0):
     from infomin_tf.data import pipeline
 
     is_compiled = isinstance(function, tf.types.experimental.PolymorphicFunction)
-    compiled = function if is_compiled else tf.function(function, reduce_retracing=True)
+    compiled = function if is_compiled else graphs.compiled(function, reduce_retracing=True)
     features, labels = [], []
     for views, label in pipeline.evaluation_batches(images, batch_size, view, seed):
         output = compiled(views).numpy()

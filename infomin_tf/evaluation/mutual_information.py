@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.data import pipeline
 from infomin_tf.data.moving_mnist import Sequences
 
@@ -53,7 +53,7 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     """
     num_candidates = min(num_candidates, images.size)
 
-    @tf.function
+    @graphs.compiled
     def measure(x1, x2):
         z1, z2 = embed(x1, x2)
         return {name: function(z1, z2) for name, function in measures.items()}

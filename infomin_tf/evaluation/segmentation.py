@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, seeds, training
+from infomin_tf import distribution, graphs, seeds, training
 from infomin_tf.checks import check_batches
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import Source
@@ -167,6 +167,7 @@ class SegmentationProbe:
         return decoder, self._loop.fit(task, run.strategy)[1]
 
 
+@graphs.without_autograph
 def batches(maps, truth, batch_size, seed, first_step, shard):
     """Infinite batches from any step on; each epoch has an order of its own, keyed by (seed, epoch).
 
@@ -213,7 +214,7 @@ def feature_maps(extractor, images, batch_size=32):
         batch_size: images a call.
     """
 
-    @tf.function
+    @graphs.compiled
     def maps(x):
         parts = extractor.split(tf.cast(x, tf.float32) / 255.0)
         found = [f.feature_map(v) for f, v in zip(extractor.backbones, parts, strict=True)]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import seeds, training, view_learning
+from infomin_tf import graphs, seeds, training, view_learning
 from infomin_tf.checks import check_batches
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
@@ -112,7 +112,7 @@ class LearnViews(TrainedStage):
             *self._weights,
         )
         learner.build((run.pair.size, run.pair.size, 3))
-        self._classify = tf.function(
+        self._classify = graphs.compiled(
             lambda views: tf.stack(learner.classify(views[0]), axis=1), reduce_retracing=True
         )
         task = training.Task(

@@ -7,7 +7,7 @@ their strength knobs; sizes are in pixels, areas are shares of the image (c of s
 import tensorflow as tf
 
 from infomin_tf.views.augment.blur import GaussianBlur
-from infomin_tf.views.augment.common import one_by_one, split_seed
+from infomin_tf.views.augment.common import batch_size_of, one_by_one, split_seed
 from infomin_tf.views.augment.crop import RandomResizedCrop, RandomShift
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.patches import RandomPatch
@@ -71,7 +71,7 @@ class Family:
 
     def __call__(self, images, seed):
         """A random view of each image."""
-        return self.apply(images, self.draw(len(images), seed))
+        return self.apply(images, self.draw(batch_size_of(images), seed))
 
 
 def moco_v1(size=224, area=(0.2, 1.0), jitter=0.4):

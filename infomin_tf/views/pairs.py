@@ -3,7 +3,7 @@
 from infomin_tf.errors import UserError
 from infomin_tf.views import picture
 from infomin_tf.views.augment import crop
-from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.augment.common import batch_size_of, split_seed
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.families import Family
@@ -162,7 +162,7 @@ class IndependentPair:
 
     def __call__(self, images, seed):
         """Random views of each image."""
-        return self.apply(images, self.draw(len(images), seed))
+        return self.apply(images, self.draw(batch_size_of(images), seed))
 
 
 class SharedPair(IndependentPair):

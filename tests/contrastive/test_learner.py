@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import distribution
+from infomin_tf import distribution, graphs
 from infomin_tf.contrastive import negatives
 from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.data import pipeline
@@ -165,7 +165,7 @@ def uncompiled(number):
 def test_compiled_step_equals_the_uncompiled_one(number):
     compiled = small.contrastive_learner(**KINDS[number])
     _, expected, after = uncompiled(number)
-    step = tf.function(compiled.train_step, jit_compile=True)
+    step = graphs.compiled(compiled.train_step, jit_compile=True)
     for seed in range(2):
         metrics = step(small.views_with_patches(seed=seed))
         for name, value in expected[seed].items():
@@ -181,7 +181,7 @@ def test_two_replicas_equal_one_device(number, two_replicas):
         together = small.contrastive_learner(**KINDS[number])
     for a, b in zip(before, small.weights(together), strict=True):
         np.testing.assert_array_equal(a, b)
-    step = tf.function(lambda batch: two_replicas.run(together.train_step, args=(batch,)))
+    step = graphs.compiled(lambda batch: two_replicas.run(together.train_step, args=(batch,)))
     for seed in range(2):
         batch = small.views_with_patches(seed=seed)
 
@@ -199,7 +199,7 @@ def test_two_replicas_equal_one_device(number, two_replicas):
 
 def test_learning_lowers_the_loss():
     learner = small.contrastive_learner(whole=True, learning_rate=0.5)
-    step = tf.function(learner.train_step)
+    step = graphs.compiled(learner.train_step)
     history = [float(step(small.views(16))["loss"]) for _ in range(30)]
     assert history[-1] < history[0] - 0.2, history
 
@@ -237,7 +237,7 @@ def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
         learner = small.contrastive_learner(
             whole=True, make_views=make_views if on_device else None
         )
-        step = tf.function(learner.train_step, jit_compile=jit_compile)
+        step = graphs.compiled(learner.train_step, jit_compile=jit_compile)
         for batch in batches:
             step(batch)
         weights.append(small.weights(learner))
@@ -254,7 +254,7 @@ def test_images_and_draws_are_divided_among_replicas(two_replicas):
     (whole, draws), _ = next(iter(pipeline.training_batches(images, 8, 0, pair)))
     expected = pair.apply(whole, draws)[0]
 
-    @tf.function
+    @graphs.compiled
     def first_views(batch):
         return two_replicas.run(lambda b: pair.apply(*b[0], dense=True)[0], args=(batch,))
 

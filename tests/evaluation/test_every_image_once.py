@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.data.segmentation import SegmentationImages
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.evaluation import features, linear, segmentation
@@ -42,7 +43,7 @@ def test_features_are_of_every_image_once_in_order(kind, scope):
     with scope:
         layer = Scale()
         layer.build(None)
-        compiled = tf.function(layer, reduce_retracing=True)
+        compiled = graphs.compiled(layer, reduce_retracing=True)
         for count in (1, BATCH - 1, BATCH, BATCH + 1, 13, 23, 3 * BATCH):
             found, labels = features.extract(compiled, kind(count), whole, BATCH)
             np.testing.assert_array_equal(found, np.arange(count)[:, None])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers, residual, resnet
 
@@ -88,7 +89,7 @@ def test_fused_normalisation_equals_that_of_keras(dtype, jit_compile):
                 loss = tf.reduce_sum((outputs[0] + outputs[1]) * cotangent)
             return outputs + tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
 
-        values = [v.numpy() for v in tf.function(step, jit_compile=jit_compile)()]
+        values = [v.numpy() for v in graphs.compiled(step, jit_compile=jit_compile)()]
         results.append(values + [v.numpy() for v in layer.non_trainable_weights])
     tolerance = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}[dtype]
     for one, other in zip(*results, strict=True):
@@ -118,7 +119,7 @@ def test_splits_are_normalised_as_batches_of_their_own():
         np.testing.assert_allclose(getattr(layer, name).numpy(), mean, rtol=1e-6)
     with pytest.raises(UserError, match="5 images of a replica into 3 equal parts"):
         layer(x[:5], training=True)
-    unknown = tf.function(lambda x: layer(x, training=True))
+    unknown = graphs.compiled(lambda x: layer(x, training=True))
     five = unknown.get_concrete_function(tf.TensorSpec([None, 3, 3, 2]))(x[:5])
     expected = layers.batch_normalization(synchronized=False)(x[:5], training=True)
     np.testing.assert_allclose(five, expected, atol=1e-6)
@@ -143,7 +144,7 @@ def test_statistics_are_of_all_replicas_or_of_each(synchronized, two_replicas):
         start = 2 * context.replica_id_in_sync_group
         return tf.constant(x[start : start + 2])
 
-    step = tf.function(lambda v: two_replicas.run(lambda u: layer(u, training=True), (v,)))
+    step = graphs.compiled(lambda v: two_replicas.run(lambda u: layer(u, training=True), (v,)))
     parts = step(two_replicas.experimental_distribute_values_from_function(part))
     output = np.concatenate(two_replicas.experimental_local_results(parts))
     halves = x[None] if synchronized else np.stack([x[:2], x[2:]])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
 from infomin_tf.models import alexnet, heads, resnet
 from infomin_tf.models.encoder import Encoder
@@ -132,7 +133,7 @@ NETWORKS = [
 def test_compiled_equals_eager_and_every_weight_has_a_gradient(make):
     network = built(Encoder(make(), heads.MlpHead(8)), 32)
     images = tf.constant(RNG.random((4, 32, 32, 3)), tf.float32)
-    compiled = tf.function(lambda x: network(x, training=True), jit_compile=True)
+    compiled = graphs.compiled(lambda x: network(x, training=True), jit_compile=True)
     with tf.GradientTape() as tape:
         output = network(images, training=True)
         loss = tf.reduce_sum(output[:, 0])
@@ -176,7 +177,7 @@ def test_two_replicas_normalise_as_one_device_does(make, two_replicas):
         start = 4 * context.replica_id_in_sync_group
         return tf.constant(images[start : start + 4])
 
-    step = tf.function(lambda x: two_replicas.run(lambda v: together(v, training=True), (x,)))
+    step = graphs.compiled(lambda x: two_replicas.run(lambda v: together(v, training=True), (x,)))
     parts = step(two_replicas.experimental_distribute_values_from_function(part))
     output = tf.concat(two_replicas.experimental_local_results(parts), 0)
     np.testing.assert_allclose(output, expected, atol=5e-3)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.models.residual import BasicBlock, Bottleneck
 from infomin_tf.models.resnet import ResNet
 
@@ -40,8 +41,8 @@ def trained(strategy, kind, jit_compile=False, **settings):
         gradients = tape.gradient(loss, [v.value for v in variables])
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    on_replica = tf.function(step, jit_compile=True) if jit_compile else step
-    run = tf.function(lambda images: strategy.run(on_replica, args=(images,)))
+    on_replica = graphs.compiled(step, jit_compile=True) if jit_compile else step
+    run = graphs.compiled(lambda images: strategy.run(on_replica, args=(images,)))
     for shift in range(2):
         run(tf.constant(IMAGES + shift))
     return [weight.numpy() for weight in network.weights]
@@ -71,7 +72,7 @@ def test_convolutions_run_again_in_the_backward_pass():
         network = Basic(**SMALL, **settings)
         network.build((None, 12, 12, 3))
 
-        @tf.function
+        @graphs.compiled
         def gradient(images):
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(network(images, training=True))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from skimage import color as reference
 
+from infomin_tf import graphs
 from infomin_tf.views import color
 
 GRID = (
@@ -35,7 +36,7 @@ def test_equals_scikit_image(space, forward, backward, scale):
 
 @pytest.mark.parametrize("space", SPACES)
 def test_inverse_inverts_and_compiles(space):
-    compiled = tf.function(lambda x: space.to_rgb(space.from_rgb(x)), jit_compile=True)
+    compiled = graphs.compiled(lambda x: space.to_rgb(space.from_rgb(x)), jit_compile=True)
     np.testing.assert_allclose(compiled(tf.constant(GRID)), GRID, atol=1e-4)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import stats
 
+from infomin_tf import graphs
 from infomin_tf.views import pairs
 from infomin_tf.views.augment import crop, jpeg
 from infomin_tf.views.augment.jigsaw import JigsawPatches
@@ -162,7 +163,7 @@ def test_center_crop_is_pillow_resize_then_crop():
 def test_pairs_are_stateless_independent_and_trace(sampler):
     pair = pairs.IndependentPair(sampler)
     x1, x2 = pair(IMAGES, tf.constant([4, 2]))
-    y1, y2 = tf.function(pair)(IMAGES, tf.constant([4, 2]))
+    y1, y2 = graphs.compiled(pair)(IMAGES, tf.constant([4, 2]))
     np.testing.assert_allclose([x1, x2], [y1, y2], atol=1e-3)
     assert x1.shape == (8, 32, 32, 3) and np.min(x1) >= 0.0 and np.max(x1) <= 1.0
     assert not np.allclose(x1, x2)
@@ -178,7 +179,7 @@ def test_center_crop_refuses_to_cut_more_than_there_is():
 def test_the_test_view_is_that_of_tensorflow_for_sizes_that_are_known_late(shape):
     images = RNG.integers(0, 256, (2, *shape, 3), dtype=np.uint8)
     expected = tf.image.resize(images, [36, 36], antialias=True)[:, 2:34, 2:34]
-    late = tf.function(
+    late = graphs.compiled(
         lambda images: crop.resize_and_center_crop(images, 36, 32),
         input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
         jit_compile=True,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
@@ -55,7 +56,7 @@ def test_views_are_stateless_in_range_and_differ(make):
 def test_host_equals_device(make, compiled):
     """The whole batch at once, compiled or not, gives the views that the host makes image by image."""
     family, draws, host = host_views(make)
-    device = tf.function(lambda x, d: family.apply(x, d, dense=True), jit_compile=compiled)
+    device = graphs.compiled(lambda x, d: family.apply(x, d, dense=True), jit_compile=compiled)
     device = device(IMAGES, draws).numpy()
     far = np.abs(host - device) > 1.5 / 255  # a rounding may fall on the other side before a table
     assert far.mean() < 1e-3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.views import generators
 
 ALL = [
@@ -28,7 +29,7 @@ def built(generator_class, steps=0, **arguments):
     generator.build((None, 8, 8, 3))
     optimizer = keras.optimizers.Adam(1e-2)
 
-    @tf.function
+    @graphs.compiled
     def step():
         with tf.GradientTape() as tape:
             pixels = tf.reshape(generator(IMAGES), [-1, 3])
@@ -54,7 +55,7 @@ standing = functools.cache(built)
 @pytest.mark.parametrize("generator_class", ALL)
 def test_inverse_inverts(generator_class, steps, lone_channels):
     generator = standing(generator_class, steps, lone_channels=lone_channels)
-    back = tf.function(lambda x: generator.inverse(generator(x)), jit_compile=True)(IMAGES)
+    back = graphs.compiled(lambda x: generator.inverse(generator(x)), jit_compile=True)(IMAGES)
     np.testing.assert_allclose(back, IMAGES, atol=1e-4)
 
 
@@ -149,7 +150,7 @@ def test_model_is_restored_from_its_file(generator_class, tmp_path):
 @pytest.mark.parametrize("generator_class", ALL)
 def test_compiled_equals_eager(generator_class):
     generator = standing(generator_class, 5)
-    compiled = tf.function(generator.forward_with_log_det, jit_compile=True)(IMAGES)
+    compiled = graphs.compiled(generator.forward_with_log_det, jit_compile=True)(IMAGES)
     for ours, expected in zip(compiled, generator.forward_with_log_det(IMAGES), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import graphs
 from infomin_tf.data import pipeline
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.errors import UserError
@@ -85,7 +86,7 @@ def test_patches_of_the_pipeline_are_those_of_the_pair_and_compile():
     assert (offset == 16).all()
     np.testing.assert_array_equal(np.round(first[:, 0, 0, 2].numpy() * 255), labels)
     draws = pair.draw(8, tf.constant([1, 2]))
-    compiled = tf.function(lambda x: pair.apply(x, draws, dense=True), jit_compile=True)
+    compiled = graphs.compiled(lambda x: pair.apply(x, draws, dense=True), jit_compile=True)
     batch = images.images[:8]
     for a, b in zip(compiled(batch), pair.apply(batch, draws), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)

@@ -2,6 +2,13 @@
 
 import tensorflow as tf
 
+from infomin_tf import graphs
+
+
+def batch_size_of(images):
+    """Number of images of a batch: an integer, or a scalar where the graph does not know it."""
+    return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+
 
 def split_seed(seed, parts):
     """`parts` independent seeds, int32 [parts, 2], from one int32 [2]."""
@@ -57,7 +64,7 @@ def one_by_one(function):
             return function(images, draws)
         return tf.map_fn(of_one, (images, draws), fn_output_signature=tf.float32)
 
-    return tf.function(of_all, autograph=False, jit_compile=True)
+    return graphs.compiled(of_all, jit_compile=True)
 
 
 def bernoulli(num_images, seed, probability):

@@ -5,10 +5,12 @@ import math
 
 import tensorflow as tf
 
+from infomin_tf import graphs
+
 # Pixels a side. Windows that fit are resized by compiled code, which needs static shapes.
 _CANVAS = 512
 
-_compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
+_compiled = graphs.compiled(jit_compile=True)
 
 
 def decode_crops(encoded, samplers, draws):

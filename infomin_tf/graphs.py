@@ -1,0 +1,18 @@
+"""Graphs of functions as they are written, without AutoGraph.
+
+AutoGraph reads the source of every function that it meets and compiles it again from temporary files: most of the time of
+tracing, another program where a source file has changed under a run, and nothing gained, as no function here branches or loops
+on tensors but by tf.cond, tf.where, tf.map_fn and tf.while_loop.
+"""
+
+import tensorflow as tf
+
+without_autograph = tf.autograph.experimental.do_not_convert
+"""Decorates a function that builds a tf.data.Dataset or a graph: all that it calls is taken as it is written."""
+
+
+def compiled(function=None, **options):
+    """A tf.function without AutoGraph, for use as a decorator or a call; options as of tf.function."""
+    if function is None:
+        return lambda decorated: compiled(decorated, **options)
+    return tf.function(without_autograph(function), **options)
