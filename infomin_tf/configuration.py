@@ -191,12 +191,9 @@ def check_all_used():
             "these bindings change nothing; remove or fix them:\n  " + "\n  ".join(wrong)
         )
     if replaced:
-        names = [explain.written(*name) for name in replaced]
-        more = f" and {len(names) - 12} more" if len(names) > 12 else ""
         logging.warning(
-            "left out, as later bindings replaced what they are for: %s%s",
-            ", ".join(names[:12]),
-            more,
+            "left out, as later bindings replaced what they are for: %s",
+            ", ".join(explain.written(*name) for name in replaced),
         )
 
 
