@@ -1,4 +1,5 @@
-"""The commands of README.md and docs/ as they are written, really run: with gin/debug.gin, on stand-ins for the data.
+"""The commands of README.md and docs/ as they are written, really run: on stand-ins for the data, with gin/debug.gin, narrow
+networks and small batches.
 
 Of commands that differ in numbers alone the first is run.
 """
@@ -11,6 +12,7 @@ import sys
 
 import pytest
 
+from infomin_tf.experiment import Experiment
 from infomin_tf.sweeping.sweep import Sweep
 from tests.documentation import commands, stand_ins
 from tests.documentation.commands import ROOT
@@ -28,6 +30,8 @@ NOT_RUN = {
     f"={PLACEHOLDER} ": "stands for a file of one's own",
     r"small/fig[349]|fig5_crop": "every point is built by the tests of gin files, and another sweep is run here",
 }
+SMALLER = {"width": 0.0625, "batch_size": 16, "labelled_batch_size": 8}
+_SIZE = re.compile(rf"^([\w/.]+\.({'|'.join(SMALLER)})) = [\d.]+$", re.MULTILINE)
 COMMANDS = commands.of_documents()
 
 
@@ -58,8 +62,17 @@ def arguments(command, sets):
         point = built(Sweep, tuple(values.gin_file), tuple(values.gin_param))[0].points()[0]
         out = f"{values.gin_file[0]}_point".replace("/", "_")
         return train(point.gin_files, point.gin_params, out, sets)
-    debug = ["--gin_file=gin/debug.gin"] if program == "bin/train" else []
+    if program != "bin/train":
+        return [sys.executable, str(ROOT / program), *given]
+    values = parsed(command)
+    debug = ["--gin_file=gin/debug.gin", *smaller(values.gin_file, values.gin_param)]
     return [sys.executable, str(ROOT / program), *given, *debug]
+
+
+def smaller(files, params):
+    """Flags that bind narrow networks and small batches in the place of those that a configuration uses."""
+    text = built(Experiment, tuple(files), tuple(params))[1]
+    return [f"--gin_param={name} = {SMALLER[size]}" for name, size in _SIZE.findall(text)]
 
 
 def needed(command, sets):
@@ -71,7 +84,7 @@ def needed(command, sets):
 def train(files, params, model_dir, sets):
     """The command line that trains a run with gin/debug.gin."""
     flags = [f"--gin_file={file}" for file in (*files, "gin/debug.gin")]
-    flags += [f"--gin_param={param}" for param in params]
+    flags += [f"--gin_param={param}" for param in params] + smaller(files, params)
     flags += [f"--model_dir={model_dir}", f"--data_dir={sets}"]
     return [sys.executable, str(ROOT / "bin" / "train"), *flags]
 
