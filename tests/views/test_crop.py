@@ -1,5 +1,6 @@
 """Crops, flips and shifts against Pillow and NumPy, and their distributions."""
 
+import functools
 import io
 
 import numpy as np
@@ -101,14 +102,26 @@ def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(
         Image.fromarray(smooth_image(150, 200)).convert(mode).save(file, kind, **options)
         encoded = file.getvalue()
     decoded = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
-    pair = pairs.IndependentPair(pairs.CropAndFlip(32), JigsawPatches(48, patch=12))
+    pair, views_of_file = file_views(canvas)
     draws = pair.draw(6, tf.constant([1, 5]))
     expected = pair.apply(decoded[None].repeat(6, 0), draws)
     for index in range(6):
         one = tf.nest.map_structure(lambda x, index=index: x[index : index + 1], draws)
-        crops = jpeg.decode_crops(encoded, pair.samplers, one)
-        for x, y in zip(pair.finish(crops, one), expected, strict=True):
+        for x, y in zip(views_of_file(tf.constant(encoded), one), expected, strict=True):
             assert np.abs(x[0] - y[index]).max() < 1.5 / 255
+
+
+@functools.cache
+def file_views(canvas):
+    """(a pair with patches, its views of an image file with the draws of one image); traced once for a size of the canvas."""
+    del canvas  # as jpeg._CANVAS is
+    pair = pairs.IndependentPair(pairs.CropAndFlip(32), JigsawPatches(48, patch=12))
+
+    @graphs.compiled
+    def views_of_file(encoded, draws):
+        return pair.finish(jpeg.decode_crops(encoded, pair.samplers, draws), draws)
+
+    return pair, views_of_file
 
 
 @pytest.mark.parametrize("size", [32, 200])
@@ -175,14 +188,16 @@ def test_center_crop_refuses_to_cut_more_than_there_is():
         pairs.CenterCrop(resize=32, size=64)
 
 
+TEST_VIEW = graphs.compiled(
+    lambda images: crop.resize_and_center_crop(images, 36, 32),
+    input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
+    jit_compile=True,
+)
+
+
 @pytest.mark.parametrize("shape", [(50, 40), (20, 31), (36, 36), (7, 300), (1, 1)])
 def test_the_test_view_is_that_of_tensorflow_for_sizes_that_are_known_late(shape):
     images = RNG.integers(0, 256, (2, *shape, 3), dtype=np.uint8)
     expected = tf.image.resize(images, [36, 36], antialias=True)[:, 2:34, 2:34]
-    late = graphs.compiled(
-        lambda images: crop.resize_and_center_crop(images, 36, 32),
-        input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
-        jit_compile=True,
-    )
-    for made in (crop.resize_and_center_crop(tf.constant(images), 36, 32), late(images)):
+    for made in (crop.resize_and_center_crop(tf.constant(images), 36, 32), TEST_VIEW(images)):
         np.testing.assert_allclose(made, expected, atol=2e-3)
