@@ -139,6 +139,15 @@ def two_replicas():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture
+def shallow_resnets(monkeypatch):
+    """Residual networks have two stages of one and two blocks, for tests of all but their depth."""
+    from infomin_tf.models import resnet
+
+    for network in (resnet.ResNet18, resnet.ResNet50, resnet.ResNeXt50):
+        monkeypatch.setattr(network, "blocks_per_stage", (1, 2))
+
+
 @pytest.fixture(scope="session")
 def small_export(tmp_path_factory):
     """(a small encoder with learned views, the folder of its export), which no test changes."""
