@@ -148,7 +148,7 @@ def test_the_example_fine_tunes_the_export(finished):
             sys.executable,
             str(ROOT / "examples" / "finetune_saved_model.py"),
             str(model_dir / "export"),
-            "--epochs=4",
+            "--epochs=8",
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
