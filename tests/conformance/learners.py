@@ -61,7 +61,8 @@ def view_learning(labelled_size):
         def batches(step, shard):
             return tf.data.Dataset.zip(tuple(part(step, shard) for part in streams))
 
-        return small.view_learner(supervised_weight=float(labelled_size > 0)), batches
+        weight = float(labelled_size > 0)
+        return small.view_learner(supervised_weight=weight, num_blocks=1), batches
 
     return make
 
