@@ -6,13 +6,36 @@ import tensorflow as tf
 
 from infomin_tf import training
 from infomin_tf.data import pipeline
-from infomin_tf.views import families, pairs
-from infomin_tf.views.augment.jigsaw import JigsawPatches
 from tests import small
 
+
+class NoisyViews:
+    """Each image with noise that is drawn in each step, as two views and some patches: a graph of few operations.
+
+    Args:
+        patches: how many.
+    """
+
+    size = 12
+
+    def __init__(self, patches=0):
+        self.patches = patches
+
+    def draw(self, num_images, seed):
+        """noise [B, views and patches, 12, 12, 3]."""
+        shape = [num_images, 2 + self.patches, *small.VIEW_SHAPE]
+        return {"noise": tf.random.stateless_normal(shape, seed, stddev=0.2)}
+
+    def apply(self, images, draws):
+        """(x1, x2) or (x1, x2, patches)."""
+        x1, x2, *patches = tf.unstack(
+            tf.cast(images, tf.float32)[:, None] / 255.0 + draws["noise"], axis=1
+        )
+        return (x1, x2, tf.stack(patches, axis=1)) if patches else (x1, x2)
+
+
 IMAGES = small.images(40)
-PAIR = pairs.IndependentPair(pairs.CropAndFlip(12))
-WITH_PATCHES = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
+PAIR, WITH_PATCHES = NoisyViews(), NoisyViews(4)
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
 
 

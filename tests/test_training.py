@@ -22,6 +22,9 @@ from tests.tasks import (
     view_task,
 )
 
+small_task = functools.partial(contrastive_task, whole=True, both_directions=False)
+"""Of one encoder and its queue, where the loop is tested and not what it trains."""
+
 
 class Stop(Exception):
     """Stands for a process that dies."""
@@ -50,8 +53,8 @@ def test_a_run_that_died_goes_on_to_the_same_bits(make_task, tmp_path):
 
 def test_calls_of_any_length_give_the_same_bits(tmp_path):
     for a, b in zip(
-        fit(contrastive_task(tmp_path / "1"), steps_per_call=1),
-        fit(contrastive_task(tmp_path / "20"), steps_per_call=20),
+        fit(small_task(tmp_path / "1"), steps_per_call=1),
+        fit(small_task(tmp_path / "20"), steps_per_call=20),
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
@@ -72,7 +75,7 @@ def test_replicas_end_with_the_state_that_was_saved(tmp_path, two_replicas, monk
     monkeypatch.setattr(layers, "batch_normalization", own)
     differed = []
     with two_replicas.scope():
-        task = contrastive_task(tmp_path, 2)
+        task = small_task(tmp_path, 2)
 
         def differences():
             copies = (v.value.values for v in task.learner.weights)
@@ -85,28 +88,28 @@ def test_replicas_end_with_the_state_that_was_saved(tmp_path, two_replicas, monk
 
 def test_xla_on_several_cpus_is_refused(tmp_path, two_replicas):
     with two_replicas.scope():
-        task = contrastive_task(tmp_path)
+        task = small_task(tmp_path)
         with pytest.raises(UserError, match="2 CPUs share; bind TrainingLoop.jit_compile = False"):
             training.TrainingLoop(jit_compile=True).fit(task, two_replicas)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(number, tmp_path, capsys):
-    task = contrastive_task(tmp_path)
+    task = small_task(tmp_path)
     task.on_epoch_end = lambda step, writer, last: os.kill(os.getpid(), number)
     with pytest.raises(SystemExit) as stop:
         fit(task, checkpoint_minutes=60.0)
     assert stop.value.code == 128 + number
     assert "stopped at step 5 of 13 and saved" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    again = contrastive_task(tmp_path)
+    again = small_task(tmp_path)
     assert Checkpoint(again.learner, again.directory).restore() == 5
 
 
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
-    fit(contrastive_task(tmp_path, total_steps=3))
+    fit(small_task(tmp_path, total_steps=3))
     with pytest.raises(UserError, match=r"nan at step 8; the last good checkpoint\s+is .*ckpt-5"):
-        fit(poisoned(contrastive_task(tmp_path), 7))
+        fit(poisoned(small_task(tmp_path), 7))
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -119,8 +122,8 @@ def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog
         return small.weights(task.learner)
 
     with strategy.scope():
-        skipping = poisoned(contrastive_task(tmp_path / "skipping", total_steps=10), 2, 7)
-        without = contrastive_task(tmp_path / "without", total_steps=8)
+        skipping = poisoned(small_task(tmp_path / "skipping", total_steps=10), 2, 7)
+        without = small_task(tmp_path / "without", total_steps=8)
         make = without.make_batches
         good = lambda number, batch: (number != 2) & (number != 7)  # noqa: E731
         without.make_batches = lambda step, shard: (
@@ -133,25 +136,21 @@ def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog
 
 def test_no_more_steps_than_the_limit_are_skipped_over_all_runs(tmp_path):
     settings = {"skipped_steps_limit": 2, "checkpoint_steps": 5}
-    fit(poisoned(contrastive_task(tmp_path, total_steps=5), 1, 3), **settings)
+    fit(poisoned(small_task(tmp_path, total_steps=5), 1, 3), **settings)
     with pytest.raises(UserError, match=r"step 8, as in 2 steps before.*ckpt-5"):
-        fit(poisoned(contrastive_task(tmp_path), 7), **settings)
+        fit(poisoned(small_task(tmp_path), 7), **settings)
 
 
-def test_events_hold_the_metrics(tmp_path):
-    fit(contrastive_task(tmp_path))
+def test_steps_limit_ends_the_stage_early_and_events_hold_the_metrics(tmp_path):
+    task = small_task(tmp_path)
+    fit(task, steps_limit=2)
+    assert Checkpoint(task.learner, task.directory).restore() == 2
     [events] = tmp_path.glob("events*")
     tags = set()
     for record in tf.data.TFRecordDataset(str(events)):
         event = tf.compat.v1.Event.FromString(record.numpy())
         tags |= {value.tag for value in event.summary.value}
     assert {"loss", "i_nce", "i_nce_ceiling", "learning_rate", "images_per_second"} <= tags
-
-
-def test_steps_limit_ends_the_stage_early(tmp_path):
-    task = contrastive_task(tmp_path)
-    fit(task, steps_limit=2)
-    assert Checkpoint(task.learner, task.directory).restore() == 2
 
 
 @pytest.mark.parametrize("kind", ["queue", "bank"])
