@@ -1,5 +1,7 @@
 """Mixed precision: the networks compute in 16 bits, and what must not be rounded is float32."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -24,16 +26,17 @@ def mixed(request):
     precision.use("float32")
 
 
-def loss_of_first_step(**arguments):
+@functools.cache
+def loss_of_first_step(policy, **arguments):
+    precision.use(policy)
     learner = small.contrastive_learner(**arguments)
     return float(learner.train_step(small.views())["loss"])
 
 
 @pytest.mark.parametrize("arguments", [{}, {"queue": 24}, {"bank": 10, "whole": True}])
 def test_a_step_is_that_of_float32_up_to_rounding(mixed, arguments):
-    rounded = loss_of_first_step(**arguments)
-    precision.use("float32")
-    exact = loss_of_first_step(**arguments)
+    rounded = loss_of_first_step(mixed, **arguments)
+    exact = loss_of_first_step("float32", **arguments)
     assert rounded != exact
     np.testing.assert_allclose(rounded, exact, atol=20 * ROUNDING[mixed])
 
@@ -55,16 +58,17 @@ def test_what_is_float32_and_what_is_not(mixed):
     assert {str(queue.dtype) for queue in learner.negatives.queues} == {"float32"}
 
 
-def losses(steps):
+@functools.cache
+def losses(policy, steps):
+    precision.use(policy)
     learner = small.contrastive_learner(learning_rate=0.1)
     step = graphs.compiled(learner.train_step)
     return [float(step(small.views(seed=i % 2))["loss"]) for i in range(steps)]
 
 
 def test_training_goes_the_way_of_float32(mixed):
-    rounded = losses(12)
-    precision.use("float32")
-    exact = losses(12)
+    rounded = losses(mixed, 12)
+    exact = losses("float32", 12)
     assert exact[-1] < exact[0] - 0.3
     np.testing.assert_allclose(rounded, exact, atol=20 * ROUNDING[mixed])
 
@@ -80,6 +84,7 @@ def test_a_learned_split_inverts_as_in_float32(mixed):
     np.testing.assert_allclose(generator.inverse(generator(image)), image, atol=1e-5)
 
 
+@pytest.mark.usefixtures("shallow_resnets")
 def test_features_and_exports_are_float32(mixed, tmp_path):
     backbone = ResNet18(width=1 / 16, small_images=True, max_pool=False)
     encoder = ImageEncoder(FeatureExtractor(splits.Whole(color.RGB()), [backbone]), 12)
