@@ -19,7 +19,7 @@ import mutual_information_of_shapes as example  # noqa: E402
 
 def test_i_nce_finds_the_entropy_of_the_shared_factor():
     """log 8 = 2.08 nats, far below log N = 5.5; the perfect critic reaches 2.066 of it."""
-    mean, error = example.estimate(("texture",), steps=80, draws=4)
+    mean, error = example.estimate(("texture",), steps=40, draws=4)
     best = example.best_possible(("texture",), example.CANDIDATES)
     assert best < shapes.entropy("texture") < best + 0.03
     assert mean <= best + 4 * error
