@@ -127,7 +127,7 @@ def image_encoder(resize=36, backbones=None):
     numbers = np.random.default_rng(0)
     halves = [AlexNetHalf(0.0625, units=128) for _ in range(2)]
     divide = splits.ChannelSplit(
-        color.YDbDr(), generators.GlowGenerator(), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3)
+        color.YDbDr(), generators.GlowGenerator(num_blocks=1), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3)
     )
     if backbones:
         divide = splits.Whole(color.RGB(), (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
