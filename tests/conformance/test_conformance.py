@@ -172,10 +172,11 @@ def test_workers_hold_the_same_bits(learner, row):
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_training_changes_what_is_compared(learner, row):
-    """Else the other tests of this file would say nothing."""
+    """Else the other tests of this file would say nothing. Counters of steps, which always change, do not count."""
     start_weights, trained = (weights(row(ALONE), learner, kind) for kind in ("start", "unbroken"))
-    largest = max(np.abs(a - b).max() for a, b in zip(start_weights, trained, strict=True))
-    assert largest > 1e-2
+    pairs = zip(start_weights, trained, strict=True)
+    largest = max(np.abs(a - b).max() for a, b in pairs if a.ndim > 1)
+    assert largest > 1e-3
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
