@@ -38,11 +38,18 @@ tf.config.experimental.enable_op_determinism()
 tf.random.set_seed(0)
 
 
-LONGEST = ("conformance", "end_to_end", "training", "learner", "families", "generators", "commands")
+LONGEST = ("conformance", "real_runs", "end_to_end", "training", "learner", "families", "generators", "commands")
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first, so that at the end no worker waits for one (with --no-loadscope-reorder)."""
+    """Long tests run where they are asked for; the longest files come first, so that at the end no worker waits for one (with
+    --no-loadscope-reorder).
+    """
+    if "INFOMIN_LONG_TESTS" not in os.environ:
+        left_out = pytest.mark.skip(reason="takes minutes; set INFOMIN_LONG_TESTS=1, as CI does")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(left_out)
     places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 

@@ -77,12 +77,12 @@ def contrastive_learner(
     return learner
 
 
-def view_learner(unsupervised_weight=1.0, supervised_weight=1.0, learning_rate=1e-2, num_blocks=4):
+def view_learner(unsupervised_weight=1.0, supervised_weight=1.0, learning_rate=1e-2):
     """A built learner of an affine generator, with classifiers of three classes."""
     keras.utils.set_random_seed(3)
     classifiers = [Encoder(SmallBackbone(), heads.Classifier(3)) for _ in range(2)]
     learner = view_learning.ViewLearner(
-        split(generators.AffineGenerator(num_blocks)),
+        split(generators.AffineGenerator(num_blocks=1)),
         (encoder(), encoder()),
         classifiers if supervised_weight else (),
         bounds.InfoNCE(0.2),

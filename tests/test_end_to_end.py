@@ -86,6 +86,7 @@ def test_nothing_is_written_outside_of_model_dir(finished):
     assert not [p for p in written if not any(p.is_relative_to(name) for name in libraries)]
 
 
+@pytest.mark.long
 def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
     unbroken, *_ = finished
     broken = tmp_path / "run"
@@ -98,25 +99,33 @@ def test_kill_9_in_each_stage_changes_nothing(finished, tmp_path):
             np.testing.assert_array_equal(resumed[name], value, err_msg=f"{stage} {name}")
 
 
-def test_finished_stages_are_skipped_and_evaluation_and_export_can_be_repeated(finished):
+ONE_AFTER_THE_OTHER = """
+import gin, json, runpy, sys
+for _, program, *flags in json.loads(sys.argv[1]):
+    sys.argv = [program, *flags]
+    gin.clear_config()
+    print("---", file=sys.stderr)
+    runpy.run_path(program)
+"""  # ends with the status of the first that fails
+
+
+def test_evaluation_and_export_can_be_repeated_and_other_settings_are_refused(finished):
+    """Finished stages are skipped; the difference of another configuration is told."""
     model_dir, *_ = finished
     before = numbers(model_dir)
-    evaluated = run("evaluate", model_dir)
-    assert evaluated.returncode == 0, evaluated.stderr[-3000:]
-    exported = run("export", model_dir)
-    assert exported.returncode == 0, exported.stderr[-3000:]
+    other = "--gin_param=pretrain.Pretrain.batch_size = 8"
+    lines = [runs.command(name, model_dir) for name in ("evaluate", "export", "train")]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps([*lines, [*lines[-1], other]])],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr[-3000:]
     assert numbers(model_dir) == before
-    again = run("train", model_dir)
-    assert again.returncode == 0 and "pretrain is finished: skipped" in again.stderr
-
-
-def test_another_configuration_is_refused_with_the_difference(finished):
-    model_dir, *_ = finished
-    refused = run("train", model_dir, "--gin_param=pretrain.Pretrain.batch_size = 8")
-    assert refused.returncode == 2
-    assert "pretrain.Pretrain.batch_size: 16 -> 8" in refused.stderr
-    assert "--overwrite" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    again, refused = done.stderr.rsplit("---\n", 2)[1:]
+    assert "pretrain is finished: skipped" in again
+    assert "pretrain.Pretrain.batch_size: 16 -> 8" in refused
+    assert "--overwrite" in refused and "Traceback" not in refused
     assert (model_dir / "export" / "results.json").exists()
 
 
@@ -159,6 +168,7 @@ def test_the_example_fine_tunes_the_export(finished):
     assert tuned > frozen > 20.0  # chance is 12.5
 
 
+@pytest.mark.long
 @pytest.mark.real_data
 def test_one_step_of_the_papers_resnet_50(real_data_dir, tmp_path):
     """gin/paper/table6_resnet50_200.gin as it is but for the data and the batch: every binding is live, crops are cut

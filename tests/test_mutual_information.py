@@ -17,11 +17,12 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
 import mutual_information_of_shapes as example  # noqa: E402
 
 
-def test_i_nce_finds_the_entropy_of_the_shared_factor():
-    """log 8 = 2.08 nats, far below log N = 5.5; the perfect critic reaches 2.066 of it."""
-    mean, error = example.estimate(("texture",), steps=40, draws=4)
-    best = example.best_possible(("texture",), example.CANDIDATES)
-    assert best < shapes.entropy("texture") < best + 0.03
+def test_i_nce_finds_the_entropy_of_the_shared_factor(monkeypatch):
+    """log 8 = 2.08 nats, far below log N = 4.2; the perfect critic reaches 2.023 of it."""
+    monkeypatch.setattr(example, "CANDIDATES", 64)
+    mean, error = example.estimate(("texture",), steps=60, draws=4)
+    best = example.best_possible(("texture",), 64)
+    assert best < shapes.entropy("texture") < best + 0.07
     assert mean <= best + 4 * error
     assert mean == pytest.approx(best, abs=0.15)
 

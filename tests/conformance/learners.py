@@ -62,7 +62,7 @@ def view_learning(labelled_size):
             return tf.data.Dataset.zip(tuple(part(step, shard) for part in streams))
 
         weight = float(labelled_size > 0)
-        return small.view_learner(supervised_weight=weight, num_blocks=1), batches
+        return small.view_learner(supervised_weight=weight), batches
 
     return make
 

@@ -4,7 +4,6 @@ A run that continues under another strategy ends as one that never changed; whol
 """
 
 import functools
-import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from infomin_tf import results
 from tests import worker_processes
 from tests.conformance.learners import LEARNERS
 
+pytestmark = pytest.mark.long  # learners have tests of their own with two replicas and XLA
 ROOT = pathlib.Path(__file__).parents[2]
 ALONE, WORKERS, BACK = "one device", "multi_worker, 2 processes", "one device, after 2 processes"
 TWO, FOUR, COMPILED = "mirrored, 2 CPUs", "mirrored, 4 CPUs", "one device, XLA"
@@ -57,11 +57,6 @@ def row(tmp_path_factory):
         return folder, ""
 
     def run(name):
-        if name != ALONE and "INFOMIN_CONFORMANCE" not in os.environ:
-            pytest.skip(
-                "takes minutes, and learners have tests of their own with two replicas and XLA; set INFOMIN_CONFORMANCE=1, as "
-                "CI does"
-            )
         folder, broken = outcome(name)
         assert not broken, broken
         return folder

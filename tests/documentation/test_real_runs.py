@@ -18,10 +18,7 @@ from tests.documentation import commands, stand_ins
 from tests.documentation.commands import ROOT
 from tests.documentation.test_commands import PLACEHOLDER, RUNS, built, made_by, parsed
 
-pytestmark = pytest.mark.skipif(
-    "INFOMIN_DOCUMENTATION" not in os.environ,
-    reason="takes more than half an hour on two cores; set INFOMIN_DOCUMENTATION=1",
-)
+pytestmark = pytest.mark.long
 NOT_RUN = {
     r"^make |tensorboard": "makes the environment, or runs these tests, or serves until it is stopped",
     r"^export |/shared/": "needs a TPU, or two hosts that share a folder",
