@@ -150,6 +150,7 @@ def test_events_hold_scalars_pictures_and_the_configuration(finished):
     }
 
 
+@pytest.mark.long
 def test_the_example_fine_tunes_the_export(finished):
     model_dir, *_ = finished
     done = subprocess.run(
