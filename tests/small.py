@@ -10,9 +10,9 @@ from infomin_tf.contrastive.learner import ContrastiveLearner
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models import heads, layers
-from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.image_encoder import ImageEncoder
+from infomin_tf.models.sequence import ConvNet
 from infomin_tf.views import color, generators, splits
 
 VIEW_SHAPE = (12, 12, 3)
@@ -122,10 +122,10 @@ def images(count=40, seed=0):
 
 
 def image_encoder(resize=36, backbones=None):
-    """A built encoder of learned channels with two AlexNet halves, or of others, with no weight at its first value."""
+    """A built encoder of learned channels with two small networks, or of others, with no weight at its first value."""
     keras.utils.set_random_seed(0)
     numbers = np.random.default_rng(0)
-    halves = [AlexNetHalf(0.0625, units=128) for _ in range(2)]
+    halves = [ConvNet((4, 8)) for _ in range(2)]
     divide = splits.ChannelSplit(
         color.YDbDr(), generators.GlowGenerator(num_blocks=1), (0.4, 0.0, 0.0), (0.5, 1.2, 1.3)
     )
