@@ -38,7 +38,16 @@ tf.config.experimental.enable_op_determinism()
 tf.random.set_seed(0)
 
 
-LONGEST = ("conformance", "real_runs", "end_to_end", "training", "learner", "families", "generators", "commands")
+LONGEST = (
+    "conformance",
+    "real_runs",
+    "end_to_end",
+    "training",
+    "learner",
+    "families",
+    "generators",
+    "commands",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -162,6 +162,7 @@ def test_views_that_share_nothing_are_refused(tmp_path):
         run(experiment(), tmp_path)
 
 
+@pytest.mark.long
 def test_the_supervised_baseline_learns_all_three_factors(tmp_path):
     def made():
         network = lambda: sequence.ConvNet((8, 16, 32))  # noqa: E731

@@ -144,6 +144,7 @@ def test_each_address_of_a_tpu_is_tried_before_tensorflow_waits_for_it(tpu_calls
     assert [call for call, _ in tpu_calls[3:]] == ["connect", "initialize", "strategy"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_taken", [True, False])
 def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_taken):
     mine = worker_processes.free_port()

@@ -106,6 +106,7 @@ def uncompiled():
     return metrics, small.weights(learner)
 
 
+@pytest.mark.long  # XLA holds 170 MiB of it
 def test_compiled_step_equals_the_uncompiled_one():
     compiled = small.view_learner()
     expected, after = uncompiled()

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from tests import worker_processes
 
 ROOT = str(pathlib.Path(__file__).parents[2])
@@ -22,6 +24,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.long
 def test_the_others_say_so_and_leave():
     command = [sys.executable, "-c", CHIEF_DIES]
     chief, other = (

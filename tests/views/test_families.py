@@ -75,7 +75,9 @@ def test_views_are_stateless_in_range_and_differ(make):
 
 
 @pytest.mark.parametrize(
-    "make, compiled", [(make, False) for make in FAMILIES] + [(make, True) for make in COMPILED]
+    "make, compiled",
+    [(make, False) for make in FAMILIES]
+    + [pytest.param(make, True, marks=pytest.mark.long) for make in COMPILED],
 )
 def test_host_equals_device(make, compiled):
     """The whole batch at once, compiled or not, gives the views that the host makes image by image."""
