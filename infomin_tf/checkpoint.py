@@ -52,13 +52,17 @@ class Checkpoint:
         self._variables = [v.value for v in state(learner)]
         self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._streams = tf.Variable(seeds.VERSION, dtype=tf.int64, trainable=False)
+        # Sum of I_NCE over the steps of the epoch so far, and their number.
+        self._epoch = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self._parts = {
             "variables": self._variables,
             "step": self._step,
             "skipped": self._skipped,
             "seconds": self._seconds,
         }
-        self._checkpoint = tf.train.Checkpoint(streams=self._streams, **self._parts)
+        self._checkpoint = tf.train.Checkpoint(
+            streams=self._streams, epoch=self._epoch, **self._parts
+        )
         self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
         self._kept = kept
         try:
@@ -83,6 +87,19 @@ class Checkpoint:
         """Notes that so many more steps were left out; returns how many have been, over all runs."""
         self._skipped.assign_add(more)
         return int(self._skipped.numpy())
+
+    def note_i_nce(self, values, begins_epoch):
+        """Adds I_NCE of steps of an epoch, its first ones or further ones, in the order of the steps."""
+        total, count = (0.0, 0.0) if begins_epoch else self._epoch.numpy()
+        for value in values:  # one by one, so that calls of any length give the same bits
+            total += float(value)
+        self._epoch.assign([total, count + len(values)])
+
+    @property
+    def i_nce(self):
+        """Mean I_NCE in nats over the steps of the newest epoch, and how many these are; None where none was noted."""
+        total, count = self._epoch.numpy()
+        return (float(total / count), int(count)) if count else None
 
     def restore(self, needed=None):
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
@@ -133,6 +150,8 @@ class Checkpoint:
             parts["streams"] = self._streams
         else:
             self._streams.assign(1)
+        if saved.has_tensor(_IN_FILE.format("epoch")):  # not of earlier versions
+            parts["epoch"] = self._epoch
         if needed is not None:
             parts["variables"] = self._fitting(saved.get_variable_to_shape_map(), needed)
         tf.train.Checkpoint(**parts).restore(path).assert_consumed()

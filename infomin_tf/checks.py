@@ -35,7 +35,7 @@ def check_view_size(run, view, setting):
     """Raises UserError unless a view (None for none) has the size of the training views."""
     if view is not None and view.size != run.pair.size:
         raise UserError(
-            f"{setting} gives {view.size} px but the training views have {run.pair.size} px; make the sizes equal, "
+            f"{setting} gives {view.size} px but the views of pre-training have {run.pair.size} px; make the sizes equal, "
             "by view_size where the gin files have that macro"
         )
 

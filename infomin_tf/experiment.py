@@ -18,6 +18,7 @@ from infomin_tf.stages.learn_views import LearnViews
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.run import Run, print_results
 from infomin_tf.stages.sequences import EvaluateFactors, TrainSupervised
+from infomin_tf.stages.views_of_run import ViewsOfRun
 from infomin_tf.views import picture
 from infomin_tf.views.factor_pair import FactorPair
 from infomin_tf.views.pairs import IndependentPair
@@ -82,11 +83,11 @@ class Experiment:
 
     Args:
         data: `Data`.
-        pair: sampling of view pairs, such as `pairs.IndependentPair`.
+        pair: sampling of view pairs, such as `pairs.IndependentPair`; `LearnViews.pair` may be another one.
         split: `splits.Whole`, `ChannelSplit` or `FrequencySplit`.
         pretraining: `Pretrain`.
         evaluation: `Evaluate`; None when there are no labels.
-        view_learning: `LearnViews`; None to train on raw views.
+        view_learning: `LearnViews`; `ViewsOfRun` for views that another run has learned; None to train on raw views.
         export: `Export`; None for no export.
         precision: of the networks, see `precision.use`, which must have been called with it before.
     """
@@ -98,7 +99,7 @@ class Experiment:
         split: keras.Layer,
         pretraining: Pretrain | TrainSupervised,
         evaluation: Evaluate | EvaluateFactors | None = None,
-        view_learning: LearnViews | None = None,
+        view_learning: LearnViews | ViewsOfRun | None = None,
         export: Export | None = None,
         precision="float32",
     ):
@@ -122,11 +123,12 @@ class Experiment:
             "Evaluate.test_view": getattr(evaluation, "test_view", None),
             "Pretrain.knn_view": pretraining.knn_view,
             "Export.view": getattr(export, "view", None),
+            "LearnViews.pair": getattr(view_learning, "pair", None),
         }
         for name, view in views.items():
             if view is not None and view.size != pair.size:
                 raise UserError(
-                    f"{name} gives {view.size} px but the training views have {pair.size} px; make the sizes equal, by view_size "
+                    f"{name} gives {view.size} px but the views of pre-training have {pair.size} px; make the sizes equal, by view_size "
                     "where the gin files have that macro"
                 )
         pretraining.make_encoders(split.num_parts)
@@ -231,7 +233,8 @@ class Experiment:
         inspection.warn(unlabelled, train, test, held_out)
         keras.utils.set_random_seed(seeds.stream(seed, "split"))
         self._split.build((None, self._pair.size, self._pair.size, 3))
-        adapt(self._split, self._pair, unlabelled)
+        learned_on = self._parts["view_learning"] and self._parts["view_learning"].pair
+        adapt(self._split, [pair for pair in (self._pair, learned_on) if pair], unlabelled)
         return Run(
             model_dir,
             strategy,

@@ -5,6 +5,7 @@ import dataclasses
 import signal
 import sys
 import time
+import typing
 from collections.abc import Callable
 
 import keras
@@ -47,6 +48,20 @@ class Task:
     directory: str
     on_start: Callable | None = None
     on_epoch_end: Callable | None = None
+
+
+class Trained(typing.NamedTuple):
+    """What a training came to.
+
+    Args:
+        steps: done, over all the runs that it took.
+        seconds: of wall-clock time, over all the runs.
+        i_nce: (mean in nats over the steps of the last epoch, their number), as the learner saw them; None without.
+    """
+
+    steps: int
+    seconds: float
+    i_nce: tuple[float, int] | None
 
 
 class TrainingLoop:
@@ -102,7 +117,7 @@ class TrainingLoop:
             strategy: the tf.distribute strategy under whose scope the learner was built.
 
         Returns:
-            (steps done, wall-clock seconds of training), over all the runs that it took.
+            `Trained`.
 
         Raises:
             UserError: a loss that is not finite, a checkpoint that does not fit, a full disk, XLA on several CPUs.
@@ -115,7 +130,7 @@ class TrainingLoop:
         checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
         step = checkpoint.restore()
         if step >= task.total_steps:
-            return step, checkpoint.seconds
+            return Trained(step, checkpoint.seconds, checkpoint.i_nce)
         checkpoint.check_streams()
         batches = distribution.distribute_batches(
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
@@ -137,6 +152,9 @@ class TrainingLoop:
                 if skips:
                     history = self._leave_out(history, task, step, checkpoint)
                 check_finite(history, task, step, checkpoint)
+                if "i_nce" in history:
+                    begins_epoch = step % task.steps_per_epoch == 0
+                    checkpoint.note_i_nce(history["i_nce"], begins_epoch)
                 step += count
                 seconds = time.monotonic() - started
                 metrics = {n: float(values.mean()) for n, values in history.items() if len(values)}
@@ -157,7 +175,7 @@ class TrainingLoop:
             # Statistics that each replica had of its own are those of the first from here on.
             workers.wait_for_all()  # until the chief has saved
             checkpoint.restore()
-        return step, checkpoint.seconds
+        return Trained(step, checkpoint.seconds, checkpoint.i_nce)
 
     def _leave_out(self, history, task, step, checkpoint):
         """The metrics of the steps that were not skipped."""

@@ -125,6 +125,10 @@ class ViewLearner(keras.Model):
             metrics[f"classifier_{index}_accuracy"] = tf.reduce_mean(tf.cast(correct, tf.float32))
         return total, metrics
 
+    def num_candidates(self, global_batch_size):
+        """N of the bound in a step, the positive included."""
+        return global_batch_size
+
     def embed(self, x1, x2):
         """Embeddings of f1 and f2 of view pairs [B, H, W, 3] in inference mode, [B, D] each."""
         f1, f2 = self.critics

@@ -153,6 +153,25 @@ def test_steps_limit_ends_the_stage_early_and_events_hold_the_metrics(tmp_path):
     assert {"loss", "i_nce", "i_nce_ceiling", "learning_rate", "images_per_second"} <= tags
 
 
+def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path):
+    """Steps 6 to 8 of epochs of 5, also where the run was stopped among them."""
+    loop = training.TrainingLoop(steps_per_call=1)
+    unbroken = loop.fit(small_task(tmp_path / "unbroken", total_steps=8), STRATEGY)
+    [events] = (tmp_path / "unbroken").glob("events*")
+    logged = {}
+    for record in tf.data.TFRecordDataset(str(events)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            if value.tag == "i_nce":
+                logged[event.step] = float(tf.make_ndarray(value.tensor))
+    assert unbroken.i_nce == (pytest.approx(np.mean([logged[s] for s in (6, 7, 8)])), 3)
+    fit(small_task(tmp_path / "broken", total_steps=8), steps_limit=7)
+    resumed = training.TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
+    assert resumed.i_nce == unbroken.i_nce
+    again = training.TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
+    assert again.i_nce == unbroken.i_nce
+
+
 @pytest.mark.parametrize("kind", ["queue", "bank"])
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_table_is_neither_copied_by_reading_nor_by_writing(

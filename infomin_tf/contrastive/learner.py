@@ -26,7 +26,9 @@ class ContrastiveLearner(keras.Model):
         negatives: `negatives.InBatch`, `MomentumQueue` or `MemoryBank`.
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
-        both_directions: average L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
+        both_directions: L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
+        sum_directions: the loss is the sum of both directions, as in the code of CMC and of the authors (PyContrast), so that
+            each of two encoders has the gradient that a rate of theirs is for; otherwise the mean. I_NCE is of the mean.
         weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled), before any clipping.
         decay_only_kernels: leave biases and the parameters of batch normalisation out of weight decay.
         shuffle_keys: shuffle the images of the key encoders over the replicas; for batch normalisation by replica, or by
@@ -49,6 +51,7 @@ class ContrastiveLearner(keras.Model):
         key_encoders=(),
         *,
         both_directions=True,
+        sum_directions=False,
         weight_decay=0.0,
         decay_only_kernels=False,
         shuffle_keys=False,
@@ -68,11 +71,13 @@ class ContrastiveLearner(keras.Model):
             raise ValueError(
                 "one direction embeds view 1 alone for training, but there are two parts, or two banks; set both_directions"
             )
+        if sum_directions and (jigsaw_head or not both_directions):
+            raise ValueError("sum_directions goes with both_directions, and without a JigSaw head")
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
         self.encoder_optimizer = Update(optimizer)
-        self.both_directions = both_directions
+        self.both_directions, self.sum_directions = both_directions, sum_directions
         self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
         self.shuffle_keys = shuffle_keys
         self.jigsaw_head, self.jigsaw_weight = jigsaw_head, jigsaw_weight
@@ -131,13 +136,17 @@ class ContrastiveLearner(keras.Model):
                 beta = self.jigsaw_weight
                 total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw_loss)
             else:
-                total = loss
+                total = 2.0 * loss if self.sum_directions else loss
             replica_loss = total / distribution.num_replicas()
         gradients = self._gradients(tape, replica_loss)
         updates = self.encoder_optimizer.apply(gradients, self._encoder_variables())
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
             self._update_keys(q1, q2, k1, k2, indices, updates)
         return self._scalars(total, loss, correct, q1, k2)
+
+    def num_candidates(self, global_batch_size):
+        """N of I_NCE in a step, the positive included."""
+        return self.negatives.num_candidates(global_batch_size)
 
     def embed(self, x1, x2):
         """Embeddings z1 = f1(v1), z2 = f2(v2) of view pairs in inference mode, [B, D] each."""
@@ -211,7 +220,7 @@ class ContrastiveLearner(keras.Model):
             self.negatives.update(q1, k1, 0, indices)
 
     def _scalars(self, total, loss, correct, q1, k2):
-        num_candidates = self.negatives.num_candidates(q1.shape[0] * distribution.num_replicas())
+        num_candidates = self.num_candidates(q1.shape[0] * distribution.num_replicas())
         z1 = distribution.all_gather(tf.stop_gradient(q1))
         z2 = distribution.all_gather(tf.stop_gradient(k2))
         return {

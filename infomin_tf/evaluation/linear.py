@@ -188,7 +188,7 @@ class LinearProbe:
             total_steps=total_steps,
             directory=run.directory(f"evaluate/{name}"),
         )
-        steps, seconds = self._loop.fit(task, run.strategy)
+        steps, seconds, _ = self._loop.fit(task, run.strategy)
         return learner, steps, seconds
 
     def _optimizer_at(self, rate):

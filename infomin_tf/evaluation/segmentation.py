@@ -164,7 +164,7 @@ class SegmentationProbe:
             total_steps=steps,
             directory=run.directory("evaluate/segmentation"),
         )
-        return decoder, self._loop.fit(task, run.strategy)[1]
+        return decoder, self._loop.fit(task, run.strategy).seconds
 
 
 @graphs.without_autograph

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import graphs, seeds, training, view_learning
+from infomin_tf import graphs, seeds, training, view_learning, workers
 from infomin_tf.checks import check_batches
 from infomin_tf.contrastive import bounds
 from infomin_tf.data import pipeline
@@ -18,6 +18,8 @@ from infomin_tf.schedules import Constant, Schedule, check_length, check_trainin
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.stages.pictures import introduce, show_channels
 from infomin_tf.stages.stage import TrainedStage
+from infomin_tf.views import saved
+from infomin_tf.views.pairs import IndependentPair
 
 
 class LearnViews(TrainedStage):
@@ -30,6 +32,8 @@ class LearnViews(TrainedStage):
         critic: factory of f1 and f2, an `Encoder`.
         critic_optimizer: keras optimizer of f1, f2.
         generator_optimizer: keras optimizer of g, c1, c2.
+        pair: the crops that views are learned on, such as the two of `pairs.IndependentPair` (authors' code) or the one of
+            `pairs.SharedPair` (equation 2 has one X); None for those of pre-training. As large as these.
         classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
         bound: the estimate of I(v1; v2) that is minimised.
         unsupervised_weight, supervised_weight: of the two terms of equation 3.
@@ -47,6 +51,7 @@ class LearnViews(TrainedStage):
         critic: Callable[[], keras.Layer],
         critic_optimizer: keras.optimizers.Optimizer,
         generator_optimizer: keras.optimizers.Optimizer,
+        pair: IndependentPair | None = None,
         classifier_backbone: Callable[[], keras.Layer] | None = None,
         bound: bounds.Bound | None = None,
         unsupervised_weight=1.0,
@@ -70,7 +75,7 @@ class LearnViews(TrainedStage):
                 "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or supervised_weight above 0 with "
                 "a classifier_backbone"
             )
-        self._critics = (critic(), critic())
+        self.pair, self._critics = pair, (critic(), critic())
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
         )
@@ -100,6 +105,14 @@ class LearnViews(TrainedStage):
         """Of the split with g; not of critics and classifiers."""
         return run.split.variables
 
+    def _pair(self, run):
+        return (self.pair or run.pair).plain()
+
+    def leave(self, run, learner):
+        """The views in a file, for `ViewsOfRun`."""
+        if workers.is_chief():
+            saved.save(run.split, run.directory(self.name))
+
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""
         steps_per_epoch, total_steps = self.steps(run)
@@ -123,7 +136,7 @@ class LearnViews(TrainedStage):
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
             directory=run.directory(self.name),
-            on_start=lambda writer: introduce(run, writer),
+            on_start=lambda writer: introduce(run, self._pair(run), writer),
             on_epoch_end=lambda step, writer, _: self._monitor(run, learner, step, writer),
         )
         return learner, task
@@ -138,7 +151,7 @@ class LearnViews(TrainedStage):
                 images,
                 size,
                 seeds.stream(run.seed, f"learn_views/{name}"),
-                run.pair.plain(),
+                self._pair(run),
                 first_step=step,
                 shard=shard,
             )
@@ -156,7 +169,7 @@ class LearnViews(TrainedStage):
 
     def _measure(self, run, learner, draws):
         """The critics' `Estimate`, and figures of the generator, on images outside the training set."""
-        images, pair = run.held_out, run.pair.plain()
+        images, pair = run.held_out, self._pair(run)
         i_nce = mutual_information.estimate(
             learner.embed,
             {"i_nce": self._bound},
@@ -179,7 +192,7 @@ class LearnViews(TrainedStage):
         logits, labels = features.extract(
             self._classify,
             run.test,
-            run.pair.plain(),
+            self._pair(run),
             seed=seeds.stream(run.seed, "learn_views/accuracy of classifiers"),
         )
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)

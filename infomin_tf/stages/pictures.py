@@ -3,13 +3,18 @@
 import tensorflow as tf
 
 
-def introduce(run, writer):
+def introduce(run, pair, writer):
     """Checks the views of a few images, and writes the configuration, the views and their channels to TensorBoard.
+
+    Args:
+        run: `Run`.
+        pair: makes the views that the stage trains on.
+        writer: of events.
 
     Raises:
         UserError: views that are all alike.
     """
-    grid = run.pair.picture(run.unlabelled, run.seed)
+    grid = pair.picture(run.unlabelled, run.seed)
     with writer.as_default():
         lines = "\n".join("    " + line for line in run.configuration.splitlines())
         tf.summary.text("configuration", lines, step=0)

@@ -27,7 +27,7 @@ class Pretrain(TrainedStage):
         optimizer: keras optimizer.
         negatives: `InBatch`, `MomentumQueue` or `MemoryBank`.
         jigsaw_head: `heads.JigsawHead` when the pair has a JigSaw view; None otherwise.
-        jigsaw_weight, both_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
+        jigsaw_weight, both_directions, sum_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
         batch_size: images per step.
         epochs: passes through the unlabelled images.
         schedule: course of the learning rate.
@@ -47,6 +47,7 @@ class Pretrain(TrainedStage):
         jigsaw_head: keras.Layer | None = None,
         jigsaw_weight=0.5,
         both_directions=True,
+        sum_directions=False,
         weight_decay=0.0,
         decay_only_kernels=False,
         shuffle_keys=False,
@@ -82,6 +83,7 @@ class Pretrain(TrainedStage):
         self._make_encoder, self.jigsaw_head = encoder, jigsaw_head
         self._learning = {
             "both_directions": both_directions,
+            "sum_directions": sum_directions,
             "weight_decay": weight_decay,
             "decay_only_kernels": decay_only_kernels,
             "shuffle_keys": shuffle_keys,
@@ -185,7 +187,7 @@ class Pretrain(TrainedStage):
         return learner, task
 
     def _introduce(self, run, writer):
-        introduce(run, writer)
+        introduce(run, run.pair, writer)
 
     def _more_numbers(self, run):
         return []

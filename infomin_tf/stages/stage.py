@@ -2,6 +2,7 @@
 
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.evaluation import doubts
+from infomin_tf.results import Number
 from infomin_tf.schedules import learning_rates, scheduled
 
 
@@ -44,12 +45,13 @@ class TrainedStage(Stage):
     def run(self, run):
         """Trains, or continues training; writes results.json."""
         learner, task = self.prepare(run)
-        steps, seconds = self._loop.fit(task, run.strategy)
+        trained = self._loop.fit(task, run.strategy)
         numbers, found = self.measure(run, learner)
+        numbers += self._numbers_of_training(learner, trained)
         per_epoch, planned = self.steps(run)
-        few = doubts.of_length(steps, per_epoch, self.usual)
+        few = doubts.of_length(trained.steps, per_epoch, self.usual)
         found = [few, *found] if few else found
-        run.finish(self.name, numbers, steps, seconds, found, planned_steps=planned)
+        run.finish(self.name, numbers, trained.steps, trained.seconds, found, planned_steps=planned)
         self.leave(run, learner)
 
     def restore(self, run):
@@ -99,6 +101,15 @@ class TrainedStage(Stage):
     def measure(self, run, learner):
         """(list of `Number`, list of doubts in words) of the trained learner."""
         raise NotImplementedError
+
+    def _numbers_of_training(self, learner, trained):
+        """I_NCE as training saw it, with the negatives that it had."""
+        if trained.i_nce is None:
+            return []
+        mean, steps = trained.i_nce
+        candidates = learner.num_candidates(self._batch_size)
+        how = f"N {candidates}, mean over the last {steps} steps, images of training, batch statistics"
+        return [Number("I_NCE of training", mean, "nats", how)]
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""

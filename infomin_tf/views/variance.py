@@ -13,12 +13,12 @@ _TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0
 _COPY = 3.0
 
 
-def adapt(split, pair, unlabelled):
-    """Measures what a split and a pair take from the data, which must have what the split needs.
+def adapt(split, pairs, unlabelled):
+    """Measures what a split and pairs take from the data, which must have what the split needs.
 
     Args:
         split: of `infomin_tf.views.splits`, built.
-        pair: of `infomin_tf.views.pairs`.
+        pairs: of `infomin_tf.views.pairs`.
         unlabelled: loaded images; sequences, which are drawn, have nothing to measure.
 
     Raises:
@@ -26,9 +26,10 @@ def adapt(split, pair, unlabelled):
     """
     if isinstance(unlabelled, Sequences):
         return
-    measures = split.mean is None or not pair.is_adapted
+    measures = split.mean is None or not all(pair.is_adapted for pair in pairs)
     images = unlabelled.sample(2000 if measures else 200)
-    pair.adapt(images)
+    for pair in pairs:
+        pair.adapt(images)
     split.adapt(images)
     check_variance(split, images, unlabelled.name)
 

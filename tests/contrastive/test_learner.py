@@ -39,6 +39,23 @@ def test_loss_is_equation_1_of_the_two_halves():
     assert float(metrics["i_nce_ceiling"]) == pytest.approx(np.log(6))
 
 
+def test_summed_directions_train_as_twice_the_rate_and_report_the_same_i_nce():
+    """As each of two encoders has the gradient of one direction; weight decay is not doubled with it."""
+    ends = []
+    for settings in ({"learning_rate": 0.2}, {"learning_rate": 0.1, "sum_directions": True}):
+        learner = small.contrastive_learner(queue=20, **settings)
+        metrics = [learner.train_step(small.views(seed=seed)) for seed in range(2)]
+        ends.append((metrics, [np.array(v) for v in learner.encoders[1].trainable_variables]))
+    (mean, slow), (total, fast) = ends
+    for a, b in zip(mean, total, strict=True):
+        assert float(b["loss"]) == pytest.approx(2 * float(a["loss"]), rel=1e-4)
+        assert float(b["i_nce"]) == pytest.approx(float(a["i_nce"]), rel=1e-3, abs=1e-4)
+    for a, b in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="sum_directions goes with both_directions"):
+        small.contrastive_learner(both_directions=False, sum_directions=True)
+
+
 def test_weight_decay_is_added_to_the_gradient():
     """With plain SGD, a step with L2 coefficient c differs from one without by -rate * c * weights."""
     results = {}
