@@ -37,6 +37,7 @@ REPLACEMENTS = {
     "whole images": (
         [
             "experiment.Experiment.view_learning = None",
+            "experiment.Experiment.pair = @pairs.IndependentPair()",
             "experiment.Experiment.split = @splits.Whole()",
             "splits.Whole.color_space = @color.RGB()",
         ],
@@ -44,6 +45,7 @@ REPLACEMENTS = {
     ),
     "family": (
         [
+            "experiment.Experiment.pair = @pairs.IndependentPair()",
             "pairs.IndependentPair.sampler = @families.infomin()",
             "families.infomin.size = %view_size",
         ],

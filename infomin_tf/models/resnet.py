@@ -24,6 +24,7 @@ class ResNet(keras.layers.Layer):
     Args:
         width: multiplies the number of filters of every convolution.
         small_images: stem of one 3x3 convolution with stride 1 instead of 7x7 with stride 2.
+        stem_filters: of the stem, whatever the width; None for 64 * width.
         max_pool: 3x3 max-pooling with stride 2 after the stem.
         zero_init_last: each block starts as relu(shortcut): the scale of its last normalisation starts at 0
             (arXiv:1706.02677, section 5.1).
@@ -47,10 +48,14 @@ class ResNet(keras.layers.Layer):
         synchronized=True,
         normalization_splits=1,
         rematerialize=False,
+        stem_filters: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check(self, ABOVE_ZERO, width=width)
+        if stem_filters is not None:
+            check(self, COUNT, stem_filters=stem_filters)
+        self.stem_filters = stem_filters
         check(self, COUNT, normalization_splits=normalization_splits)
         self.rematerialize = rematerialize
         if normalization_splits > 1 and synchronized:
@@ -68,9 +73,10 @@ class ResNet(keras.layers.Layer):
         shared = statistics | {"dtype": self.dtype_policy}
         filters = max(1, round(64 * self.width))
         stem = (3, 1) if self.small_images else (7, 2)
-        self.stem = ConvolutionAndNormalization(filters, *stem, relu=True, **shared)
+        channels = self.stem_filters or filters
+        self.stem = ConvolutionAndNormalization(channels, *stem, relu=True, **shared)
         self.stem.build(input_shape)
-        self.blocks, channels = [], filters
+        self.blocks = []
         for stage, count in enumerate(self.blocks_per_stage):
             for index in range(count):
                 strides = 2 if index == 0 and stage > 0 else 1
@@ -125,6 +131,7 @@ class ResNet(keras.layers.Layer):
             "synchronized",
             "normalization_splits",
             "rematerialize",
+            "stem_filters",
         )
         return super().get_config() | {name: getattr(self, name) for name in own}
 

@@ -86,10 +86,22 @@ class AdditiveGenerator(PixelFlow):
 class ReversibleGenerator(PixelFlow):
     """The authors' second form, both parts additive: log|det J| = 0 too; 15 parameters a block.
 
-    The paper calls it non-volume preserving; `AffineGenerator` really is.
+    The paper calls it non-volume preserving; `AffineGenerator` really is. Blocks divide the channels into {0 | 1, 2} and
+    {0, 1 | 2} in turn, whatever the colour space.
+
+    Args:
+        num_blocks: blocks (4 in the authors' code).
     """
 
     block = ReversibleBlock
+
+    def __init__(self, num_blocks=4, **kwargs):
+        super().__init__(num_blocks, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["lone_channels"]
+        return config
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

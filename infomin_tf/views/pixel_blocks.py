@@ -41,9 +41,10 @@ class Block(keras.layers.Layer):
         planes.insert(self.lone, x1)
         return tf.concat(planes, axis=0)
 
-    def network(self, name, inputs, hidden, outputs, last_stddev=0.1):
-        """A `CouplingNetwork`, with a leading ReLU from the second block on (authors' code)."""
-        return CouplingNetwork(inputs, hidden, outputs, self.index > 0, last_stddev, name=name)
+    def network(self, name, inputs, hidden, outputs, last_stddev=0.1, leading_relu=None):
+        """A `CouplingNetwork`, with a leading ReLU from the second block on (authors' code) unless it is said."""
+        leading_relu = self.index > 0 if leading_relu is None else leading_relu
+        return CouplingNetwork(inputs, hidden, outputs, leading_relu, last_stddev, name=name)
 
 
 class CouplingNetwork(keras.layers.Layer):
@@ -95,24 +96,32 @@ class AdditiveBlock(Block):
 
 
 class ReversibleBlock(Block):
-    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1)."""
+    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1): X1 is the first channel and X2 the two others, or X1 the first two and X2 the last.
+
+    Of F and G, G alone has a leading ReLU (authors' code).
+    """
+
+    def __init__(self, index, lone_channel, same_channel_always, **kwargs):
+        super().__init__(index, 2 * (index % 2), False, **kwargs)
+        self.size = 1 + index % 2  # channels of X1
 
     def build(self, input_shape):
-        self.f = self.network("f", 2, 2, 1)  # 9 parameters
-        self.g = self.network("g", 1, 1, 2)  # 6 parameters
+        first, second = self.size, 3 - self.size
+        self.f = self.network("f", second, second, first, leading_relu=False)
+        self.g = self.network("g", first, first, second, leading_relu=True)
         self.built = True
 
     def forward(self, pixels):
         """Adds F(X2) to X1, then G(Y1) to X2; log|det J| is 0."""
-        x1, x2 = self.divide(pixels)
+        x1, x2 = pixels[: self.size], pixels[self.size :]
         y1 = x1 + self.f(x2)
-        return self.join(y1, x2 + self.g(y1)), tf.zeros_like(pixels[0])
+        return tf.concat([y1, x2 + self.g(y1)], axis=0), tf.zeros_like(pixels[0])
 
     def inverse(self, pixels):
         """Subtracts G(Y1), then F(X2)."""
-        y1, y2 = self.divide(pixels)
+        y1, y2 = pixels[: self.size], pixels[self.size :]
         x2 = y2 - self.g(y1)
-        return self.join(y1 - self.f(x2), x2)
+        return tf.concat([y1 - self.f(x2), x2], axis=0)
 
 
 class AffineBlock(Block):

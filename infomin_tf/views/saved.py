@@ -68,7 +68,7 @@ def _settings(serialized):
     settings = {
         name: value
         for name, value in generator["config"].items()
-        if name not in ("name", "dtype", "trainable", "rematerialize")
+        if name not in ("name", "dtype", "trainable")
     }
     return {
         "first_channels": list(config["first_channels"]),

@@ -25,11 +25,17 @@ IMAGES = RNG.random((4, 8, 8, 3), np.float32)
 STEPS = (0, 3, 5, 40)
 
 
+def lone(generator_class, channels):
+    """The argument for those generators that have it."""
+    fixed = generator_class is generators.ReversibleGenerator
+    return {} if fixed else {"lone_channels": channels}
+
+
 @functools.cache
 def trained(generator_class, lone_channels=(0, 1, 2)):
     """A generator of one block of each sort, and its weights after each of STEPS that decorrelate its channels."""
     keras.utils.set_random_seed(1)
-    generator = generator_class(max(len(lone_channels), 2), lone_channels)
+    generator = generator_class(max(len(lone_channels), 2), **lone(generator_class, lone_channels))
     generator.build((None, 8, 8, 3))
     variables = [v.value for v in generator.trainable_variables]
 
@@ -142,6 +148,27 @@ def test_parameter_counts_of_the_authors_code():
         assert generator.count_params() == expected
 
 
+def test_the_second_form_is_that_of_the_authors_code():
+    """Y1 = X1 + F(X2), Y2 = X2 + G(relu(Y1)) of {0 | 1, 2}, then of {0, 1 | 2}; by NumPy, with weights of any sign."""
+    generator = generators.ReversibleGenerator(num_blocks=2)
+    generator.build((None, 8, 8, 3))
+    for weight in generator.weights:
+        weight.assign(RNG.standard_normal(weight.shape))
+
+    def network(layer, x):
+        a, b, c, d = (v.numpy() for v in layer.weights)
+        return c @ np.maximum(a @ x + b, 0.0) + d
+
+    x = RNG.standard_normal((3, 50)).astype(np.float32)
+    y = x.copy()
+    for size, block in zip((1, 2), generator.blocks, strict=True):
+        assert [v.shape[1] for v in (block.f.weights[0], block.g.weights[0])] == [3 - size, size]
+        y[:size] += network(block.f, y[size:])
+        y[size:] += network(block.g, np.maximum(y[:size], 0.0))
+    channels = generator(x.T[None, None])[0, 0]
+    np.testing.assert_allclose(tf.transpose(channels), y, rtol=1e-4, atol=1e-4)
+
+
 def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
     """With lone_channels=(0,), a block moves luminance by a function of chroma or chroma by one of luminance."""
     generator = standing(generators.AdditiveGenerator, 0, lone_channels=(0,))
@@ -167,7 +194,7 @@ def test_wrong_arguments_are_refused(arguments):
 
 @pytest.mark.parametrize("generator_class", ALL)
 def test_model_is_restored_from_its_file(generator_class, tmp_path):
-    generator = generator_class(num_blocks=2, lone_channels=(0,))
+    generator = generator_class(num_blocks=2, **lone(generator_class, (0,)))
     images = keras.Input((8, 8, 3))
     model = keras.Model(images, generator(images))
     for weight in generator.weights:
