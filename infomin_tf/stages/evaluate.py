@@ -153,11 +153,14 @@ class Evaluate(Stage):
 
     def _probe(self, run, extractor, subject):
         if self._linear_probe:
-            accuracy, protocol, seconds = self._linear_probe.accuracy(
+            probed = self._linear_probe.accuracy(
                 run, extractor, self.test_view, f"linear_probe_{subject}"
             )
-            self._note(run, f"linear probe, {subject}", accuracy, protocol)
-            self._seconds += seconds
+            self._note(run, f"linear probe, {subject}", probed.top_1, probed.protocol)
+            if probed.top_5 is not None:
+                name = f"linear probe top-5, {subject}"
+                self._numbers.append(Number(name, probed.top_5, "%", probed.protocol))
+            self._seconds += probed.seconds
         self._probe_cached(run, extractor, subject)
 
     def _note(self, run, name, accuracy, protocol):

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn import metrics
 
 from infomin_tf import training
 from infomin_tf.data.sources import ArrayImages
+from infomin_tf.evaluation import linear
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.schedules import Cosine, StepDecay
 from infomin_tf.views import pairs
@@ -56,20 +58,39 @@ def probe(rate=1.0, **arguments):
 
 
 def test_it_learns_what_a_linear_classifier_can(run):
-    accuracy, protocol, _ = probe(epochs=10).accuracy(
+    accuracy, top_5, protocol, _ = probe(epochs=10).accuracy(
         run, MeanColor(), pairs.CenterCrop(12, 12), "p"
     )
-    assert accuracy > 85 and "100 steps, SGD 1, batch 30" in protocol
+    assert accuracy > 85 and top_5 is None and "100 steps, SGD 1, batch 30" in protocol
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_top_k_is_that_of_scikit_learn(k):
+    generator = np.random.default_rng(k)
+    logits, labels = generator.normal(size=(300, 20)), generator.permutation(np.arange(300) % 20)
+    logits[np.arange(300), labels] += 1.0
+    expected = 100 * metrics.top_k_accuracy_score(labels, logits, k=k)
+    assert linear.top_k(logits, labels, k) == pytest.approx(expected) and expected < 90
+    assert linear.top_k(np.zeros((4, 20)), np.array([0, 4, 5, 19]), k) == 25 * min(k, 2)
+
+
+def test_top_5_is_measured_where_there_are_more_than_ten_classes(run):
+    names = tuple("abcdefghijkl")
+    run.train, run.test = (
+        ArrayImages(s.name, s.images, s.labels, names) for s in (run.train, run.test)
+    )
+    probed = probe(epochs=2).accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
+    assert probed.top_5 > 99 > probed.top_1
 
 
 def test_it_chooses_its_rate_on_training_images_alone(run):
     tuned = probe(epochs=6, learning_rates=(1e-6, 1.0, 1e5), tuning_epochs=2)
-    accuracy, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
+    accuracy, _, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
     assert accuracy > 80 and "SGD 1 (of 3, on held-out training images)" in protocol
     run.test = ArrayImages(
         "wrong", run.test.images, (run.test.labels + 1) % 3, run.test.class_names
     )
-    spoiled, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "q")
+    spoiled, _, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "q")
     assert spoiled < 20 and "SGD 1 (of 3" in protocol
 
 
