@@ -45,6 +45,7 @@ class LearnViews(TrainedStage):
     """
 
     name, usual = "learn_views", "100 epochs of 105,000 images"
+    information = "I_NCE of view learning"
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class TrainedStage(Stage):
     """
 
     trains_on = ("unlabelled",)
+    information = "I_NCE of training"  # name of the number
 
     def run(self, run):
         """Trains, or continues training; writes results.json."""
@@ -109,7 +110,7 @@ class TrainedStage(Stage):
         mean, steps = trained.i_nce
         candidates = learner.num_candidates(self._batch_size)
         how = f"N {candidates}, mean over the last {steps} steps, images of training, batch statistics"
-        return [Number("I_NCE of training", mean, "nats", how)]
+        return [Number(self.information, mean, "nats", how)]
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""

@@ -27,19 +27,20 @@ def draw_curve(outcome):
         1, panels, figsize=(7.5 * panels, 5), layout="constrained", squeeze=False
     )
     figure.suptitle(outcome.sweep.title)
+    information = outcome.sweep.information
     if outcome.metric is None:
-        _draw_i_nce(grid[0, 0], outcome.settings)
+        _draw_i_nce(grid[0, 0], outcome.settings, information)
     for axes, metric in zip(grid[0], outcome.metrics, strict=False):
         settings = [s for s in outcome.settings if metric in s.values]
         if settings:
             colors, markers = _looks(settings, outcome.sweep.axes)
             best = max(settings, key=lambda s, metric=metric: s.mean(metric))
             is_line = len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered
-            draw_points(axes, settings, metric, best, colors, markers, is_line)
+            draw_points(axes, settings, metric, best, colors, markers, is_line, information)
     return figure
 
 
-def draw_points(axes, settings, metric, best, colors, markers, is_line=False):
+def draw_points(axes, settings, metric, best, colors, markers, is_line=False, information="I_NCE"):
     """One panel of points.
 
     Args:
@@ -49,24 +50,25 @@ def draw_points(axes, settings, metric, best, colors, markers, is_line=False):
         best: the setting that has a star.
         colors, markers: of each setting.
         is_line: whether the points are joined in their order.
+        information: name of the number on the horizontal axis.
     """
-    x = np.array([s.mean("I_NCE") for s in settings])
+    x = np.array([s.mean(information) for s in settings])
     y = np.array([s.mean(metric) for s in settings])
-    bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in ("I_NCE", metric)]
+    bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in (information, metric)]
     if is_line:
         axes.plot(x, y, color="0.75", zorder=1)
     axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor="0.7", capsize=2, zorder=2)
     for color, marker, a, b in zip(colors, markers, x, y, strict=True):
         axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3)
     label = f"best: {' / '.join(best.labels)}"
-    place = best.mean("I_NCE"), best.mean(metric)
+    place = best.mean(information), best.mean(metric)
     axes.scatter(
         *place, marker="*", s=260, facecolor="none", edgecolor="crimson", zorder=4, label=label
     )
     axes.legend(loc="best", fontsize=9)
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
-    axes.set_xlabel("I_NCE, nats")
+    axes.set_xlabel(f"{information}, nats")
     axes.set_ylabel(metric if metric == "uniformity" else f"{metric}, %")
     _write_labels(axes, x, y, [" / ".join(s.labels) for s in settings])
 
@@ -107,12 +109,12 @@ def _write_labels(axes, x, y, texts):
         taken.append(box)
 
 
-def _draw_i_nce(axes, settings):
+def _draw_i_nce(axes, settings, information):
     places = np.arange(len(settings))
-    errors = np.nan_to_num([s.spread("I_NCE") for s in settings])
-    axes.errorbar(places, [s.mean("I_NCE") for s in settings], errors, fmt="o-", capsize=2)
+    errors = np.nan_to_num([s.spread(information) for s in settings])
+    axes.errorbar(places, [s.mean(information) for s in settings], errors, fmt="o-", capsize=2)
     axes.set_xticks(places, [" / ".join(s.labels) for s in settings], rotation=30, ha="right")
-    axes.set_ylabel("I_NCE, nats")
+    axes.set_ylabel(f"{information}, nats")
     axes.grid(alpha=0.3)
 
 

@@ -32,7 +32,10 @@ def write(outcome, pictures, configuration, out):
     parts = [
         bullets(outcome.verdict()),
         f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
-        image(curve.save(curve.draw_curve(outcome), out), "accuracy against I_NCE")
+        image(
+            curve.save(curve.draw_curve(outcome), out),
+            f"accuracy against {outcome.sweep.information}",
+        )
         if outcome.settings
         else "",
         "<h2>Means over seeds</h2><p>± one standard deviation over seeds. "

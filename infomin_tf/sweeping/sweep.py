@@ -9,6 +9,8 @@ from infomin_tf.errors import UserError
 from infomin_tf.options import STAGES
 from infomin_tf.settings import ABOVE_ZERO, check, check_seeds
 
+_INFORMATION = ("I_NCE", "I_NCE of training")
+
 
 class Axis:
     """Values of one gin binding.
@@ -173,6 +175,8 @@ class Sweep:
         hours: no new point is started after so many; None for no limit.
         metrics: names of the numbers to compare, such as "kNN, pre-trained"; the first says which point is best. () for the
             first probe that was run.
+        information: name of the number on the horizontal axis: "I_NCE" of held-out images, or "I_NCE of training", whose N is
+            that of the negatives and whose ceiling is therefore higher.
         until: the last stage of a point.
         title: of the report.
         expectation: what the paper found, for the report.
@@ -186,6 +190,7 @@ class Sweep:
         seeds=(0, 1),
         hours: float | None = None,
         metrics=(),
+        information="I_NCE",
         until="evaluate",
         title="Sweep",
         expectation="",
@@ -202,11 +207,15 @@ class Sweep:
             _check_list(values, f"Sweep.{name}")
         if until not in STAGES:
             raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
+        if information not in _INFORMATION:
+            raise UserError(
+                f"Sweep.information={information!r} is none of {', '.join(_INFORMATION)}"
+            )
         check_seeds(self, seeds=seeds)
         if hours is not None:
             check(self, ABOVE_ZERO, hours=hours)
         self.axes, self.seeds, self.hours = list(axes), list(seeds), hours
-        self.metrics, self.until = list(metrics), until
+        self.metrics, self.information, self.until = list(metrics), information, until
         self.title, self.expectation = title, expectation
         self._gin_files, self._gin_params = list(gin_files), list(gin_params)
         names = [point.name for point in self.points()]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from infomin_tf.sweeping import outcome, report, runner
+from infomin_tf.errors import UserError
+from infomin_tf.sweeping import curve, outcome, report, runner
 from infomin_tf.sweeping.sweep import Axis, Sweep
 from tests.sweeping.fake_train import sweep_over
 
@@ -19,23 +20,30 @@ PNG = bytes.fromhex(
 )
 
 
-def finished(tmp_path, values, accuracies, metrics=(), **axis):
+def finished(tmp_path, values, accuracies, metrics=(), information="I_NCE", **axis):
     """The outcome of a sweep whose accuracies [values, seeds] were written by hand."""
     seeds = range(len(accuracies[0]))
     sweep = Sweep(
-        ["b.gin"], [Axis("a.B.x", values, name="x", **axis)], seeds=seeds, metrics=metrics
+        ["b.gin"],
+        [Axis("a.B.x", values, name="x", **axis)],
+        seeds=seeds,
+        metrics=metrics,
+        information=information,
     )
     made = runner.Runner(sweep, str(tmp_path))
     for point in sweep.points():
         place = [str(v) for v in values].index(point.labels[0])
-        for stage, name, value in (
-            ("pretrain", "I_NCE", 2.0 - place),
-            ("evaluate", "kNN, pre-trained", accuracies[place][point.seed]),
+        for stage, measured in (
+            ("pretrain", {"I_NCE": 2.0 - place, "I_NCE of training": 9.0 - place}),
+            ("evaluate", {"kNN, pre-trained": accuracies[place][point.seed]}),
         ):
             folder = pathlib.Path(made.model_dir(point)) / stage
             folder.mkdir(parents=True)
-            number = {"name": name, "value": value, "unit": "", "protocol": ""}
-            (folder / "results.json").write_text(json.dumps({"numbers": [number]}))
+            numbers = [
+                {"name": name, "value": value, "unit": "", "protocol": ""}
+                for name, value in measured.items()
+            ]
+            (folder / "results.json").write_text(json.dumps({"numbers": numbers}))
     return outcome.Outcome(made, {})
 
 
@@ -71,8 +79,22 @@ def test_an_edge_is_that_of_what_was_measured(tmp_path):
 def test_a_metric_that_was_not_measured_is_named(tmp_path):
     found = finished(tmp_path, (1, 2), [[10.0], [20.0]], metrics=("knn",))
     assert found.verdict() == [
-        "knn was not measured, so no point is called best; measured: I_NCE, kNN, pre-trained."
+        "knn was not measured, so no point is called best; measured: I_NCE, I_NCE of training, kNN, pre-trained."
     ]
+
+
+@pytest.mark.parametrize(("information", "largest"), [("I_NCE", 2), ("I_NCE of training", 9)])
+def test_the_curve_is_over_the_information_that_is_asked_for(tmp_path, information, largest):
+    accuracies = [[40.0, 41.0], [50.0, 50.6]]
+    found = finished(tmp_path, (1, 2), accuracies, information=information)
+    [axes] = curve.draw_curve(found).axes
+    assert axes.get_xlabel() == f"{information}, nats"
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [largest, largest - 1])
+
+
+def test_other_information_is_refused(tmp_path):
+    with pytest.raises(UserError, match="'MI' is none of I_NCE, I_NCE of training"):
+        finished(tmp_path, (1, 2), [[1.0], [2.0]], information="MI")
 
 
 def test_categories_have_no_edge_and_one_seed_no_spread(tmp_path):
