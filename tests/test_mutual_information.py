@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf.contrastive import bounds, losses
 from infomin_tf.data import shapes
 from infomin_tf.data.sources import ArrayImages
 from infomin_tf.evaluation import mutual_information
@@ -62,6 +63,35 @@ def test_the_standard_error_is_that_of_the_draws():
     found = mutual_information.estimate(lambda *x: x, measures, images, pair, 0, 8, draws=3)["x"]
     assert found.mean == pytest.approx(3.0)
     assert found.standard_error == pytest.approx(np.std([1, 2, 6], ddof=1) / np.sqrt(3))
+
+
+def test_many_candidates_are_embedded_and_compared_in_parts(monkeypatch):
+    """The same as all at once: I_NCE and uniformity of the same embeddings, of images that all differ."""
+    images, pair, seen = small.images(40), pairs.IndependentPair(pairs.CropAndFlip(12)), []
+    weights = tf.random.stateless_normal([12 * 12 * 3, 8], [1, 2])
+
+    def embed(*views):
+        flat = (tf.reshape(x, [x.shape[0], -1]) - 0.5 for x in views)
+        return tuple(tf.math.l2_normalize(tf.matmul(x, weights), axis=1) for x in flat)
+
+    bound = bounds.InfoNCE(0.2)
+
+    def noting(z1, z2):
+        tf.numpy_function(lambda *z: seen.append(z), [z1, z2], [])
+        return bound(z1, z2)
+
+    measures = {"I_NCE": noting, "uniformity": lambda z1, _: losses.uniformity(z1)}
+    monkeypatch.setattr(mutual_information, "CHUNK", 8)
+    monkeypatch.setattr(losses, "ROWS", 7)
+    found = mutual_information.estimate(embed, measures, images, pair, 0, 35, draws=10)
+    assert found["I_NCE"].num_candidates == 32 and found["I_NCE"].draws == len(seen) == 2
+    assert "2 batches of 32 of 40 images, chosen anew" in found["I_NCE"].protocol
+    monkeypatch.setattr(losses, "ROWS", 100)
+    whole = [(float(bound(*z)), float(losses.uniformity(z[0]))) for z in map(tuple, seen)]
+    for value, name in zip(np.mean(whole, axis=0), measures, strict=True):
+        assert found[name].mean == pytest.approx(value, abs=1e-5), name
+    for z1, _ in seen:
+        assert len(np.unique(np.round(z1, 4), axis=0)) == 32
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,20 @@ class InfoNCE(Bound):
     def __init__(self, temperature=0.07):
         super().__init__(temperature)
 
+    def __call__(self, z1, z2):
+        """The estimate, a scalar in nats, for z1, z2 [B, D] whose rows are positive pairs; scores of many are made by rows."""
+        if z1.shape[0] <= losses.ROWS:
+            return super().__call__(z1, z2)
+        positive = tf.reduce_sum(z1 * z2, axis=1) / self.temperature
+
+        def towards(keys):
+            return lambda rows, _: tf.reduce_logsumexp(self.scores(rows, keys), axis=1)
+
+        forward = losses.by_rows(towards(z2), z1) - positive
+        backward = losses.by_rows(towards(z1), z2) - positive
+        loss = (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2
+        return losses.info_nce_bound(loss, z1.shape[0])
+
     def estimate(self, scores):
         """log(N) - L_NCE."""
         positive = tf.linalg.diag_part(scores)

@@ -7,6 +7,8 @@ import math
 
 import tensorflow as tf
 
+ROWS = 4096  # of a matrix of all pairs that are computed at a time, where there are more
+
 
 def similarity_logits(queries, keys, temperature):
     """h(v1_i, v2_j) = z1_i . z2_j / tau for every pair (the score of equation 1).
@@ -88,6 +90,24 @@ def info_nce_bound(loss, num_candidates):
     return math.log(num_candidates) - loss
 
 
+def by_rows(function, z):
+    """The concatenated results [R] of a function of rows [R, D] and their places [R], some of the rows of z [B, D] at a time.
+
+    So that a matrix [B, B] is never whole in memory.
+    """
+    size, whole = z.shape[0], z.shape[0] // ROWS * ROWS
+    places = tf.range(size)
+    blocks = tf.reshape(z[:whole], [-1, ROWS, z.shape[1]]), tf.reshape(places[:whole], [-1, ROWS])
+    found = tf.map_fn(
+        lambda block: function(*block),
+        blocks,
+        parallel_iterations=1,
+        fn_output_signature=tf.float32,
+    )
+    rest = [function(z[whole:], places[whole:])] if whole < size else []
+    return tf.concat([tf.reshape(found, [-1]), *rest], axis=0)
+
+
 def alignment(z1, z2):
     """Mean squared distance of positive pairs, E |z1 - z2|^2, in [0, 4] for unit vectors.
 
@@ -110,9 +130,17 @@ def uniformity(z):
     """
     z = tf.cast(z, tf.float32)
     batch = tf.shape(z)[0]
-    squared_distance = 2.0 - 2.0 * tf.matmul(z, z, transpose_b=True)
-    exponent = tf.where(tf.eye(batch, dtype=tf.bool), -math.inf, -2.0 * squared_distance)
-    return tf.reduce_logsumexp(exponent) - tf.math.log(tf.cast(batch * (batch - 1), tf.float32))
+
+    def exponents(rows, places):
+        squared_distance = 2.0 - 2.0 * tf.matmul(rows, z, transpose_b=True)
+        return tf.where(places[:, None] == tf.range(batch), -math.inf, -2.0 * squared_distance)
+
+    if z.shape[0] and z.shape[0] > ROWS:
+        sums = by_rows(lambda *rows: tf.reduce_logsumexp(exponents(*rows), axis=1), z)
+    else:
+        sums = exponents(z, tf.range(batch))
+    pairs = tf.cast(batch, tf.float32) * tf.cast(batch - 1, tf.float32)
+    return tf.reduce_logsumexp(sums) - tf.math.log(pairs)
 
 
 def embedding_spread(z):

@@ -3,10 +3,13 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
-from infomin_tf import graphs
+from infomin_tf import graphs, seeds
 from infomin_tf.data import pipeline
 from infomin_tf.data.moving_mnist import Sequences
+
+CHUNK = 2048  # pairs that are embedded at a time, where there are more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,8 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
         images: loaded images that the encoders have not been trained on.
         pair: function (images, seed) -> (x1, x2), of `views.pairs`.
         seed: of the batches and the views.
-        num_candidates: N; all images when there are fewer.
+        num_candidates: N; all images when there are fewer. Above 2048 rounded down to a multiple of that, embedded in parts,
+            and in fewer batches, at least 2.
         draws: batches, at least 1.
 
     Returns:
@@ -53,13 +57,20 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     """
     num_candidates = min(num_candidates, images.size)
 
-    @graphs.compiled
-    def measure(x1, x2):
-        z1, z2 = embed(x1, x2)
+    def measure(z1, z2):
         return {name: function(z1, z2) for name, function in measures.items()}
 
-    batches = pipeline.training_batches(images, num_candidates, seed, pair).take(draws)
-    rows = [measure(x1, x2) for (x1, x2), _ in batches]
+    if num_candidates > CHUNK:
+        num_candidates -= num_candidates % CHUNK
+        draws, compiled = max(2, draws * CHUNK // num_candidates), graphs.compiled(measure)
+        embeddings = _in_chunks(embed, images, pair, seed, num_candidates, draws)
+        rows = [compiled(z1, z2) for z1, z2 in embeddings]
+        which = f"{num_candidates} of {images.size} images, chosen anew for each"
+    else:
+        compiled = graphs.compiled(lambda x1, x2: measure(*embed(x1, x2)))
+        batches = pipeline.training_batches(images, num_candidates, seed, pair).take(draws)
+        rows = [compiled(x1, x2) for (x1, x2), _ in batches]
+        which = _which_images(images, num_candidates, draws)
     result = {}
     for name in measures:
         values = [float(row[name]) for row in rows]
@@ -69,9 +80,18 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
             float(error),
             num_candidates,
             draws,
-            _which_images(images, num_candidates, draws),
+            which,
         )
     return result
+
+
+def _in_chunks(embed, images, pair, seed, num_candidates, draws):
+    """(z1, z2) [N, D] of batch after batch, whose images differ, embedded some at a time."""
+    compiled = graphs.compiled(embed)
+    for draw in range(draws):
+        chunks = pipeline.training_batches(images, CHUNK, seeds.stream(seed, f"draw {draw}"), pair)
+        parts = [compiled(x1, x2) for (x1, x2), _ in chunks.take(num_candidates // CHUNK)]
+        yield tuple(tf.concat(part, axis=0) for part in zip(*parts, strict=True))
 
 
 def _which_images(images, num_candidates, draws):
