@@ -152,6 +152,8 @@ class Checkpoint:
             self._streams.assign(1)
         if saved.has_tensor(_IN_FILE.format("epoch")):  # not of earlier versions
             parts["epoch"] = self._epoch
+        else:
+            self._epoch.assign([0.0, 0.0])
         if needed is not None:
             parts["variables"] = self._fitting(saved.get_variable_to_shape_map(), needed)
         tf.train.Checkpoint(**parts).restore(path).assert_consumed()

@@ -125,6 +125,11 @@ class ViewLearner(keras.Model):
             metrics[f"classifier_{index}_accuracy"] = tf.reduce_mean(tf.cast(correct, tf.float32))
         return total, metrics
 
+    @property
+    def bound_name(self):
+        """Of I(v1; v2), in words."""
+        return f"{type(self.bound).__name__} bound"
+
     def num_candidates(self, global_batch_size):
         """N of the bound in a step, the positive included."""
         return global_batch_size

@@ -167,6 +167,45 @@ def test_full_settings_are_those_of_the_paper():
     assert value("infomin_tf.views.pairs.CropAndFlip.area") == (0.2, 1.0)
 
 
+@pytest.mark.parametrize("size", ["stl10", "imagenette96"])
+def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
+    """Pre-training takes one crop (CMC), view learning two (authors' code); an overlay changes one of them alone."""
+    rates = set()
+    for kind in ("unsup", "sup", "semisup"):
+        made = build(f"{size}_{kind}_views.gin")
+        assert type(made._pair).__name__ == "SharedPair"
+        assert type(made._stages[0].pair).__name__ == "IndependentPair"
+        assert made._stages[0].pair.sampler is not made._pair.sampler
+        rates.add(tuple(float(o.learning_rate) for o in made._stages[0]._optimizers))
+        gin.clear_config()
+    [(critics, generator)] = rates
+    expected = (2e-4, 6e-4) if size == "stl10" else (1e-3, 2e-3)
+    assert (critics, generator) == pytest.approx(expected)
+    for overlay, kinds in (
+        ("two_crops", ("IndependentPair", "IndependentPair")),
+        ("learned_on_one_crop", ("SharedPair", "SharedPair")),
+    ):
+        made = build(f"{size}_semisup_views.gin", f"views/{overlay}.gin")
+        assert (type(made._pair).__name__, type(made._stages[0].pair).__name__) == kinds
+        gin.clear_config()
+    family = ["pairs.SharedPair.sampler = @families.cmc()", "families.cmc.size = %view_size"]
+    made = build(f"{size}_semisup_views.gin", bindings=[*family, "families.cmc.area = (0.5, 1.0)"])
+    assert made._pair.sampler.crop.area == (0.5, 1.0)
+    assert made._stages[0].pair.sampler.crop.area == (0.2, 1.0)
+
+
+def test_learned_views_of_a_run_take_the_place_of_view_learning(caplog):
+    assert build("stl10_raw_views.gin", "views/of_run.gin").stage_names[0] == "learn_views"
+    assert "left out" not in caplog.text
+
+
+def test_critics_and_classifiers_are_those_of_the_authors_code():
+    stage = build("stl10_semisup_views.gin")._stages[0]
+    for network in (*(critic.backbone for critic in stage._critics), *stage._backbones):
+        assert (network.width, network.stem_filters, network.zero_init_last) == (0.5, 64, True)
+        assert not network.max_pool
+
+
 @pytest.mark.parametrize("path", sorted(GIN.rglob("*.gin")), ids=lambda path: path.name)
 def test_has_a_header_and_a_command_where_it_runs(path):
     text = path.read_text()

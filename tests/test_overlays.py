@@ -38,6 +38,7 @@ REPLACEMENTS = {
         [
             "experiment.Experiment.view_learning = None",
             "experiment.Experiment.pair = @pairs.IndependentPair()",
+            "pairs.IndependentPair.sampler = @pairs.CropAndFlip()",
             "experiment.Experiment.split = @splits.Whole()",
             "splits.Whole.color_space = @color.RGB()",
         ],
@@ -45,6 +46,7 @@ REPLACEMENTS = {
     ),
     "family": (
         [
+            "learn_views.LearnViews.pair = None",
             "experiment.Experiment.pair = @pairs.IndependentPair()",
             "pairs.IndependentPair.sampler = @families.infomin()",
             "families.infomin.size = %view_size",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import results
+from infomin_tf import results, training
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import Data, Experiment
 from infomin_tf.stages.learn_views import LearnViews
@@ -69,7 +69,7 @@ def test_another_split_is_refused(tmp_path, arguments, words):
 
 
 def test_missing_and_damaged_files_are_refused(tmp_path):
-    with pytest.raises(UserError, match="is missing: no view learning has ended there"):
+    with pytest.raises(UserError, match="is missing; delete results.json next to it"):
         saved.load_into(split(), tmp_path)
     saved.save(split(), str(tmp_path))
     path = tmp_path / saved.FILE_NAME
@@ -123,6 +123,8 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
         np.testing.assert_array_equal(a, b)
     assert found["learn_views"]["steps"] == 0 and found["pretrain"]["numbers"]
     assert found["learn_views"]["views_of"] == str(tmp_path / "first" / "learn_views")
+    assert found["learn_views"]["view_learning"]["steps"] == 3
+    assert found["learn_views"]["doubts"] == []
     (tmp_path / "first" / "learn_views" / saved.FILE_NAME).unlink()
     results.forget(str(tmp_path / "second" / "pretrain"))
     again = experiment(ViewsOfRun(tmp_path / "first"))
@@ -133,8 +135,23 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_trial_is_said_and_a_longer_view_learning_leaves_new_views(tmp_path):
+    trial = experiment(learning(loop=training.TrainingLoop(steps_limit=1)))
+    run(trial, tmp_path / "first", until="learn_views")
+    after_one = variables(trial)
+    found = run(experiment(ViewsOfRun(tmp_path / "first")), tmp_path / "2", until="learn_views")
+    assert "learned for 1 of 3 steps: a trial" in found["learn_views"]["doubts"][0]
+    longer = experiment(learning())
+    run(longer, tmp_path / "first", until="learn_views")
+    third = experiment(ViewsOfRun(tmp_path / "first"))
+    run(third, tmp_path / "3", until="learn_views")
+    assert any(np.any(a != b) for a, b in zip(after_one, variables(third), strict=True))
+    for a, b in zip(variables(longer), variables(third), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_run_without_learned_views_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(UserError, match="no view learning has ended there"):
+    with pytest.raises(UserError, match="no view learning has ended in"):
         run(experiment(ViewsOfRun(tmp_path / "none")), tmp_path / "run")
     assert not list((tmp_path / "run").glob("*/results.json"))
 

@@ -144,6 +144,8 @@ class ContrastiveLearner(keras.Model):
             self._update_keys(q1, q2, k1, k2, indices, updates)
         return self._scalars(total, loss, correct, q1, k2)
 
+    bound_name = "InfoNCE bound"
+
     def num_candidates(self, global_batch_size):
         """N of I_NCE in a step, the positive included."""
         return self.negatives.num_candidates(global_batch_size)

@@ -92,6 +92,7 @@ class LearnViews(TrainedStage):
     def check(self, run):
         """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
         check_batches(run, run.unlabelled, self._batch_size, self._loop, "LearnViews.batch_size")
+        pipeline.check_views(run.unlabelled, self._pair(run))
         if self._backbones:
             run.need_labels("view learning with classifiers")
             name = "LearnViews.labelled_batch_size"
@@ -111,8 +112,13 @@ class LearnViews(TrainedStage):
 
     def leave(self, run, learner):
         """The views in a file, for `ViewsOfRun`."""
-        if workers.is_chief():
+        if workers.is_chief() and not saved.is_in(run.directory(self.name)):
             saved.save(run.split, run.directory(self.name))
+
+    def begin_again(self, run):
+        """Forgets the views of a shorter training."""
+        if workers.is_chief():
+            saved.forget(run.directory(self.name))
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""

@@ -104,6 +104,12 @@ class Pretrain(TrainedStage):
                 f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "
                 f"{num_parts} parts; bind negatives.InBatch"
             )
+        one_way = self.jigsaw_head is not None or not self._learning["both_directions"]
+        if self._learning["sum_directions"] and one_way:
+            raise UserError(
+                "Pretrain.sum_directions goes with both_directions and without a JigSaw head; bind Pretrain.sum_directions = "
+                "False"
+            )
         if self._learning["shuffle_keys"] and not self._negatives.uses_key_encoders:
             raise UserError(
                 f"Pretrain.shuffle_keys is for key encoders, which {type(self._negatives).__name__} has not; leave it out"
@@ -158,14 +164,7 @@ class Pretrain(TrainedStage):
             **self._learning,
         )
         learner.build((run.pair.size, run.pair.size, 3))
-        keys = learner.tables[0].shape[0] if self._negatives.uses_key_encoders else 0
-        if keys > run.unlabelled.size:
-            logging.warning(
-                "a queue of %d keys holds each of %d images more than once, so that older keys of an image are among its "
-                "negatives; lower MomentumQueue.size",
-                keys,
-                run.unlabelled.size,
-            )
+        self._warn_of_repeats(run, learner)
         task = training.Task(
             name=self.name,
             learner=learner,
@@ -185,6 +184,25 @@ class Pretrain(TrainedStage):
             on_epoch_end=lambda step, writer, last: self._monitor(run, step, writer, last),
         )
         return learner, task
+
+    def _warn_of_repeats(self, run, learner):
+        candidates = learner.num_candidates(self._batch_size)
+        if candidates <= run.unlabelled.size + 1:
+            return
+        if self._negatives.uses_key_encoders:
+            logging.warning(
+                "a queue of %d keys holds each of %d images more than once, so that older keys of an image are among its "
+                "negatives; lower MomentumQueue.size",
+                candidates - 1,
+                run.unlabelled.size,
+            )
+        else:
+            logging.warning(
+                "%d negatives of %d images hold each more than once, so that I_NCE is of fewer candidates than N; lower "
+                "MemoryBank.size, or bind None for the whole bank",
+                candidates - 1,
+                run.unlabelled.size,
+            )
 
     def _introduce(self, run, writer):
         introduce(run, run.pair, writer)

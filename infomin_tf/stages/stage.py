@@ -48,7 +48,7 @@ class TrainedStage(Stage):
         learner, task = self.prepare(run)
         trained = self._loop.fit(task, run.strategy)
         numbers, found = self.measure(run, learner)
-        numbers += self._numbers_of_training(learner, trained)
+        numbers += self._numbers_of_training(run, learner, trained)
         per_epoch, planned = self.steps(run)
         few = doubts.of_length(trained.steps, per_epoch, self.usual)
         found = [few, *found] if few else found
@@ -103,13 +103,16 @@ class TrainedStage(Stage):
         """(list of `Number`, list of doubts in words) of the trained learner."""
         raise NotImplementedError
 
-    def _numbers_of_training(self, learner, trained):
+    def _numbers_of_training(self, run, learner, trained):
         """I_NCE as training saw it, with the negatives that it had."""
         if trained.i_nce is None:
             return []
         mean, steps = trained.i_nce
         candidates = learner.num_candidates(self._batch_size)
-        how = f"N {candidates}, mean over the last {steps} steps, images of training, batch statistics"
+        how = (
+            f"{learner.bound_name}, N {candidates} of {run.unlabelled.size} images, mean over the last {steps} steps of training, "
+            "batch statistics"
+        )
         return [Number(self.information, mean, "nats", how)]
 
     def leave(self, run, learner):

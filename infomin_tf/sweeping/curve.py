@@ -31,7 +31,7 @@ def draw_curve(outcome):
     if outcome.metric is None:
         _draw_i_nce(grid[0, 0], outcome.settings, information)
     for axes, metric in zip(grid[0], outcome.metrics, strict=False):
-        settings = [s for s in outcome.settings if metric in s.values]
+        settings = [s for s in outcome.settings if {metric, information} <= s.values.keys()]
         if settings:
             colors, markers = _looks(settings, outcome.sweep.axes)
             best = max(settings, key=lambda s, metric=metric: s.mean(metric))

@@ -96,6 +96,10 @@ class ReversibleGenerator(PixelFlow):
     block = ReversibleBlock
 
     def __init__(self, num_blocks=4, **kwargs):
+        if "lone_channels" in kwargs:
+            raise ValueError(
+                "ReversibleGenerator divides the channels in a fixed way; leave lone_channels out"
+            )
         super().__init__(num_blocks, **kwargs)
 
     def get_config(self):

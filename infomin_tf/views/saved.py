@@ -1,5 +1,6 @@
 """A split with a learned generator in a file, so that one view learning serves many pre-trainings."""
 
+import contextlib
 import json
 import os
 
@@ -25,6 +26,17 @@ def save(split, directory):
     results.write_atomically(os.path.join(directory, FILE_NAME), json.dumps(content) + "\n")
 
 
+def is_in(directory):
+    """Whether a folder holds a split."""
+    return os.path.exists(os.path.join(directory, FILE_NAME))
+
+
+def forget(directory):
+    """Deletes the split in a folder, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(directory, FILE_NAME))
+
+
 def load_into(split, directory):
     """Gives a built `ChannelSplit` the weights of one that was saved: the generator's, and the constants of its channels.
 
@@ -38,13 +50,13 @@ def load_into(split, directory):
     path = os.path.join(paths.expand(directory), FILE_NAME)
     if not os.path.isfile(path):
         raise UserError(
-            f"{path} is missing: no view learning has ended there; run bin/train --until=learn_views with that --model_dir first"
+            f"{path} is missing; delete results.json next to it and run the same command again with that --model_dir"
         )
     content = results.read_json(path, "run the view learning there again")
     try:
         saved, weights = _settings(content["split"]), content["weights"]
         values = [np.asarray(value, np.float32) for value in weights]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{path} is damaged ({error}); run the view learning there again"
         ) from error
