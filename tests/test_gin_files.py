@@ -264,7 +264,11 @@ def test_a_jigsaw_view_without_its_head_is_refused():
     [
         ("cmc", "pretrain.Pretrain.negatives = @negatives.NTXent()", "one shared encoder"),
         ("simclr", "pretrain.Pretrain.shuffle_keys = True", "is for key encoders"),
-        ("cmc", "pretrain.Pretrain.both_directions = False", "bind Pretrain.sum_directions = False"),
+        (
+            "cmc",
+            "pretrain.Pretrain.both_directions = False",
+            "bind Pretrain.sum_directions = False",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(recipe, binding, message):

@@ -25,16 +25,24 @@ _UNDER_WAY = "under_way.gin"
 
 
 class Transfer:
-    """Another labelled data set on which kNN and the fast probe judge the features.
+    """Another labelled data set on which kNN and the fast probe judge the features, and a linear probe of its own.
 
     Args:
         name: in the results.
         train, test: sources of labelled images.
         test_view: the single view of an image; None for that of `Evaluate`.
+        linear_probe: `LinearProbe`; None to leave it out.
     """
 
-    def __init__(self, name: str, train: Source, test: Source, test_view: Callable | None = None):
-        self.name, self.test_view = name, test_view
+    def __init__(
+        self,
+        name: str,
+        train: Source,
+        test: Source,
+        test_view: Callable | None = None,
+        linear_probe: LinearProbe | None = None,
+    ):
+        self.name, self.test_view, self.linear_probe = name, test_view, linear_probe
         self._sources, self._loaded = (train, test), None
 
     def load(self, data_dir):
@@ -54,7 +62,7 @@ class Evaluate(Stage):
         knn_temperature: of the kNN weights exp(cosine / T).
         random_encoder: probe the same networks untrained, too.
         raw_pixels: logistic regression and kNN on the pixels of the views, too.
-        transfers: `Transfer`s, further data sets for kNN and the fast probe.
+        transfers: `Transfer`s, further data sets.
         segmentation_probe: `SegmentationProbe`; None to leave it out.
     """
 
@@ -95,6 +103,8 @@ class Evaluate(Stage):
             other.need_labels(f"Transfer to {transfer.name}")
             check_view_size(run, transfer.test_view, f"Transfer.test_view of {transfer.name}")
             self._check_cached(other)
+            if transfer.linear_probe:
+                transfer.linear_probe.check(other)
 
     def sets(self, run):
         """See `Stage`; those of transfers and segmentation, too."""
@@ -127,7 +137,10 @@ class Evaluate(Stage):
         for transfer in self._transfers:
             view = transfer.test_view or self.test_view
             other = self._other(run, transfer)
-            self._probe_cached(other, extractor, f"pre-trained, {transfer.name}", view)
+            subject = f"pre-trained, {transfer.name}"
+            if transfer.linear_probe:
+                self._probe_linear(other, extractor, transfer.linear_probe, view, subject)
+            self._probe_cached(other, extractor, subject, view)
         steps = run.numbers_of("pretrain")["steps"]
         run.finish(self.name, self._numbers, steps, self._seconds, self._doubts)
         if workers.is_chief():
@@ -153,15 +166,16 @@ class Evaluate(Stage):
 
     def _probe(self, run, extractor, subject):
         if self._linear_probe:
-            probed = self._linear_probe.accuracy(
-                run, extractor, self.test_view, f"linear_probe_{subject}"
-            )
-            self._note(run, f"linear probe, {subject}", probed.top_1, probed.protocol)
-            if probed.top_5 is not None:
-                name = f"linear probe top-5, {subject}"
-                self._numbers.append(Number(name, probed.top_5, "%", probed.protocol))
-            self._seconds += probed.seconds
+            self._probe_linear(run, extractor, self._linear_probe, self.test_view, subject)
         self._probe_cached(run, extractor, subject)
+
+    def _probe_linear(self, run, extractor, probe, view, subject):
+        probed = probe.accuracy(run, extractor, view, f"linear_probe_{subject}")
+        self._note(run, f"linear probe, {subject}", probed.top_1, probed.protocol)
+        if probed.top_5 is not None:
+            name = f"linear probe top-5, {subject}"
+            self._numbers.append(Number(name, probed.top_5, "%", probed.protocol))
+        self._seconds += probed.seconds
 
     def _note(self, run, name, accuracy, protocol):
         """Adds an accuracy; one of pre-trained features that is no better than chance is a doubt."""

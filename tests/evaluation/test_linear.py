@@ -10,9 +10,12 @@ from sklearn import metrics
 
 from infomin_tf import training
 from infomin_tf.data.sources import ArrayImages
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation import linear
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.schedules import Cosine, StepDecay
+from infomin_tf.stages.evaluate import Evaluate, Transfer
+from infomin_tf.stages.run import Run
 from infomin_tf.views import pairs
 
 
@@ -81,6 +84,27 @@ def test_top_5_is_measured_where_there_are_more_than_ten_classes(run):
     )
     probed = probe(epochs=2).accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
     assert probed.top_5 > 99 > probed.top_1
+
+
+def test_a_transfer_may_have_a_linear_probe_of_its_own(tmp_path):
+    """On the images of the transfer, for training and for testing."""
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    pair, view = pairs.SharedPair(pairs.CropAndFlip(12)), pairs.CenterCrop(12, 12)
+    mine = colors(60, 1)
+    run = Run(str(tmp_path), strategy, 0, mine, mine, colors(60, 2), mine, pair, None, "")
+    run.finish("pretrain", [], 100, 0.0)
+    run.extractor = MeanColor()
+    sources = (types.SimpleNamespace(load=lambda _, s=s: colors(90, s)) for s in (3, 4))
+    transfer = Transfer("other", *sources, linear_probe=probe(epochs=10))
+    evaluation = Evaluate(view, None, False, 0, transfers=(transfer,))
+    evaluation.check(run)
+    evaluation.run(run)
+    [number] = run.numbers_of("evaluate")["numbers"]
+    assert number["name"] == "linear probe, pre-trained, other" and number["value"] > 80
+    assert "30 steps" in number["protocol"]  # 10 epochs of 90 images by 30
+    with pytest.raises(UserError, match="LinearProbe.train_view gives 12 px"):
+        run.pair = pairs.SharedPair(pairs.CropAndFlip(16))
+        Evaluate(pairs.CenterCrop(16, 16), None, False, 0, transfers=(transfer,)).check(run)
 
 
 def test_it_chooses_its_rate_on_training_images_alone(run):
