@@ -83,10 +83,11 @@ class Noise:
 
 def first_batches(seed):
     """Images and views of the first batches of every set that is read by steps."""
-    learning = types.SimpleNamespace(_batch_size=8, _labelled_batch_size=8, _backbones=(1, 1))
+    learning = types.SimpleNamespace(
+        _batch_size=8, _labelled_batch_size=8, _backbones=(1, 1), _pair=lambda _: Noise()
+    )
     images = tasks.IMAGES.numbered()
-    pair = types.SimpleNamespace(plain=Noise)
-    run = types.SimpleNamespace(seed=seed, unlabelled=images, train=images, pair=pair)
+    run = types.SimpleNamespace(seed=seed, unlabelled=images, train=images)
     found = {}
     batch = next(iter(LearnViews._batches(learning, run, 0, (0, 1))))
     for name, (x1, places) in zip(("unlabelled", "labelled"), batch, strict=True):
