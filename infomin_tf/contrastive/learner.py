@@ -42,6 +42,8 @@ class ContrastiveLearner(keras.Model):
         make_views: function (images, draws) -> views on the device; None when batches hold views.
     """
 
+    bound_name = "InfoNCE bound"
+
     def __init__(
         self,
         split,
@@ -143,8 +145,6 @@ class ContrastiveLearner(keras.Model):
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
             self._update_keys(q1, q2, k1, k2, indices, updates)
         return self._scalars(total, loss, correct, q1, k2)
-
-    bound_name = "InfoNCE bound"
 
     def num_candidates(self, global_batch_size):
         """N of I_NCE in a step, the positive included."""
