@@ -115,8 +115,6 @@ def variables(made):
 def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path, capsys):
     first = experiment(learning())
     run(first, tmp_path / "first")
-    initial = experiment(learning())
-    initial._split.build((None, *small.VIEW_SHAPE))
     second = experiment(ViewsOfRun(tmp_path / "first"))
     found = run(second, tmp_path / "second", seed=1)
     for a, b in zip(variables(first), variables(second), strict=True):
