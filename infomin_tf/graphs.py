@@ -15,4 +15,7 @@ def compiled(function=None, **options):
     """A tf.function without AutoGraph, for use as a decorator or a call; options as of tf.function."""
     if function is None:
         return lambda decorated: compiled(decorated, **options)
-    return tf.function(without_autograph(function), **options)
+    plain = without_autograph(function)
+    # A layer has no code of its own by which TensorFlow could count its traces: those of all layers would be one function's.
+    plain.__wrapped__ = function
+    return tf.function(plain, **options)
