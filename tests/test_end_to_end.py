@@ -109,6 +109,7 @@ for _, program, *flags in json.loads(sys.argv[1]):
 """  # ends with the status of the first that fails
 
 
+@pytest.mark.long
 def test_evaluation_and_export_can_be_repeated_and_other_settings_are_refused(finished):
     """Finished stages are skipped; the difference of another configuration is told."""
     model_dir, *_ = finished

@@ -216,6 +216,7 @@ def weights(folder):
     return {name: reader.get_tensor(name) for name in names}
 
 
+@pytest.mark.long
 def test_a_lengthened_run_equals_a_long_one_to_the_bit_and_changed_settings_are_seen(tmp_path):
     whole = run_from_python(tmp_path / "whole", 2)
     short = run_from_python(tmp_path / "parts", 1)

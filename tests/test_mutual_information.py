@@ -18,6 +18,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
 import mutual_information_of_shapes as example  # noqa: E402
 
 
+@pytest.mark.long
 def test_i_nce_finds_the_entropy_of_the_shared_factor(monkeypatch):
     """log 8 = 2.08 nats, far below log N = 4.2; the perfect critic reaches 2.023 of it."""
     monkeypatch.setattr(example, "CANDIDATES", 64)

@@ -139,6 +139,7 @@ def test_a_shared_backbone_is_trained_once():
     assert len(names) == len(set(names)) and set(names) == {id(v) for v in expected}
 
 
+@pytest.mark.long
 def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
     whole = run(experiment(keep_digit=True, keep_background=True), tmp_path / "whole")
     assert whole["entropy of the shared factors"] == pytest.approx(np.log(32) + np.log(32 * 81))

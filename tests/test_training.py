@@ -39,7 +39,9 @@ def die_at(step):
     return on_epoch_end
 
 
-@pytest.mark.parametrize("make_task", [contrastive_task, bank_task, view_task])
+@pytest.mark.parametrize(
+    "make_task", [contrastive_task, bank_task, pytest.param(view_task, marks=pytest.mark.long)]
+)
 def test_a_run_that_died_goes_on_to_the_same_bits(make_task, tmp_path):
     unbroken = fit(make_task(tmp_path / "unbroken"))
     dying = make_task(tmp_path / "broken")
@@ -112,7 +114,7 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
         fit(poisoned(small_task(tmp_path), 7))
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog):
     """As if the batches with not-a-number were not there: weights, queue, optimizer, on each replica."""
     strategy = two_replicas if replicas == 2 else STRATEGY

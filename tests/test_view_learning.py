@@ -119,6 +119,7 @@ def test_compiled_step_equals_the_uncompiled_one():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.long
 def test_two_replicas_equal_one_device(two_replicas):
     expected, after = uncompiled()
     with two_replicas.scope():

@@ -133,6 +133,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_a_trial_is_said_and_a_longer_view_learning_leaves_new_views(tmp_path):
     trial = experiment(learning(loop=training.TrainingLoop(steps_limit=1)))
     run(trial, tmp_path / "first", until="learn_views")
@@ -166,6 +167,7 @@ class Noted(pairs.CropAndFlip):
         return super().apply(*arguments, **more)
 
 
+@pytest.mark.long
 def test_each_stage_has_its_own_pair(tmp_path):
     seen = set()
     stage = learning(pair=pairs.IndependentPair(Noted(seen, "view learning")))

@@ -89,7 +89,7 @@ class Tags(html.parser.HTMLParser):
         self.addresses += [value for name, value in attributes if name in ("src", "href")]
 
 
-@pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.parametrize("labels", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, capsys):
     for index in range(240):
         folder = tmp_path / "<photos>" / ("ant" if index % 2 else "owl")

@@ -31,7 +31,7 @@ def trained_on_views_of_the_host():
     return small.weights(learner)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
     pair = blurred_pair(True)
     learner = small.contrastive_learner(
