@@ -19,7 +19,7 @@ from tests import small
 ROUNDING = {"mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}
 
 
-@pytest.fixture(params=sorted(ROUNDING))
+@pytest.fixture(params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.long)])
 def mixed(request):
     precision.use(request.param)
     yield request.param

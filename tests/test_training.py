@@ -40,7 +40,8 @@ def die_at(step):
 
 
 @pytest.mark.parametrize(
-    "make_task", [contrastive_task, bank_task, pytest.param(view_task, marks=pytest.mark.long)]
+    "make_task",
+    [contrastive_task, *(pytest.param(t, marks=pytest.mark.long) for t in (bank_task, view_task))],
 )
 def test_a_run_that_died_goes_on_to_the_same_bits(make_task, tmp_path):
     unbroken = fit(make_task(tmp_path / "unbroken"))
@@ -175,7 +176,7 @@ def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["queue", "bank"])
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_table_is_neither_copied_by_reading_nor_by_writing(
     kind, replicas, tmp_path, two_replicas
 ):

@@ -22,6 +22,10 @@ KINDS = [
     {"bank": 0, "whole": True, "both_directions": False},
 ]
 """Every branch of the learner and of its negatives: one encoder or two, one direction or both, the parts that may be added."""
+KINDS_IN_TURN = pytest.mark.parametrize(
+    "number",
+    [n if n in (0, 2, 4) else pytest.param(n, marks=pytest.mark.long) for n in range(len(KINDS))],
+)
 
 
 def test_loss_is_equation_1_of_the_two_halves():
@@ -172,10 +176,7 @@ def uncompiled(number):
     return before, metrics, small.weights(learner)
 
 
-@pytest.mark.parametrize(
-    "number",
-    [n if n in (0, 2, 4) else pytest.param(n, marks=pytest.mark.long) for n in range(len(KINDS))],
-)
+@KINDS_IN_TURN
 def test_compiled_step_equals_the_uncompiled_one(number):
     compiled = small.contrastive_learner(**KINDS[number])
     _, expected, after = uncompiled(number)
@@ -188,7 +189,7 @@ def test_compiled_step_equals_the_uncompiled_one(number):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("number", range(len(KINDS)), ids=str)
+@KINDS_IN_TURN
 def test_two_replicas_equal_one_device(number, two_replicas):
     before, expected, after = uncompiled(number)
     with two_replicas.scope():

@@ -58,7 +58,7 @@ def run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("halves", [True, False])
+@pytest.mark.parametrize("halves", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_probe_learns_what_is_in_the_maps(halves, run):
     split = splits.ChannelSplit(color.YDbDr()) if halves else splits.Whole(color.RGB())
     backbones = (

@@ -176,7 +176,9 @@ def test_saved_and_loaded_model_gives_the_same_output(make, tmp_path):
 
 
 @pytest.mark.usefixtures("shallow_resnets")
-@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize(
+    "make", [*NETWORKS[:2], *(pytest.param(make, marks=pytest.mark.long) for make in NETWORKS[2:])]
+)
 def test_two_replicas_normalise_as_one_device_does(make, two_replicas):
     """The halves differ in contrast, so that statistics of one half only would show."""
     images = RNG.random((8, 32, 32, 3), np.float32) * np.repeat([1, 3], 4)[:, None, None, None]
