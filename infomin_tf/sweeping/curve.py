@@ -10,6 +10,8 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
+from infomin_tf.sweeping import reverse_u
+
 _OFFSETS = [(side * 6, up) for up in (5, -5, 16, -16, 27, -27) for side in (1, -1)]
 _MARKERS = "osD^vP*X<>"
 
@@ -17,7 +19,8 @@ _MARKERS = "osD^vP*X<>"
 def draw_curve(outcome):
     """A figure: accuracy against I_NCE, a point a setting, coloured and labelled by strength, error bars over seeds.
 
-    Bars are one standard deviation; the best setting has a star. Without accuracies, I_NCE of each setting.
+    Bars are one standard deviation; the best setting has a star. Where there are enough settings, a parabola and its 95 %
+    band (`reverse_u`). Without accuracies, I_NCE of each setting.
 
     Args:
         outcome: `outcome.Outcome` with a setting or more.
@@ -37,6 +40,7 @@ def draw_curve(outcome):
             best = max(settings, key=lambda s, metric=metric: s.mean(metric))
             is_line = len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered
             draw_points(axes, settings, metric, best, colors, markers, is_line, information)
+            _draw_parabola(axes, reverse_u.fit(settings, information, metric))
     return figure
 
 
@@ -107,6 +111,16 @@ def _write_labels(axes, x, y, texts):
             if (right, up) != _OFFSETS[-1]:
                 label.remove()
         taken.append(box)
+
+
+def _draw_parabola(axes, parabola):
+    if parabola is None:
+        return
+    x = np.linspace(parabola.x.min(), parabola.x.max(), 100)
+    fitted, low, high = parabola.band(x)
+    axes.autoscale(False)  # the band may leave the panel, the points not
+    axes.plot(x, fitted, color="0.5", linestyle="--", linewidth=1, zorder=1)
+    axes.fill_between(x, low, high, color="0.5", alpha=0.15, linewidth=0, zorder=0)
 
 
 def _draw_i_nce(axes, settings, information):

@@ -9,6 +9,7 @@ import os
 import numpy as np
 
 from infomin_tf import results
+from infomin_tf.sweeping import reverse_u
 from infomin_tf.sweeping.comparison import CONFIDENCE, Comparison
 
 _PROBES = ("linear probe, pre-trained", "fast linear probe, pre-trained", "kNN, pre-trained")
@@ -101,6 +102,9 @@ class Outcome:
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
+        parabola = reverse_u.fit(self.settings, self.sweep.information, self.metric)
+        if parabola:
+            said.append(parabola.sentence())
         missing = sum(not row.numbers for row in self.rows)
         if missing:
             said.append(

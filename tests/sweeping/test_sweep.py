@@ -45,6 +45,17 @@ def test_points_are_the_product_of_axes_and_seeds_first_seed_first():
     assert points[0].gin_params[1] == "c.D.area = (0.2, 1.0)" and points[0].name == "one_0.2_seed3"
 
 
+def test_combinations_may_be_left_out():
+    axes = [Axis("a.B.x", (1, 2)), Axis("a.B.y", ("p", "q", "r"))]
+    points = Sweep(["base.gin"], axes, left_out=[(2, "q"), ("1", "r")], seeds=(0, 1)).points()
+    found = [point.labels for point in points if point.seed == 1]
+    assert found == [("1", "p"), ("1", "q"), ("2", "p"), ("2", "r")] and len(points) == 8
+    with pytest.raises(UserError, match=r"left_out has no such combinations: \[\('3', 'q'\)\]"):
+        Sweep(["base.gin"], axes, left_out=[(3, "q")])
+    with pytest.raises(UserError, match="leaves no combination"):
+        Sweep(["base.gin"], axes[:1], left_out=[(1,), (2,)])
+
+
 def test_sweeps_that_cannot_be_are_refused():
     with pytest.raises(UserError, match="two values or more"):
         Axis("a.B.x", [1])

@@ -1,0 +1,143 @@
+"""Axes of a sweep: the values that its points have."""
+
+import os
+
+from infomin_tf.errors import UserError
+
+
+class Axis:
+    """Values of one gin binding.
+
+    Args:
+        binding: such as "families.moco_v2.jitter".
+        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference, such as "@color.Lab()".
+        labels: of the values in tables and plots; the values themselves when not given.
+        name: of the axis; the last two parts of the binding when not given.
+        ordered: whether the values are of increasing or decreasing strength, so that the range has edges.
+    """
+
+    def __init__(
+        self,
+        binding: str,
+        values: tuple,
+        labels: tuple | None = None,
+        name: str | None = None,
+        ordered=True,
+    ):
+        _check_values(values, labels, f"Axis of {binding}")
+        self.name = name or ".".join(binding.split(".")[-2:])
+        self.labels = [str(label) for label in labels or values]
+        self.ordered = ordered
+        self._bindings = [f"{binding} = {_gin_text(value)}" for value in values]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [], [self._bindings[place]]
+
+
+class FileAxis:
+    """Values that are gin files, read before the files of the base experiment.
+
+    Args:
+        files: gin files.
+        labels: see `Axis`; the files' names when not given.
+        name: of the axis.
+        ordered: see `Axis`.
+    """
+
+    def __init__(
+        self,
+        files: tuple[str, ...],
+        labels: tuple | None = None,
+        name="recipe",
+        ordered=True,
+    ):
+        _check_values(files, labels, "FileAxis")
+        stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
+        self.labels = [str(label) for label in labels or stems]
+        self.name, self.ordered, self._files = name, ordered, list(files)
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [self._files[place]], []
+
+
+class BindingsAxis:
+    """Values that take several gin bindings each.
+
+    Args:
+        settings: dict label -> bindings, such as {"off": ("families.infomin.layers = 0",)}.
+        name: of the axis.
+        ordered: see `Axis`.
+    """
+
+    def __init__(self, settings: dict, name: str, ordered=True):
+        _check_values(settings, None, f"BindingsAxis {name}")
+        for label, bindings in settings.items():
+            check_list(bindings, f"BindingsAxis {name}, {label}")
+        self.labels, self.name, self.ordered = [str(label) for label in settings], name, ordered
+        self._bindings = [list(bindings) for bindings in settings.values()]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the value at a place."""
+        return [], self._bindings[place]
+
+
+class Combinations:
+    """Chosen combinations of values of several axes, as one axis.
+
+    Args:
+        axes: of the other classes.
+        settings: a tuple of labels each, one of every axis.
+        base: such a tuple; a combination is called by what it has in other values.
+    """
+
+    name, ordered = "setting", False
+
+    def __init__(self, axes: tuple, settings: tuple, base: tuple):
+        self.axes, self.settings, self.base = list(axes), list(settings), tuple(base)
+        for setting in (*self.settings, self.base):
+            if len(setting) != len(self.axes):
+                names = ", ".join(axis.name for axis in self.axes)
+                raise UserError(f"{setting} must have one label of each axis: {names}")
+            unknown = [
+                f"{a.name} {b}" for a, b in zip(axes, setting, strict=True) if b not in a.labels
+            ]
+            if unknown:
+                raise UserError(f"{', '.join(unknown)}: no such value; give labels of the axes")
+        self.labels = [self._label(setting) for setting in self.settings]
+
+    def arguments(self, place):
+        """(gin files that come first, bindings) of the combination at a place."""
+        parts = [
+            a.arguments(a.labels.index(b))
+            for a, b in zip(self.axes, self.settings[place], strict=True)
+        ]
+        return [file for files, _ in parts for file in files], [
+            b for _, params in parts for b in params
+        ]
+
+    def _label(self, setting):
+        named = zip(self.axes, setting, self.base, strict=True)
+        return (
+            ", ".join(f"{axis.name} {label}" for axis, label, usual in named if label != usual)
+            or "base"
+        )
+
+
+def _check_values(values, labels, what):
+    if len(values) < 2 or (labels and len(labels) != len(values)):
+        raise UserError(
+            f"{what} needs two values or more, and as many labels, if any; it has {len(values)} values and "
+            f"{len(labels or ())} labels"
+        )
+
+
+def check_list(values, what):
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise UserError(f"{what} takes a tuple, not {values!r}; write ({values!r},)")
+
+
+def _gin_text(value):
+    """A value as a gin file has it."""
+    return value if isinstance(value, str) and value[:1] in "@%" else repr(value)
