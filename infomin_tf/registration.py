@@ -47,4 +47,4 @@ def _import_layers():
             segmentation,
             sequence,
         )
-        from infomin_tf.views import color, generators, splits  # noqa: F401
+        from infomin_tf.views import bands, color, generators, splits  # noqa: F401

@@ -13,7 +13,9 @@ from infomin_tf.sweeping.sweep import Sweep
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
 RUNNABLE = sorted(
-    path.name for path in GIN.glob("*.gin") if path.name not in ("debug.gin", "audit_views.gin")
+    path.name
+    for path in GIN.glob("*.gin")
+    if path.name not in ("debug.gin", "audit_views.gin", "folder_compare_views.gin")
 )
 pytestmark = pytest.mark.usefixtures("clean_gin")
 GENERATORS = ["additive", "reversible", "affine", "glow"]
@@ -85,7 +87,7 @@ def test_small_recipes_build_on_both_data_sets(recipe, data):
     )
 
 
-@pytest.mark.parametrize("file", SWEEPS)
+@pytest.mark.parametrize("file", [*SWEEPS, "folder_compare_views.gin"])
 def test_every_point_of_a_sweep_builds(file):
     sweep = build(file, root=Sweep)
     assert f"bin/sweep --gin_file=gin/{file}" in (GIN / file).read_text()
@@ -97,6 +99,22 @@ def test_every_point_of_a_sweep_builds(file):
         configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
         configuration.build(Experiment)
         configuration.check_all_used()
+
+
+def test_views_of_a_folder_of_grey_images_are_compared_by_their_bands():
+    files = '("gin/folder_semisup_views.gin", "gin/views/bands.gin")'
+    sweep = build(
+        "folder_compare_views.gin", bindings=[f"sweep.Sweep.gin_files = {files}"], root=Sweep
+    )
+    for point, learns in zip(sweep.points(), (False, True, True, False), strict=False):
+        gin.clear_config()
+        gin.config._IMPORTS.clear()
+        configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
+        made = configuration.build(Experiment)
+        assert ("learn_views" in made.stage_names) == learns
+        assert type(made._split.color_space).__name__ == (
+            "RGB" if "whole" in point.name else "Bands"
+        )
 
 
 @pytest.mark.parametrize("file", ("paper/table4_digit.gin", "paper/table4_supervised.gin"))
@@ -145,7 +163,7 @@ def test_one_line_overrides_of_the_stl10_files(kind, generator, color):
 
 
 def test_raw_views_take_a_colour_space():
-    for name in ("rgb", "yuv", "yiq", "ycbcr", "lab", "hsv"):
+    for name in ("rgb", "yuv", "yiq", "ycbcr", "lab", "hsv", "bands"):
         split = build("stl10_raw_views.gin", f"views/{name}.gin")._split
         assert type(split.color_space).__name__.lower() == name
         assert (split.mean is None) == (name != "rgb")

@@ -4,14 +4,12 @@ A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it run
 is exported with the encoders.
 """
 
-import math
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from infomin_tf.settings import check_constants
-from infomin_tf.views.augment.blur import gaussian_blur
+from infomin_tf.views.augment.blur import blurred
 from infomin_tf.views.color import RGB, ColorSpace, channel_statistics
 from infomin_tf.views.generators import PixelFlow
 
@@ -237,9 +235,7 @@ class FrequencySplit(_StandardizedSplit):
     def call(self, images):
         """(low, high), each float32 [B, H, W, 3]."""
         x = self.standardize(images)
-        largest = min(x.shape[1:3]) - 1
-        radius = min(max(1, math.ceil(4 * self.sigma)), largest)
-        low = gaussian_blur(x, tf.fill([tf.shape(x)[0]], float(self.sigma)), 2 * radius + 1)
+        low = blurred(x, self.sigma)
         return low, x - low
 
     def join(self, low, high):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from infomin_tf.data.colors import are_grey, thinned
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.errors import UserError, warn_once
+from infomin_tf.views.bands import Bands
 from infomin_tf.views.color import RGB
 from infomin_tf.views.splits import ChannelSplit, FrequencySplit
 
@@ -132,10 +133,10 @@ def _follows(cause, effect):
 def _mend(images, split, channels, flat):
     if len(flat) == len(channels):
         return "the images are of one colour all over; give others"
-    if are_grey(images):
+    if are_grey(images) and not isinstance(split.color_space, Bands):
         return (
-            "the images are grey (red, green and blue are equal): bind splits.Whole with color.RGB, or splits.FrequencySplit "
-            "with color.RGB, and no split by colour"
+            "the images are grey (red, green and blue are equal): add --gin_file=gin/views/bands.gin, which splits them by "
+            "frequency, or bind splits.Whole or splits.FrequencySplit with color.RGB, and no split by colour"
         )
     if (
         flat

@@ -1,5 +1,7 @@
 """Gaussian blur with a sigma of its own for each image, as two sums of shifted lines."""
 
+import math
+
 import tensorflow as tf
 
 from infomin_tf.settings import ABOVE_ZERO, SHARE, check, check_interval
@@ -33,6 +35,12 @@ def gaussian_blur(images, sigma, kernel_size):
     flat = tf.reshape(padded, [-1, height, (width + 2 * radius) * channels])
     columns = _weighted_sum(lambda k: flat[:, :, k * channels : (k + width) * channels], taps)
     return tf.reshape(columns, [-1, height, width, channels])
+
+
+def blurred(images, sigma):
+    """Images float32 [B, H, W, C] under a Gaussian of one sigma in pixels, cut off at 4 sigma or at the image."""
+    radius = min(max(1, math.ceil(4 * sigma)), min(images.shape[1:3]) - 1)
+    return gaussian_blur(images, tf.fill([tf.shape(images)[0]], float(sigma)), 2 * radius + 1)
 
 
 def _weighted_sum(shifted, taps):
