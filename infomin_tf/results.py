@@ -12,6 +12,7 @@ from infomin_tf.errors import UserError
 
 FILE_NAME = "results.json"
 UNFINISHED = ".unfinished_"
+CHANNELS_PICTURE = "channels.png"
 _PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
 
 
@@ -110,8 +111,8 @@ def _shown(value):
     return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
 
 
-def write_atomically(path, text):
-    """Writes a text file so that a reader, or a killed process, never sees half of it.
+def write_atomically(path, content):
+    """Writes a file, of text or bytes, so that a reader, or a killed process, never sees half of it.
 
     Raises:
         UserError: it cannot be written; a file that was there before stays as it is.
@@ -120,8 +121,8 @@ def write_atomically(path, text):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with unfinished_folder(os.path.dirname(path)) as folder:
             unfinished = os.path.join(folder, os.path.basename(path))
-            with open(unfinished, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(unfinished, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, path)

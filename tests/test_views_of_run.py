@@ -123,6 +123,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
     assert found["learn_views"]["views_of"] == str(tmp_path / "first" / "learn_views")
     assert found["learn_views"]["view_learning"]["steps"] == 3
     assert found["learn_views"]["doubts"] == []
+    assert (tmp_path / "first" / "learn_views" / results.CHANNELS_PICTURE).exists()
     (tmp_path / "first" / "learn_views" / saved.FILE_NAME).unlink()
     results.forget(str(tmp_path / "second" / "pretrain"))
     again = experiment(ViewsOfRun(tmp_path / "first"))

@@ -16,7 +16,7 @@ from infomin_tf.models.encoder import Encoder
 from infomin_tf.results import Number
 from infomin_tf.schedules import Constant, Schedule, check_length, check_training
 from infomin_tf.settings import FROM_ZERO, check
-from infomin_tf.stages.pictures import introduce, show_channels
+from infomin_tf.stages.pictures import introduce, show_channels, write_channels
 from infomin_tf.stages.stage import TrainedStage
 from infomin_tf.views import saved
 from infomin_tf.views.pairs import IndependentPair
@@ -111,8 +111,9 @@ class LearnViews(TrainedStage):
         return (self.pair or run.pair).plain()
 
     def leave(self, run, learner):
-        """The views in a file, for `ViewsOfRun`."""
+        """The views in a file, for `ViewsOfRun`, and a picture of them."""
         if workers.is_chief() and not saved.is_in(run.directory(self.name)):
+            write_channels(run, run.directory(self.name))
             saved.save(run.split, run.directory(self.name))
 
     def begin_again(self, run):

@@ -41,6 +41,8 @@ def report(runner, problems, text):
         caption = " / ".join(point.labels)
         if caption not in pictures and (path := runner.show_views(point)):
             pictures[caption] = path
+            if os.path.exists(learned := runner.learned_channels(point)):
+                pictures[f"{caption}: the learned channels, each picture stretched"] = learned
     with quiet_standard_error():
         from infomin_tf.sweeping import hparams, report
     outcome.write(runner.out)

@@ -112,6 +112,10 @@ class Runner:
             os.replace(unfinished, path)
         return path
 
+    def learned_channels(self, point):
+        """Path of the picture of learned channels, which is there where a point has learned its views."""
+        return os.path.join(self.model_dir(point), "learn_views", results.CHANNELS_PICTURE)
+
     def _run_point(self, point, device):
         """Trains; returns None, or what went wrong."""
         model_dir = self.model_dir(point)
