@@ -24,7 +24,12 @@ class Bands(ColorSpace):
     channel_names = ("low", "middle", "high")
     ranges = ((0.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
 
-    def __init__(self, fine=1.0, mean=None, std=None):
+    def __init__(
+        self,
+        fine=1.0,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+    ):
         check(self, ABOVE_ZERO, fine=fine)
         super().__init__(mean, std)
         self.fine = fine
