@@ -1,0 +1,96 @@
+"""Are JPEG's blocks a shortcut? I_NCE of a finished run's encoders on the same test images, compressed again or never.
+
+    python benchmarks/jpeg_blocks.py runs/imagenette96_semisup_views --data_dir=DIR
+
+Encoders and views stay as they were trained. Were the blocks what the views are matched by, stronger compression would
+raise I_NCE, and images that never were JPEG at this size, reduced from large photographs (TFDS photos_hr), would have less of it
+than the same ones compressed. Quality 75 stores chroma at half resolution, in squares of 16 pixels. Prints Markdown.
+"""
+
+import argparse
+import io
+import os
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from infomin_tf import configuration
+from infomin_tf.checkpoint import Checkpoint
+from infomin_tf.contrastive.bounds import InfoNCE
+from infomin_tf.data.sources import ArrayImages
+from infomin_tf.evaluation import mutual_information
+from infomin_tf.experiment import Experiment
+
+TILE = 384
+
+
+def compressed(image, quality):
+    """An image uint8 [H, W, 3] as JPEG of a quality leaves it, with chroma at half resolution."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=2)
+    return np.asarray(Image.open(file))
+
+
+def tiles(data_dir, size):
+    """uint8 [M, size, size, 3]: squares of 384 px of large photographs, reduced, so that their blocks are gone."""
+    photographs = tfds.as_numpy(tfds.load("photos_hr", split="train", data_dir=data_dir))
+    found = []
+    for photograph in photographs:
+        image = photograph["image"]
+        for top in range(0, image.shape[0] - TILE + 1, TILE):
+            for left in range(0, image.shape[1] - TILE + 1, TILE):
+                tile = Image.fromarray(image[top : top + TILE, left : left + TILE])
+                found.append(np.asarray(tile.resize((size, size), Image.Resampling.LANCZOS)))
+    return np.stack(found)
+
+
+def restored(model_dir, data_dir):
+    """(run, learner of the pre-training with its trained weights, temperature) of a finished run."""
+    experiment, _ = configuration.load(Experiment, [os.path.join(model_dir, "config.gin")], [])
+    strategy = tf.distribute.get_strategy()
+    run = experiment._prepare(model_dir, strategy, 0, data_dir, "")
+    stages = {stage.name: stage for stage in experiment._stages}
+    if "learn_views" in stages:
+        stages["learn_views"].restore(run)
+    learner, task = stages["pretrain"].prepare(run)
+    Checkpoint(learner, task.directory).restore()
+    return run, learner, stages["pretrain"]._negatives.temperature
+
+
+def main():
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model_dir")
+    parser.add_argument("--data_dir")
+    arguments = parser.parse_args()
+    run, learner, temperature = restored(arguments.model_dir, arguments.data_dir)
+    own = run.test.images.numpy()
+    clean = tiles(arguments.data_dir, own.shape[1])
+    print(f"{len(own)} test images, {len(clean)} tiles of photographs\n")
+    print(
+        "| images | as they are | JPEG 95 | JPEG 75 | JPEG 50 | JPEG 25 |\n|---|---|---|---|---|---|"
+    )
+    for name, images in ((run.test.name, own), ("photographs, reduced by 4", clean)):
+        cells = []
+        for quality in (None, 95, 75, 50, 25):
+            changed = images
+            if quality:
+                changed = np.stack([compressed(image, quality) for image in images])
+            found = mutual_information.estimate(
+                learner.embed,
+                {"I_NCE": InfoNCE(temperature)},
+                ArrayImages(name, changed, np.full(len(changed), -1)),
+                run.pair.plain(),
+                seed=1,
+            )["I_NCE"]
+            cells.append(f"{found.mean:.2f} ± {found.standard_error:.2f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
