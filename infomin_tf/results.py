@@ -13,6 +13,7 @@ from infomin_tf.errors import UserError
 FILE_NAME = "results.json"
 UNFINISHED = ".unfinished_"
 CHANNELS_PICTURE = "channels.png"
+VIEWS = "views.json"
 _PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
 
 

@@ -72,7 +72,7 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="is missing; delete results.json next to it"):
         saved.load_into(split(), tmp_path)
     saved.save(split(), str(tmp_path))
-    path = tmp_path / saved.FILE_NAME
+    path = tmp_path / results.VIEWS
     content = json.loads(path.read_text())
     for damage in ('{"split": 3}', path.read_text()[:99], json.dumps(content | {"weights": [1]})):
         path.write_text(damage)
@@ -124,7 +124,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
     assert found["learn_views"]["view_learning"]["steps"] == 3
     assert found["learn_views"]["doubts"] == []
     assert (tmp_path / "first" / "learn_views" / results.CHANNELS_PICTURE).exists()
-    (tmp_path / "first" / "learn_views" / saved.FILE_NAME).unlink()
+    (tmp_path / "first" / "learn_views" / results.VIEWS).unlink()
     results.forget(str(tmp_path / "second" / "pretrain"))
     again = experiment(ViewsOfRun(tmp_path / "first"))
     repeated = run(again, tmp_path / "second", seed=1)["pretrain"]

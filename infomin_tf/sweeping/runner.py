@@ -54,13 +54,14 @@ class Runner:
         """Whether its last stage has results.
 
         Raises:
-            UserError: the point was run with other settings.
+            UserError: the point was run with other settings, or with views that another run has learned again since.
         """
         finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
         path = os.path.join(self.model_dir(point), "command.json")
         if finished and os.path.exists(path):
             known = results.read_json(path, "use another --out, or delete the folder it is in")
             _check_same(known, _record(point), self.model_dir(point))
+            _check_views(self.model_dir(point))
         return finished
 
     def run(self):
@@ -189,6 +190,20 @@ def _check_same(known, now, model_dir):
             f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files that these include; use "
             "another --out"
         )
+
+
+def _check_views(model_dir):
+    """Of a point whose views are those of another run (`ViewsOfRun`), which may be gone."""
+    folder = os.path.join(model_dir, "learn_views")
+    source = (results.read(folder) or {}).get("views_of", "")
+    copy, there = (os.path.join(place, results.VIEWS) for place in (folder, source))
+    if source and os.path.exists(copy) and os.path.exists(there):
+        fix = "learn these views again, or delete this file"
+        if results.read_json(copy, fix)["weights"] != results.read_json(there, fix)["weights"]:
+            raise UserError(
+                f"{model_dir} was run with views of {source} that were learned again since; use another --out, or delete the "
+                "folders of the points to run them again"
+            )
 
 
 def _last_error(log):

@@ -10,8 +10,6 @@ import numpy as np
 from infomin_tf import paths, results
 from infomin_tf.errors import UserError
 
-FILE_NAME = "views.json"
-
 
 def save(split, directory):
     """Writes directory/views.json: the settings of a `ChannelSplit` and the values of its weights.
@@ -23,18 +21,18 @@ def save(split, directory):
         "split": keras.saving.serialize_keras_object(split),
         "weights": [np.asarray(variable).tolist() for variable in split.variables],
     }
-    results.write_atomically(os.path.join(directory, FILE_NAME), json.dumps(content) + "\n")
+    results.write_atomically(os.path.join(directory, results.VIEWS), json.dumps(content) + "\n")
 
 
 def is_in(directory):
     """Whether a folder holds a split."""
-    return os.path.exists(os.path.join(directory, FILE_NAME))
+    return os.path.exists(os.path.join(directory, results.VIEWS))
 
 
 def forget(directory):
     """Deletes the split in a folder, if there is one."""
     with contextlib.suppress(FileNotFoundError):
-        os.remove(os.path.join(directory, FILE_NAME))
+        os.remove(os.path.join(directory, results.VIEWS))
 
 
 def load_into(split, directory):
@@ -47,7 +45,7 @@ def load_into(split, directory):
     Raises:
         UserError: there is nothing, it is damaged, or it is of another split.
     """
-    path = os.path.join(paths.expand(directory), FILE_NAME)
+    path = os.path.join(paths.expand(directory), results.VIEWS)
     if not os.path.isfile(path):
         raise UserError(
             f"{path} is missing; delete results.json next to it and run the same command again with that --model_dir"

@@ -1,7 +1,9 @@
 """Sweeps: points, missing ones alone run, failures named."""
 
+import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +111,23 @@ def test_a_point_of_changed_files_is_not_taken_for_finished(tmp_path, monkeypatc
         UserError, match="other contents of base.gin or of files that these include"
     ):
         runner.Runner(sweep_over(1.0, 2.0), str(tmp_path)).run()
+
+
+def test_a_point_of_views_that_were_learned_again_is_not_taken_for_finished(tmp_path):
+    made = runner.Runner(sweep_over(1.0, 2.0, seeds=(0,)), str(tmp_path))
+    made.run()
+    source = tmp_path / "views" / "learn_views"
+    folder = tmp_path / "points" / "1.0_seed0" / "learn_views"
+    for place in (source, folder):
+        place.mkdir(parents=True)
+        (place / "views.json").write_text('{"split": 1, "weights": [[0.5]]}')
+    (folder / "results.json").write_text(json.dumps({"numbers": [], "views_of": str(source)}))
+    assert made.run() == {}
+    (source / "views.json").write_text('{"split": 1, "weights": [[0.25]]}')
+    with pytest.raises(UserError, match=f"with views of {source} that were learned again since"):
+        made.run()
+    shutil.rmtree(tmp_path / "views")
+    assert made.run() == {}
 
 
 def test_files_that_are_missing_are_named_before_anything_runs(tmp_path, clean_gin):
