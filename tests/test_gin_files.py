@@ -101,16 +101,19 @@ def test_every_point_of_a_sweep_builds(file):
         configuration.check_all_used()
 
 
-def test_views_of_a_folder_of_grey_images_are_compared_by_their_bands():
-    files = '("gin/folder_semisup_views.gin", "gin/views/bands.gin")'
-    sweep = build(
-        "folder_compare_views.gin", bindings=[f"sweep.Sweep.gin_files = {files}"], root=Sweep
-    )
+def test_the_comparison_that_the_docs_show_for_grey_images_builds(tmp_path):
+    text = (GIN.parent / "docs" / "own_images.md").read_text()
+    [block] = re.findall(r"```gin\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "own.gin").write_text(block)
+    configuration.parse([str(tmp_path / "own.gin")], [])
+    sweep = configuration.build(Sweep)
+    configuration.check_all_used()
     for point, learns in zip(sweep.points(), (False, True, True, False), strict=False):
         gin.clear_config()
         gin.config._IMPORTS.clear()
         configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
         made = configuration.build(Experiment)
+        configuration.check_all_used()
         assert ("learn_views" in made.stage_names) == learns
         assert type(made._split.color_space).__name__ == (
             "RGB" if "whole" in point.name else "Bands"

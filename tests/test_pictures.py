@@ -52,7 +52,18 @@ def test_a_column_for_each_channel(split, columns):
         for place in range(3):
             expected = stretched(IMAGES[row, ..., place].astype(float))
             np.testing.assert_allclose(cell(found, row, 1 + place)[..., 0], expected, atol=1)
-    assert (found[:14] < 128).any()  # titles
+    titles = [(found[:14, 18 * place : 18 * place + 16] < 128).any() for place in range(columns)]
+    assert all(titles)
+
+
+def test_the_channels_of_the_colour_space_stand_between():
+    made = run(learned())
+    found = pictures.channels_picture(made, num_images=2)
+    channels = color.YDbDr().from_rgb(tf.constant(IMAGES[:2] / 255.0, tf.float32)).numpy()
+    for row in range(2):
+        for place in range(3):
+            shown = cell(found, row, 4 + place)[..., 0]
+            np.testing.assert_allclose(shown, stretched(channels[row, ..., place]), atol=1)
 
 
 def test_learned_channels_stand_last_by_view():

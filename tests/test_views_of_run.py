@@ -13,7 +13,7 @@ from infomin_tf.experiment import Data, Experiment
 from infomin_tf.stages.learn_views import LearnViews
 from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.stages.views_of_run import ViewsOfRun
-from infomin_tf.views import color, generators, pairs, saved, splits
+from infomin_tf.views import bands, color, generators, pairs, saved, splits
 from tests import small
 
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
@@ -58,6 +58,7 @@ def test_a_saved_split_gives_the_same_views(tmp_path):
     [
         ({"generator": generators.AffineGenerator}, "generator AdditiveGenerator there, Affine"),
         ({"space": color.YDbDr}, "color_space RGB there, YDbDr here"),
+        ({"space": lambda: bands.Bands(2.0)}, "color_space RGB there, Bands here"),
         ({"first": (1,)}, r"first_channels \[0\] there, \[1\] here"),
         ({"blocks": 3}, "generator.num_blocks 2 there, 3 here"),
     ],
@@ -66,6 +67,13 @@ def test_another_split_is_refused(tmp_path, arguments, words):
     saved.save(split(), str(tmp_path))
     with pytest.raises(UserError, match=f"is of another split: .*{words}"):
         saved.load_into(split(**arguments), tmp_path)
+
+
+def test_bands_of_another_width_are_refused(tmp_path):
+    saved.save(split(space=bands.Bands), str(tmp_path))
+    saved.load_into(split(space=bands.Bands), tmp_path)
+    with pytest.raises(UserError, match=r"color_space.fine 1.0 there, 2.0 here"):
+        saved.load_into(split(space=lambda: bands.Bands(2.0)), tmp_path)
 
 
 def test_missing_and_damaged_files_are_refused(tmp_path):

@@ -18,6 +18,12 @@ def mean_color(images):
     return tuple(float(level) for level in np.round(means))
 
 
+def spread_out(images):
+    """float64 [m, H, W, 3] of images uint8 [M, H, W, 3]: whole ones, evenly spread, half a million pixels or so in all."""
+    room = max(8, _PIXELS // (images.shape[1] * images.shape[2]))
+    return np.asarray(images)[:: max(1, -(-len(images) // room))].astype(np.float64)
+
+
 def thinned(images):
     """float64 [M, h, w, 3] of images uint8 [M, H, W, 3]: some rows and columns of each, half a million pixels or so in all."""
     room = int(max(8, np.sqrt(_PIXELS / len(images))))

@@ -113,8 +113,8 @@ class LearnViews(TrainedStage):
     def leave(self, run, learner):
         """The views in a file, for `ViewsOfRun`, and a picture of them."""
         if workers.is_chief() and not saved.is_in(run.directory(self.name)):
-            write_channels(run, run.directory(self.name))
             saved.save(run.split, run.directory(self.name))
+            write_channels(run, run.directory(self.name))
 
     def begin_again(self, run):
         """Forgets the views of a shorter training."""

@@ -134,6 +134,7 @@ def _check_values(values, labels, what):
 
 
 def check_list(values, what):
+    """Raises UserError for a string or a single value where several are meant."""
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{what} takes a tuple, not {values!r}; write ({values!r},)")
 

@@ -41,8 +41,9 @@ def report(runner, problems, text):
         caption = " / ".join(point.labels)
         if caption not in pictures and (path := runner.show_views(point)):
             pictures[caption] = path
-            if os.path.exists(learned := runner.learned_channels(point)):
-                pictures[f"{caption}: the learned channels, each picture stretched"] = learned
+        learned = f"{caption}: the learned channels, each picture stretched"
+        if learned not in pictures and os.path.exists(runner.learned_channels(point)):
+            pictures[learned] = runner.learned_channels(point)
     with quiet_standard_error():
         from infomin_tf.sweeping import hparams, report
     outcome.write(runner.out)

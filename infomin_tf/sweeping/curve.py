@@ -40,7 +40,7 @@ def draw_curve(outcome):
             best = max(settings, key=lambda s, metric=metric: s.mean(metric))
             is_line = len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered
             draw_points(axes, settings, metric, best, colors, markers, is_line, information)
-            _draw_parabola(axes, reverse_u.fit(settings, information, metric))
+            _draw_parabola(axes, reverse_u.find(settings, information, metric))
     return figure
 
 

@@ -102,9 +102,9 @@ class Outcome:
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
-        parabola = reverse_u.fit(self.settings, self.sweep.information, self.metric)
-        if parabola:
-            said.append(parabola.sentence())
+        curve = reverse_u.find(self.settings, self.sweep.information, self.metric)
+        if curve:
+            said.append(curve.sentence())
         missing = sum(not row.numbers for row in self.rows)
         if missing:
             said.append(

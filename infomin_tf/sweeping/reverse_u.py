@@ -1,37 +1,40 @@
-"""The reverse U of section 3: accuracy over I_NCE as a parabola, with what is uncertain about it."""
+"""The reverse U of section 3: whether accuracy rises and then falls over I_NCE, and how sure that is."""
 
 import numpy as np
 
 LEAST = 5
 _RESAMPLES = 2000
+_SURE = 0.95
 
 
-class Parabola:
-    """Least squares over all runs; what is uncertain, from settings drawn again with replacement (a cluster bootstrap).
+class ReverseU:
+    """A parabola through all runs, and a straight line on each side of its top.
 
-    Seeds of one setting are not independent draws of its I_NCE, so settings are drawn whole. Few settings make narrow
-    intervals: take them as the least uncertainty.
+    A curve that rises and flattens bends as well, so that a parabola alone would find a top where there is none: the lines
+    must rise and fall, too (the two-lines test, https://doi.org/10.1177/2515245918805755). What is uncertain of the parabola
+    comes from settings drawn again with replacement (a cluster bootstrap): seeds of one setting are no independent draws of its I_NCE.
+    With few settings take the intervals as the least uncertainty.
 
     Args:
-        settings: `outcome.Setting`s with both numbers; `LEAST` or more.
-        information, metric: names of the numbers on the two axes.
+        runs: of each setting (I_NCE, accuracy), two arrays over its seeds; `LEAST` settings or more.
+        names: of the two.
+
+    Attributes:
+        rises, falls: p of the lines, one-sided.
     """
 
-    def __init__(self, settings, information, metric):
-        runs = [_runs(setting, information, metric) for setting in settings]
-        self.x = np.concatenate([x for x, _ in runs])
-        self._center, self._scale = self.x.mean(), self.x.std()
-        self._names = information, metric
-        powers = [np.vander((x - self._center) / self._scale, 3) for x, _ in runs]
-        squares = np.stack([p.T @ p for p in powers])
-        products = np.stack([p.T @ y for p, (_, y) in zip(powers, runs, strict=True)])
-        self._fit = np.linalg.solve(squares.sum(0), products.sum(0))
+    def __init__(self, runs, names):
+        self._names = names
+        self.x, y = map(np.concatenate, zip(*runs, strict=True))
+        self._center, self._scale, self._level = self.x.mean(), self.x.std(), y.mean()
+        runs = [((x - self._center) / self._scale, y - self._level) for x, y in runs]
         often = np.random.default_rng(0).multinomial(
             len(runs), [1 / len(runs)] * len(runs), _RESAMPLES
         )
         often = often[np.count_nonzero(often, axis=1) >= 3]  # fewer do not determine a parabola
-        inverses = np.linalg.pinv(np.tensordot(often, squares, 1), hermitian=True)
-        self._resamples = np.einsum("rij,rj->ri", inverses, often @ products)
+        self._fit = _fits(runs, np.ones((1, len(runs))), 2)[0]
+        self._resamples = _fits(runs, often, 2)
+        self.rises, self.falls = self._sides(runs) if self.top else (1.0, 1.0)
 
     @property
     def bends_down(self):
@@ -47,44 +50,75 @@ class Parabola:
         if self._fit[0] >= 0:
             return None
         down = self._resamples[self._resamples[:, 0] < 0]
-        places = -down[:, 1] / (2 * down[:, 0])
-        ends = np.quantile(places, (0.025, 0.975))
-        top = -self._fit[1] / (2 * self._fit[0])
-        return tuple(float(v) for v in self._center + self._scale * np.array([top, *ends]))
+        ends = np.quantile(_top(down.T), (0.025, 0.975)) if len(down) else (-np.inf, np.inf)
+        places = np.array([_top(self._fit), *ends])
+        return tuple(float(place) for place in self._center + self._scale * places)
+
+    @property
+    def is_shown(self):
+        """Whether the parabola bends down in 95 % of resamples, and the lines rise and fall with p of at most 0.05 each."""
+        return self.bends_down >= _SURE and max(self.rises, self.falls) <= 1.0 - _SURE
 
     def band(self, x):
         """(fit, lower, upper end of the 95 % interval) at numbers x, three arrays."""
-        standardised = (np.asarray(x) - self._center) / self._scale
-        all_of_them = self._resamples @ np.vander(np.atleast_1d(standardised), 3).T
-        return np.polyval(self._fit, standardised), *np.quantile(
-            all_of_them, (0.025, 0.975), axis=0
-        )
+        powers = np.vander((np.atleast_1d(x) - self._center) / self._scale, 3)
+        ends = np.quantile(self._resamples @ powers.T, (0.025, 0.975), axis=0)
+        return tuple(self._level + values for values in (powers @ self._fit, *ends))
 
     def sentence(self):
-        """What may be said of a reverse U."""
+        """What may be said, in words."""
         information, metric = self._names
-        bends = f"bends down in {self.bends_down:.0%} of {_RESAMPLES:,} resamples of the settings"
-        if self.top is None or self.bends_down < 0.95:
-            return f"A parabola of {metric} over {information} {bends}: no reverse U is shown."
-        top, low, high = self.top
-        inside = self.x.min() < low and high < self.x.max()
-        where = "inside" if inside else "not surely inside"
-        return (
-            f"A parabola of {metric} over {information} {bends}; its top is at {top:.2f} nats (95 % of them: {low:.2f} to "
-            f"{high:.2f}), {where} the measured range {self.x.min():.2f} to {self.x.max():.2f}."
-        )
+        share = np.floor(1000 * self.bends_down) / 10
+        shares = f"a parabola bends down in {share:.1f} % of {len(self._resamples):,} resamples of the settings"
+        if self.top:
+            top, low, high = self.top
+            shares += (
+                f", its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line rises before it has p "
+                f"{self.rises:.2g}, that one falls after it {self.falls:.2g} (one-sided t tests over means of settings)"
+            )
+        verdict = "A reverse U" if self.is_shown else "No reverse U"
+        return f"{verdict} of {metric} over {information} is shown: {shares}."
+
+    def _sides(self, runs):
+        """p of the straight lines before and after the top, through the means of settings; 1 where there are fewer than three."""
+        from scipy import stats  # takes seconds
+
+        x, y = np.array([(x.mean(), y.mean()) for x, y in runs]).T
+        is_before = x <= _top(self._fit)
+        found = []
+        for chosen, alternative in ((is_before, "greater"), (~is_before, "less")):
+            line = np.sum(chosen) >= 3 and stats.linregress(
+                x[chosen], y[chosen], alternative=alternative
+            )
+            found.append(float(line.pvalue) if line else 1.0)
+        return found
 
 
-def fit(settings, information, metric):
-    """The `Parabola` of the settings that have both numbers; None for fewer than `LEAST` of them, or where I_NCE hardly varies."""
-    both = [s for s in settings if {information, metric} <= s.values.keys()]
-    if len(both) < LEAST or len({round(s.mean(information), 3) for s in both}) < LEAST:
+def find(settings, information, metric):
+    """The `ReverseU` of the settings that have both numbers; None for fewer than `LEAST`, or where I_NCE hardly varies.
+
+    Args:
+        settings: `outcome.Setting`s.
+        information, metric: names of the numbers on the two axes.
+    """
+    runs = []
+    for values in (setting.values for setting in settings):
+        x, y = values.get(information, ()), values.get(metric, ())
+        if len(x) == len(y):  # else which seed lacks one of them is not known
+            is_known = np.isfinite(x) & np.isfinite(y)
+            runs += [(x[is_known], y[is_known])] if np.any(is_known) else []
+    if len({round(float(np.mean(x)), 3) for x, _ in runs}) < LEAST:
         return None
-    return Parabola(both, information, metric)
+    return ReverseU(runs, (information, metric))
 
 
-def _runs(setting, information, metric):
-    """I_NCE and accuracy of the seeds that have both."""
-    x, y = setting.values[information], setting.values[metric]
-    size = min(len(x), len(y))
-    return x[:size], y[:size]
+def _fits(runs, often, degree):
+    """Coefficients [R, degree + 1] of polynomials, least squares over runs that are drawn `often` [R, settings] times."""
+    powers = [np.vander(x, degree + 1) for x, _ in runs]
+    squares = np.tensordot(often, np.stack([p.T @ p for p in powers]), 1)
+    products = often @ np.stack([p.T @ y for p, (_, y) in zip(powers, runs, strict=True)])
+    return np.einsum("rij,rj->ri", np.linalg.pinv(squares, hermitian=True), products)
+
+
+def _top(coefficients):
+    return -coefficients[1] / (2 * coefficients[0])

@@ -101,6 +101,8 @@ class Sweep:
         self.metrics, self.information, self.until = list(metrics), information, until
         self.title, self.expectation = title, expectation
         self._gin_files, self._gin_params = list(gin_files), list(gin_params)
+        for labels in left_out:
+            check_list(labels, "Sweep.left_out, each combination,")
         self._left_out = {tuple(map(str, labels)) for labels in left_out}
         known = {tuple(labels) for labels in itertools.product(*[axis.labels for axis in axes])}
         if unknown := self._left_out - known:

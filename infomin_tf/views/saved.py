@@ -80,9 +80,15 @@ def _settings(serialized):
         for name, value in generator["config"].items()
         if name not in ("name", "dtype", "trainable")
     }
+    space = {
+        name: value
+        for name, value in config["color_space"]["config"].items()
+        if name not in ("mean", "std")
+    }
     return {
         "first_channels": list(config["first_channels"]),
         "color_space": config["color_space"]["class_name"],
+        **{f"color_space.{name}": value for name, value in space.items()},
         "generator": generator["class_name"],
         **{f"generator.{name}": value for name, value in settings.items()},
     }

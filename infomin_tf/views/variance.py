@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data.colors import are_grey, thinned
+from infomin_tf.data.colors import are_grey, spread_out, thinned
 from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.errors import UserError, warn_once
 from infomin_tf.views.bands import Bands
@@ -56,8 +56,11 @@ def check_variance(split, images, name):
         raise UserError(
             f"{name}: all images are the same, so there is nothing to tell apart; give others"
         )
-    pixels = thinned(images)
-    exact, moved = pixels / 255.0, _within_grey_levels(pixels) / 255.0
+    bands = isinstance(split.color_space, Bands)
+    blurs = bands or isinstance(split, FrequencySplit)
+    pixels = spread_out(images) if blurs else thinned(images)
+    moved = _within_grey_levels(pixels, alike=bands and are_grey(images)) / 255.0
+    exact = pixels / 255.0
     channels, noise = {}, {}
     for (title, values), other in zip(
         _channels(split, exact).items(),
@@ -116,9 +119,10 @@ def _channels(split, images):
     }
 
 
-def _within_grey_levels(pixels):
-    """Each value moved by less than half a grey level, inwards at black and white."""
-    moves = np.random.default_rng(0).uniform(-0.5, 0.5, pixels.shape)
+def _within_grey_levels(pixels, alike):
+    """Each value moved by less than half a grey level, inwards at black and white; those of a pixel alike, or each by itself."""
+    channels = 1 if alike else 3
+    moves = np.random.default_rng(0).uniform(-0.5, 0.5, (*pixels.shape[:-1], channels))
     moves = np.where(pixels <= 0.0, np.abs(moves), moves)
     return pixels + np.where(pixels >= 255.0, -np.abs(moves), moves)
 

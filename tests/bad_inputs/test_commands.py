@@ -66,7 +66,6 @@ def finished(tmp_path_factory):
     return results
 
 
-@pytest.mark.long
 def test_views_of_odd_photos_are_shown_and_the_bad_ones_named(finished):
     place, status, _, said = finished["show_views"]
     assert status == 0 and "Traceback" not in said, said

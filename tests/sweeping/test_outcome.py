@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from infomin_tf.errors import UserError
-from infomin_tf.sweeping import curve, outcome, report, runner
+from infomin_tf.sweeping import command, curve, outcome, report, runner
 from infomin_tf.sweeping.sweep import Axis, Sweep
 from tests.sweeping.fake_train import sweep_over
 
@@ -90,6 +90,33 @@ def test_the_curve_is_over_the_information_that_is_asked_for(tmp_path, informati
     [axes] = curve.draw_curve(found).axes
     assert axes.get_xlabel() == f"{information}, nats"
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [largest, largest - 1])
+
+
+def test_the_verdict_and_the_curve_have_the_reverse_u(tmp_path):
+    accuracies = [[a, a + 0.5] for a in (20.0, 30.0, 38.0, 39.0, 31.0, 21.0)]
+    found = finished(tmp_path, (1, 2, 3, 4, 5, 6), accuracies)
+    [said] = [s for s in found.verdict() if "reverse U" in s]
+    assert (
+        said.startswith("A reverse U of kNN, pre-trained over I_NCE is shown")
+        and "top is at -0.5" in said
+    )
+    [axes] = curve.draw_curve(found).axes
+    [dashed] = [line for line in axes.lines if line.get_linestyle() == "--"]
+    x, y = dashed.get_data()
+    assert (x.min(), x.max()) == (-3.0, 2.0) and x[np.argmax(y)] == pytest.approx(-0.5, abs=0.1)
+
+
+def test_the_report_shows_learned_channels_of_the_first_seed_that_has_them(tmp_path, capsys):
+    accuracies = [[40.0, 41.0], [50.0, 50.6]]
+    made = finished(tmp_path, (1, 2), accuracies).runner
+    made.show_views = lambda point: None
+    folder = pathlib.Path(made.model_dir(made.sweep.points()[2])) / "learn_views"
+    folder.mkdir()
+    (folder / "channels.png").write_bytes(PNG)
+    command.report(made, {}, "a.B.x = 1")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("1: the learned channels, each picture stretched") == 2  # alt and caption
+    assert "2: the learned" not in page
 
 
 def test_other_information_is_refused(tmp_path):

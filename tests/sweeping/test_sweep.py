@@ -54,6 +54,10 @@ def test_combinations_may_be_left_out():
     assert found == [("1", "p"), ("1", "q"), ("2", "p"), ("2", "r")] and len(points) == 8
     with pytest.raises(UserError, match=r"left_out has no such combinations: \[\('3', 'q'\)\]"):
         Sweep(["base.gin"], axes, left_out=[(3, "q")])
+    with pytest.raises(UserError, match="each combination, takes a tuple, not 1"):
+        Sweep(["base.gin"], axes[:1], left_out=(1,))
+    with pytest.raises(UserError, match="each combination, takes a tuple, not 'p'"):
+        Sweep(["base.gin"], axes, left_out=("p", "q"))
     with pytest.raises(UserError, match="leaves no combination"):
         Sweep(["base.gin"], axes[:1], left_out=[(1,), (2,)])
 

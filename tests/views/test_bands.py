@@ -67,6 +67,19 @@ def test_grey_images_are_split_by_bands_where_colours_are_refused():
     np.testing.assert_allclose(channels.std(0), 1.0, atol=1e-3)
 
 
+def test_a_band_of_nothing_but_rounding_is_refused():
+    noise = np.random.default_rng(2).normal(size=(40, 96, 96))
+    smooth = ndimage.gaussian_filter(noise, (0, 20, 20))
+    levels = 128 + 40 * smooth / smooth.std()
+    grey = np.repeat(np.uint8(np.clip(np.round(levels), 0, 255))[..., np.newaxis], 3, axis=-1)
+    images = types.SimpleNamespace(name="fog", sample=lambda count: grey[:count])
+    split = splits.ChannelSplit(bands.Bands())
+    split.build((None, 96, 96, 3))
+    with pytest.raises(UserError, match="fog: .*high .*less than the rounding") as refused:
+        variance.adapt(split, [], images)
+    assert "bands.gin" not in str(refused.value)
+
+
 def _split(space):
     split = splits.ChannelSplit(space, generators.AdditiveGenerator())
     split.build((None, 24, 24, 3))
