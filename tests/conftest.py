@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items):
     --no-loadscope-reorder).
     """
     if "INFOMIN_LONG_TESTS" not in os.environ:
-        left_out = pytest.mark.skip(reason="takes minutes; set INFOMIN_LONG_TESTS=1, as CI does")
+        left_out = pytest.mark.skip(reason="takes long; set INFOMIN_LONG_TESTS=1, as CI does")
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(left_out)

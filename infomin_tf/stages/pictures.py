@@ -78,7 +78,7 @@ def _channels(split, images):
         found |= dict(zip(names, tf.unstack(split.standardize(images), axis=-1), strict=True))
     for number, part in enumerate(split(images), 1):
         for place, channel in enumerate(tf.unstack(part, axis=-1), 1):
-            found[f"view {number}" + (f".{place}" if part.shape[-1] > 1 else "")] = channel
+            found[f"v{number}" + (f".{place}" if part.shape[-1] > 1 else "")] = channel
     return found
 
 

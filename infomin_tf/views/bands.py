@@ -14,7 +14,7 @@ class Bands(ColorSpace):
     """Low, middle and high frequencies of the luminance Y: Blur(Y, 3 fine), Blur(Y, fine) - Blur(Y, 3 fine), Y - Blur(Y, fine).
 
     Section B.3 divides an image in two by a blur; this divides it in three, as a `ChannelSplit` and its generator need.
-    Of coloured images nothing but the luminance is left.
+    Of coloured images nothing but the luminance is left. Images are float32 [B, H, W, 3], no sequences.
 
     Args:
         fine: the smaller sigma of the Gaussian blurs, in pixels of the view, above 0.
