@@ -1,11 +1,11 @@
-"""Are JPEG's blocks a shortcut? I_NCE of a finished run's encoders on the same test images, compressed again or never.
+"""Do encoders depend on JPEG? I_NCE of a finished run's encoders on the same images, compressed again or never.
 
     python benchmarks/jpeg_blocks.py runs/imagenette96_semisup_views --data_dir=DIR
 
-Encoders and views stay as they were trained. Were the blocks what the views are matched by, stronger compression would
-raise I_NCE, and images that never were JPEG at this size would have less of it than the same ones compressed. These are
-reduced from large photographs: photos_hr is a TFDS set of 58 of them that was prepared by hand; any set whose examples have a
-large "image" will do. Quality 75 stores chroma at half resolution, in squares of 16 pixels. Prints Markdown.
+Encoders and views stay as they were trained. The images are the run's test images, and images that never were JPEG at
+this size: reduced from large photographs, photos_hr, a TFDS set of 58 of them that was prepared by hand; any set whose examples
+have a large "image" will do. JPEG usually stores colour at half resolution (4:2:0), in blocks: full resolution with blocks,
+and half resolution without them, tell the two apart. Prints Markdown.
 """
 
 import argparse
@@ -30,11 +30,33 @@ from infomin_tf.experiment import Experiment
 TILE = 384
 
 
-def compressed(image, quality):
-    """An image uint8 [H, W, 3] as JPEG of a quality leaves it, with chroma at half resolution."""
+def compressed(image, quality, subsampling):
+    """An image uint8 [H, W, 3] as JPEG leaves it; subsampling 2 is 4:2:0, 0 none."""
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=2)
+    Image.fromarray(image).save(file, "JPEG", quality=quality, subsampling=subsampling)
     return np.asarray(Image.open(file))
+
+
+def half_chroma(image):
+    """An image uint8 [H, W, 3] with its colour, not its luminance, reduced to half and enlarged again, without blocks."""
+    y, *chroma = Image.fromarray(image).convert("YCbCr").split()
+    half = (y.width // 2, y.height // 2)
+    soft = [
+        c.resize(half, Image.Resampling.BOX).resize(y.size, Image.Resampling.BILINEAR)
+        for c in chroma
+    ]
+    return np.asarray(Image.merge("YCbCr", (y, *soft)).convert("RGB"))
+
+
+CHANGES = {
+    "as they are": lambda image: image,
+    "chroma halved, no JPEG": half_chroma,
+    "JPEG 95, full chroma": lambda image: compressed(image, 95, 0),
+    "JPEG 50, full chroma": lambda image: compressed(image, 50, 0),
+    "JPEG 95, 4:2:0": lambda image: compressed(image, 95, 2),
+    "JPEG 75, 4:2:0": lambda image: compressed(image, 75, 2),
+    "JPEG 25, 4:2:0": lambda image: compressed(image, 25, 2),
+}
 
 
 def tiles(name, data_dir, size):
@@ -74,15 +96,11 @@ def main():
     own = run.test.images.numpy()
     clean = tiles(arguments.photographs, arguments.data_dir, own.shape[1])
     print(f"{len(own)} test images, {len(clean)} tiles of photographs\n")
-    print(
-        "| images | as they are | JPEG 95 | JPEG 75 | JPEG 50 | JPEG 25 |\n|---|---|---|---|---|---|"
-    )
+    print(f"| images | {' | '.join(CHANGES)} |\n|---|" + "---|" * len(CHANGES))
     for name, images in ((run.test.name, own), ("photographs, reduced", clean)):
         cells = []
-        for quality in (None, 95, 75, 50, 25):
-            changed = images
-            if quality:
-                changed = np.stack([compressed(image, quality) for image in images])
+        for change in CHANGES.values():
+            changed = np.stack([change(image) for image in images])
             found = mutual_information.estimate(
                 learner.embed,
                 {"I_NCE": InfoNCE(temperature)},

@@ -199,7 +199,8 @@ def _check_views(model_dir):
     copy, there = (os.path.join(place, results.VIEWS) for place in (folder, source))
     if source and os.path.exists(copy) and os.path.exists(there):
         fix = "learn these views again, or delete this file"
-        if results.read_json(copy, fix)["weights"] != results.read_json(there, fix)["weights"]:
+        weights = [results.read_json(path, fix).get("weights") for path in (copy, there)]
+        if weights[0] != weights[1]:
             raise UserError(
                 f"{model_dir} was run with views of {source} that were learned again since; use another --out, or delete the "
                 "folders of the points to run them again"

@@ -26,7 +26,6 @@ NOT_RUN = {
     "table6_resnet50_200": "four minutes at 224 px; tests/test_end_to_end.py runs it on real images",
     r"^bin/audit_views": "34 runs; tests/auditing has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
-    r"folder_compare_views|train\[:80%\]": "every point is built by the tests of gin files, and the same files are run in other commands",
     r"small/fig[349]|fig5_crop": "every point is built by the tests of gin files, and another sweep is run here",
 }
 SMALLER = {"width": 0.0625, "batch_size": 16, "labelled_batch_size": 8}
