@@ -20,7 +20,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from infomin_tf import configuration
+from infomin_tf import configuration, experiment_names  # noqa: F401
 from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.data.sources import ArrayImages

@@ -49,7 +49,7 @@ def check_jigsaw(pair, head, num_parts):
             f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
         )
     if jigsaw is not None and num_parts > 1:
-        raise UserError("a JigSaw view goes with views of whole images; bind splits.Whole")
+        raise UserError("a JigSaw view goes with views of whole images; bind Whole")
     if jigsaw is not None and jigsaw.num_patches != head.num_patches:
         raise UserError(
             f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "

@@ -13,13 +13,13 @@ from infomin_tf.errors import UserError
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
 
   bin/train --gin_file=gin/quickstart.gin
-  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='pretrain.Pretrain.epochs = 100'
+  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='Pretrain.epochs = 100'
 
 The same command continues where it stopped; finished stages are skipped."""
 _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
 
   bin/evaluate --model_dir=runs/quickstart
-  bin/evaluate --model_dir=runs/quickstart --gin_param='evaluate.Evaluate.raw_pixels = True'
+  bin/evaluate --model_dir=runs/quickstart --gin_param='Evaluate.raw_pixels = True'
   bin/evaluate --model_dir=runs/cmc --gin_file=gin/evaluation/nyuv2_segmentation.gin --data_dir=DIR
 
 Files that are no whole experiment come on top of the run's configuration."""
@@ -163,6 +163,7 @@ def _run(command, values, files):
     with environment.quiet_standard_error():
         import tensorflow as tf
 
+        from infomin_tf import experiment_names, sweep_names  # noqa: F401
         from infomin_tf.data.records import streaming_damage_explained
         from infomin_tf.experiment import Experiment
 

@@ -93,8 +93,8 @@ def parse(files, bindings):
 
     Args:
         files: paths of gin files.
-        bindings: texts such as "pretrain.Pretrain.epochs = 3"; they see the modules that the files import, and all of this
-            package. A person's own modules are found next to the gin files and in the working directory.
+        bindings: texts such as "Pretrain.epochs = 3"; they see the modules that the files import, and what is registered by
+            then. A person's own modules are found next to the gin files and in the working directory.
 
     Raises:
         UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
@@ -131,22 +131,24 @@ def build(root):
     Raises:
         UserError: the files do not configure the root, a required argument is missing, or a value is refused.
     """
-    try:
-        make = gin.get_configurable(root)
-    except ValueError as error:
-        raise UserError(
-            f"the gin files bind nothing of {root.__module__}.{root.__name__}; start from a file of gin/"
-        ) from error
+    if not bound_to(root):
+        raise UserError(f"the gin files bind nothing of {root.__name__}; {explain.WHO_TAKES_WHAT}")
     if wrong := kinds.wrong_kinds():
         raise UserError("\n  ".join(["values of another kind than is taken; fix them:", *wrong]))
     try:
-        return make()
+        return gin.get_configurable(root)()
     except Exception as error:
         of_values = (UserError, ValueError, TypeError, AttributeError, RuntimeError)
         explanation = explain.building_error(error) if isinstance(error, of_values) else None
         if explanation := explanation or gin_imports.own_mistake(error):
             raise UserError(explanation) from error
         raise
+
+
+def bound_to(root):
+    """dict parameter -> value that the files which have been read bind to the root class, outside of scopes."""
+    known = gin.config._inverse_lookup(root)
+    return gin.config._CONFIG.get(("", known.selector), {}) if known else {}
 
 
 def load(root, files, bindings):

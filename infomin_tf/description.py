@@ -22,11 +22,11 @@ def describe(parts, seed):
         seed: of the run.
 
     Returns:
-        Lines "scope/module.Class.attribute = value", the scope being the way to the object.
+        Lines "scope/Class.attribute = value", the scope being the way to the object.
     """
     walk = _Walk()
     for name, part in parts.items():
-        walk.lines[f"experiment.Experiment.{name}"] = walk.text(part, name)
+        walk.lines[f"Experiment.{name}"] = walk.text(part, name)
     lines = [f"{name} = {value}" for name, value in sorted(walk.lines.items())]
     return "\n".join([f"# seed: {seed}", *lines, ""])
 
@@ -71,9 +71,10 @@ class _Walk:
 
     def _object(self, value, scope):
         kind = type(value)
-        name = f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+        module = kind.__module__.split(".")
+        name = kind.__name__ if module[0] == "infomin_tf" else f"{module[-1]}.{kind.__name__}"
         attributes = getattr(value, "__dict__", {})
-        if kind.__module__.split(".")[0] in ("tensorflow", "keras"):
+        if module[0] in ("tensorflow", "keras"):
             attributes = {}
         elif not attributes:
             return f"@{scope}/{name}({self._arguments(value, scope)})"

@@ -10,8 +10,8 @@ from infomin_tf import references
 SEED = "--seed"
 # What says how long a stage trains and how its learning rate continues.
 _LENGTH = re.compile(
-    r"(pretrain\.Pretrain|sequences\.(PretrainSequences|TrainSupervised)|learn_views\.LearnViews)\.(epochs|schedule)$"
-    r"|training\.TrainingLoop\.steps_limit$|schedules\.\w+\.\w+$"
+    r"\b(Pretrain|PretrainSequences|TrainSupervised|LearnViews)\.(epochs|schedule)$"
+    r"|\bTrainingLoop\.steps_limit$|\b(Constant|Cosine|StepDecay)\.\w+$"
 )
 
 

@@ -115,7 +115,7 @@ class Experiment:
         if pair.views_are_one and split.num_parts == 1:
             raise UserError(
                 "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
-                "pairs.IndependentPair, or a split of two parts"
+                "IndependentPair, or a split of two parts"
             )
         check_jigsaw(pair, pretraining.jigsaw_head, split.num_parts)
         pretraining.check_parts(split.num_parts)

@@ -11,7 +11,7 @@ import traceback
 
 import gin
 
-from infomin_tf import gin_imports
+from infomin_tf import gin_names
 from infomin_tf.errors import UserError
 
 # Keras's layers, Python's functions, Keras's optimizers: their **kwargs hide the mistake from gin.
@@ -21,7 +21,15 @@ _UNKNOWN_ARGUMENT = re.compile(
     r"|not recognized: .*?'(\w+)'"
 )
 
-_OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, OSError)
+_UNKNOWN_NAME = re.compile(
+    r"No configurable matching (?:reference )?'@?(?:[\w/]*/)?([\w.]+)(?:\(\))?'"
+    r"|'([\w.]+)' was not provided by an import statement"
+)
+WHO_TAKES_WHAT = (
+    "bin/sweep takes files that bind Sweep, bin/audit_views such that bind Audit, the other commands those that bind "
+    "Experiment, such as gin/quickstart.gin"
+)
+_OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, KeyError, OSError)
 
 
 def near_files(name, folders):
@@ -85,11 +93,10 @@ def parse_error(error, source, folders):
         module = importlib.import_module(match[1])
         public = [n for n in dir(module) if n[0] != "_" and callable(getattr(module, n))]
         hint = _hint(match[2], public)
-    elif match := re.match(r"'(\w+)' was not provided by an import", message):
-        lines = gin_imports.import_lines(error, str(error).partition("\n")[2])
-        known = {statement.bound_name() for statement in gin.config._IMPORTS}
-        known |= {module.rpartition(".")[2] for module in gin_imports.modules_of_this_package()}
-        hint = f"\n  add the line: {' or '.join(lines)}" if lines else _hint(match[1], known)
+    elif match := _UNKNOWN_NAME.search(message):
+        wrong = next(filter(None, match.groups()))
+        message = message.replace(match[0], f"gin files have no name {wrong}")
+        hint = _hint_of_name(wrong)
     elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
         package = importlib.import_module(match[1])
         modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
@@ -105,6 +112,8 @@ def parse_error(error, source, folders):
 
 def _import_of_module(module, name):
     """Which import line gin takes in the place of one of a class or function; empty when the module has no such name."""
+    if name in gin_names.registered():
+        return f"\n  gin files say {name}, and need no line to import it"
     if not hasattr(module, name):
         return ""
     package, _, last = module.__name__.rpartition(".")
@@ -144,7 +153,7 @@ def building_error(error):
         return message if isinstance(error, UserError) else None
     # Of several classes of that name, the one that the message has in full.
     selectors = gin.config._REGISTRY.matching_selectors(place[1]) or [place[1]]
-    selector = min(selectors, key=lambda known: known not in places[0])
+    selector = min(selectors, key=lambda known: _full_name(known) not in places[0])
     is_known = selector in gin.config._REGISTRY
     start = written(place[2] or "", selector, "") if is_known else place[1] + "."
     match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
@@ -155,15 +164,14 @@ def building_error(error):
         name = next(filter(None, match.groups()))
         return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
     if isinstance(error, AttributeError | TypeError | RuntimeError):
-        ours = selector.startswith(("infomin_tf.", "keras."))
-        if not ours or isinstance(error, RuntimeError):
+        if not gin_names.name_of(selector) or isinstance(error, RuntimeError):
             return None
         message += "; one of its bindings is of the wrong kind"
     return f"{message}\n  In {start[:-1]}"
 
 
 def written(scope, selector, name):
-    """A binding's left side as a user writes it, such as critic/alexnet.AlexNetHalf.width.
+    """A binding's left side as a user writes it, such as critic/AlexNetHalf.width.
 
     Args:
         scope: such as "critic"; "" for none.
@@ -173,11 +181,18 @@ def written(scope, selector, name):
     if selector == "gin.macro":
         return scope
     source = gin.config._REGISTRY[selector].import_source
-    if source:
+    if ours := gin_names.name_of(selector):
+        selector = ours
+    elif source:
         statement, inner = source
         named = statement.is_from or statement.alias
         selector = f"{statement.bound_name() if named else statement.module}.{inner}"
     return f"{scope + '/' if scope else ''}{selector}.{name}"
+
+
+def _full_name(selector):
+    found = gin.config._REGISTRY.get_match(selector)
+    return f"{found.wrapped.__module__}.{found.wrapped.__qualname__}" if found else selector
 
 
 def _parameters(selector):
@@ -187,6 +202,19 @@ def _parameters(selector):
         return []
     parameters = inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters.values()
     return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def _hint_of_name(wrong):
+    """The name without a module, as earlier versions had it before, or the nearest."""
+    names, last = gin_names.registered(), wrong.rpartition(".")[2]
+    known = [name for name in names if name.rpartition(".")[2] == last]
+    if known:
+        return f"\n  gin files say {known[0]}, without a module"
+    if "Experiment" not in names:  # a sweep, which is made without TensorFlow
+        return f"\n  {WHO_TAKES_WHAT}"
+    known = [*names, *(statement.bound_name() for statement in gin.config._IMPORTS)]
+    near = difflib.get_close_matches(wrong, known, 3) or difflib.get_close_matches(last, known, 3)
+    return f"\n  nearest valid name: {', '.join(near)}" if near else ""
 
 
 def _hint(wrong, candidates):

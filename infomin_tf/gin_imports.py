@@ -1,8 +1,7 @@
-"""Modules that gin files and bindings name: those of this package by themselves, a person's own next to the gin file."""
+"""A person's own modules, which gin files import: where they are found, and which mistakes in them are told."""
 
 import importlib.util
 import os
-import pkgutil
 import re
 import sys
 import traceback
@@ -12,51 +11,13 @@ import gin
 import infomin_tf
 from infomin_tf.errors import UserError
 
-_NOT_IMPORTED = re.compile(r"'(\w+)' was not provided by an import")
 _OWN_FOLDERS = "# modules in: "
 _added = []
 
 
 def parse(binding):
-    """Parses a gin text that sees the modules of all files read so far, and those of this package by their names.
-
-    Raises:
-        NameError: a module that is none of these; and what gin raises.
-    """
-    lines = _lines()
-    while True:
-        try:
-            gin.parse_config(lines + binding)
-            return
-        except NameError as error:
-            more = import_lines(error, binding)
-            if len(more) != 1 or more[0] in lines:
-                raise
-            lines += more[0] + "\n"
-
-
-def import_lines(error, text):
-    """The lines that would import what a NameError of gin misses, of this package or Keras; [] when there are none.
-
-    Args:
-        error: the exception.
-        text: of the binding, which says what of the module is used.
-    """
-    if not (match := _NOT_IMPORTED.match(str(error))):
-        return []
-    name = match[1]
-    if name == "keras":
-        return ["import keras"]
-    used = re.search(rf"(?<![\w.]){name}\.(\w+)", text)
-    modules = [m for m in modules_of_this_package() if m.rpartition(".")[2] == name]
-    fitting = [m for m in modules if used and _defines(m, used[1])]
-    return [f"from {module.rpartition('.')[0]} import {name}" for module in fitting or modules]
-
-
-def modules_of_this_package():
-    """Full names of all."""
-    found = pkgutil.walk_packages(infomin_tf.__path__, "infomin_tf.")
-    return [module.name for module in found]
+    """Parses a gin text that sees the modules that all files read so far have imported; raises what gin raises."""
+    gin.parse_config(_lines() + binding)
 
 
 def search_beside(path):
@@ -143,11 +104,6 @@ def _file_of(name):
 def _places(module):
     """Paths of a module: its file, or the folders of a package."""
     return list(getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""])
-
-
-def _defines(module, name):
-    found = getattr(importlib.import_module(module), name, None)
-    return getattr(found, "__module__", module) == module and found is not None
 
 
 def _lines():

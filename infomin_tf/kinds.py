@@ -56,7 +56,8 @@ def taken(selector, parameter):
         selector: complete name of its class or function in gin's registry.
         parameter: inspect.Parameter.
     """
-    if selector.startswith("keras.optimizers.") and parameter.name in _NUMBERS_OF_OPTIMIZERS:
+    target = gin.config._REGISTRY[selector].wrapped
+    if _is_optimizer(target) and parameter.name in _NUMBERS_OF_OPTIMIZERS:
         return float, types.NoneType
     if parameter.annotation is parameter.empty:
         return _as_default(selector, parameter.default)
@@ -64,6 +65,10 @@ def taken(selector, parameter):
     if parameter.default is None:
         kinds += (types.NoneType,)
     return kinds if all(map(_is_known, kinds)) else ()
+
+
+def _is_optimizer(target):
+    return getattr(target, "__module__", "").startswith("keras.src.optimizers.")
 
 
 def _parameters(selector):
@@ -169,7 +174,7 @@ def _words(kind):
         return f"a tuple of {count}{' or '.join(names)}"
     if found is abc.Callable:
         name = arguments[-1].__name__ if arguments else ""
-        return f"what makes a {name}, such as @module.Class" if name else "a function"
+        return f"what makes a {name}, such as @Class" if name else "a function"
     package = found.__module__.partition(".src")[0]
     return _WORDS.get(kind) or _WORDS.get(found, f"an object of class {found.__name__} ({package})")
 

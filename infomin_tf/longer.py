@@ -75,5 +75,5 @@ def _why_not(run, stage, later):
     return (
         f"{stage.name} has done {done} steps, and with {type(stage.schedule).__name__} the learning rate at step "
         f"{steps[first]} was {then[:, first].max():.6g}, but would have been {now[:, first].max():.6g}. What keeps the rates "
-        "of the steps that are done continues: schedules.Constant, or StepDecay with of_epochs bound to the new length"
+        "of the steps that are done continues: Constant, or StepDecay with of_epochs bound to the new length"
     )

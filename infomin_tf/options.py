@@ -9,7 +9,7 @@ from infomin_tf import paths
 from infomin_tf.errors import UserError
 
 STAGES = ("learn_views", "pretrain", "evaluate", "export")
-_EXAMPLES = {"sweep": "sweep.Sweep.seeds = (0, 1, 2)", "audit_views": "audit.Audit.steps = 1000"}
+_EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.steps = 1000"}
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
 
@@ -33,7 +33,7 @@ def define(command):
     flags.DEFINE_multi_string(
         "gin_param",
         [],
-        f"one gin binding, such as '{_EXAMPLES.get(command, 'pretrain.Pretrain.epochs = 3')}'; repeatable",
+        f"one gin binding, such as '{_EXAMPLES.get(command, 'Pretrain.epochs = 3')}'; repeatable",
         flag_values=values,
     )
     if command != "audit_views":

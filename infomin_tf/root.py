@@ -9,7 +9,7 @@ from infomin_tf import configuration, explain
 
 def bound(root, name, default):
     """What the files that have been read bind to a parameter of the root class; the default for what is a reference."""
-    found = explain.behind_macro(_bindings(root).get(name, default))
+    found = explain.behind_macro(configuration.bound_to(root).get(name, default))
     return default if isinstance(found, gin.config.ConfigurableReference) else found
 
 
@@ -17,16 +17,8 @@ def is_whole(root, files):
     """Whether gin files bind all that the root class needs, so that they stand alone; what they bind is forgotten again."""
     configuration.parse(files, [])
     parameters = inspect.signature(root).parameters.values()
-    whole = {p.name for p in parameters if p.default is p.empty} <= _bindings(root).keys()
+    whole = {p.name for p in parameters if p.default is p.empty} <= configuration.bound_to(
+        root
+    ).keys()
     gin.clear_config()
     return whole
-
-
-def _bindings(root):
-    name = f"{root.__module__}.{root.__name__}"
-    found = [
-        bindings
-        for (scope, selector), bindings in gin.config._CONFIG.items()
-        if not scope and selector.endswith(name)
-    ]
-    return found[0] if found else {}

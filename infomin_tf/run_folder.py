@@ -79,7 +79,8 @@ def claim(model_dir, text, overwrite, again=None):
     found = _found(model_dir)
     with _clear_errors(model_dir):
         if found:
-            changed = differences.compare(_saved_text(model_dir), text)
+            changed = overwrite and _is_earlier(_read(model_dir))
+            changed = changed or differences.compare(_saved_text(model_dir), text)
             if changed and not overwrite:
                 _check_goes_on(model_dir, changed, text, again)
                 if changed_lengths(model_dir, text):
@@ -133,7 +134,7 @@ def _check_goes_on(model_dir, changed, text, again):
         raise UserError(f"{lines}\n{fix}")
     if not is_finished:
         return
-    of_export = [name for name in names if re.search(r"\bexport\.|Experiment\.export$", name)]
+    of_export = [name for name in names if re.search(r"\bExport\.|Experiment\.export$", name)]
     stages = ["evaluate"] * (of_export != names) + ["export"] * bool(of_export)
     raise UserError(
         f"{lines}\nonly {' and '.join(stages)} would change, and the training is finished; use\n  "
@@ -198,6 +199,20 @@ def saved_seed(model_dir):
 
 
 def _saved_text(model_dir):
+    text = _read(model_dir)
+    if _is_earlier(text):
+        raise UserError(
+            f"{model_dir} was made by an earlier version, whose configurations name modules; use that version for it, or "
+            "another --model_dir, or bin/train with --overwrite to delete it and train again"
+        )
+    return text
+
+
+def _is_earlier(text):
+    return re.search(r"^experiment\.Experiment\.", text, re.MULTILINE) is not None
+
+
+def _read(model_dir):
     path = os.path.join(model_dir, FILE_NAME)
     if not os.path.lexists(path):
         raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")

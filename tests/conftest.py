@@ -29,6 +29,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf import experiment_names, sweep_names  # noqa: F401
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 tf.config.set_logical_device_configuration(

@@ -100,7 +100,9 @@ def test_a_root_that_no_file_configures_is_named():
     class Root:
         pass
 
-    with pytest.raises(UserError, match="bind nothing of tests.test_configuration.Root"):
+    with pytest.raises(
+        UserError, match="bind nothing of Root; bin/sweep takes files that bind Sweep"
+    ):
         configuration.build(Root)
 
 
@@ -237,12 +239,12 @@ def test_a_binding_of_the_root_is_known_before_it_is_built():
 
 def test_a_wrong_object_that_a_function_made_is_named_by_its_place():
     """Of a class of this package; mistakes inside others' classes keep their traceback."""
-    text = HEADER + "from infomin_tf.models import heads\nfrom infomin_tf.stages import pretrain\n"
-    text += "import keras\npretrain.Pretrain.encoder = @heads.MlpHead\n"
-    text += "pretrain.Pretrain.optimizer = @keras.optimizers.SGD()\n"
-    text += "pretrain.Pretrain.negatives = @fake_experiment.make_nothing()\n"
-    gin.parse_config(text + "fake_experiment.Experiment.first = @pretrain.Pretrain()\n")
-    with pytest.raises(UserError, match=r"(?s)wrong kind\s+In pretrain.Pretrain$"):
+    text = HEADER + ""
+    text += "import keras\nPretrain.encoder = @MlpHead\n"
+    text += "Pretrain.optimizer = @SGD()\n"
+    text += "Pretrain.negatives = @fake_experiment.make_nothing()\n"
+    gin.parse_config(text + "fake_experiment.Experiment.first = @Pretrain()\n")
+    with pytest.raises(UserError, match=r"(?s)wrong kind\s+In Pretrain$"):
         configuration.build(fake.Experiment)
     reset()
     with pytest.raises(TypeError):

@@ -114,7 +114,7 @@ def test_evaluation_and_export_can_be_repeated_and_other_settings_are_refused(fi
     """Finished stages are skipped; the difference of another configuration is told."""
     model_dir, *_ = finished
     before = numbers(model_dir)
-    other = "--gin_param=pretrain.Pretrain.batch_size = 8"
+    other = "--gin_param=Pretrain.batch_size = 8"
     lines = [runs.command(name, model_dir) for name in ("evaluate", "export", "train")]
     done = subprocess.run(
         [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps([*lines, [*lines[-1], other]])],
@@ -125,7 +125,7 @@ def test_evaluation_and_export_can_be_repeated_and_other_settings_are_refused(fi
     assert numbers(model_dir) == before
     again, refused = done.stderr.rsplit("---\n", 2)[1:]
     assert "pretrain is finished: skipped" in again
-    assert "pretrain.Pretrain.batch_size: 16 -> 8" in refused
+    assert "Pretrain.batch_size: 16 -> 8" in refused
     assert "--overwrite" in refused and "Traceback" not in refused
     assert (model_dir / "export" / "results.json").exists()
 
@@ -177,12 +177,12 @@ def test_one_step_of_the_papers_resnet_50(real_data_dir, tmp_path):
     from the files.
     """
     parameters = [
-        'tfds_source.Tfds.name = "imagenette96"',
-        'test/tfds_source.Tfds.split = "test"',
-        "tfds_source.Tfds.memory_limit_gib = 0.0",
-        "experiment.Data.limit = 8",
-        "pretrain.Pretrain.batch_size = 4",
-        "training.TrainingLoop.steps_limit = 1",
+        'Tfds.name = "imagenette96"',
+        'test/Tfds.split = "test"',
+        "Tfds.memory_limit_gib = 0.0",
+        "Data.limit = 8",
+        "Pretrain.batch_size = 4",
+        "TrainingLoop.steps_limit = 1",
     ]
     done = subprocess.run(
         [

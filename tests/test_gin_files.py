@@ -134,16 +134,16 @@ def test_moving_mnist_trains_and_tests_on_digits_and_backgrounds_apart(file):
 
 def test_imagenet_may_be_a_folder():
     files = ("recipes/infomin", "recipes/sgd", "paper/imagenet", "data/imagenet_folder")
-    build(*(f"{file}.gin" for file in files), bindings=["pretrain.Pretrain.epochs = 200"])
+    build(*(f"{file}.gin" for file in files), bindings=["Pretrain.epochs = 200"])
 
 
 def test_infomin_is_that_of_section_c3():
     experiment = build("paper/table6_resnet50_200.gin")
     value = lambda name: gin.query_parameter(name)  # noqa: E731
-    assert value("infomin_tf.contrastive.negatives.MomentumQueue.size") == 65536
-    assert value("infomin_tf.contrastive.negatives.MomentumQueue.temperature") == 0.15
-    assert value("infomin_tf.stages.pretrain.Pretrain.jigsaw_weight") == 0.5
-    assert value("infomin_tf.stages.pretrain.Pretrain.batch_size") == 256
+    assert value("MomentumQueue.size") == 65536
+    assert value("MomentumQueue.temperature") == 0.15
+    assert value("Pretrain.jigsaw_weight") == 0.5
+    assert value("Pretrain.batch_size") == 256
     pair = experiment._pair
     assert pair.size == 224 and pair.sampler.crop.area == (0.2, 1.0)
     assert (pair.jigsaw.size, pair.jigsaw.patch, pair.jigsaw.crop.area) == (255, 64, (0.6, 1.0))
@@ -176,16 +176,16 @@ def test_raw_views_take_a_colour_space():
 def test_full_settings_are_those_of_the_paper():
     build("stl10_semisup_views.gin")
     value = lambda name: gin.query_parameter(name)  # noqa: E731
-    assert value("infomin_tf.stages.pretrain.Pretrain.epochs") == 240
-    assert value("infomin_tf.stages.pretrain.Pretrain.weight_decay") == 1e-4
-    assert value("infomin_tf.contrastive.negatives.MemoryBank.size") == 16384
-    assert value("infomin_tf.stages.pretrain.Pretrain.sum_directions")
-    assert value("infomin_tf.contrastive.bounds.InfoNCE.temperature") == 0.07
-    assert value("infomin_tf.stages.learn_views.LearnViews.batch_size") == 128
-    assert value("infomin_tf.stages.learn_views.LearnViews.labelled_batch_size") == 64
-    assert value("infomin_tf.stages.learn_views.LearnViews.unsupervised_weight") == 1.0
-    assert value("infomin_tf.stages.learn_views.LearnViews.supervised_weight") == 1.0
-    assert value("infomin_tf.views.pairs.CropAndFlip.area") == (0.2, 1.0)
+    assert value("Pretrain.epochs") == 240
+    assert value("Pretrain.weight_decay") == 1e-4
+    assert value("MemoryBank.size") == 16384
+    assert value("Pretrain.sum_directions")
+    assert value("InfoNCE.temperature") == 0.07
+    assert value("LearnViews.batch_size") == 128
+    assert value("LearnViews.labelled_batch_size") == 64
+    assert value("LearnViews.unsupervised_weight") == 1.0
+    assert value("LearnViews.supervised_weight") == 1.0
+    assert value("CropAndFlip.area") == (0.2, 1.0)
 
 
 @pytest.mark.parametrize("size", ["stl10", "imagenette96"])
@@ -209,7 +209,7 @@ def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
         made = build(f"{size}_semisup_views.gin", f"views/{overlay}.gin")
         assert (type(made._pair).__name__, type(made._stages[0].pair).__name__) == kinds
         gin.clear_config()
-    family = ["pairs.SharedPair.sampler = @families.cmc()", "families.cmc.size = %view_size"]
+    family = ["SharedPair.sampler = @families.cmc()", "families.cmc.size = %view_size"]
     made = build(f"{size}_semisup_views.gin", bindings=[*family, "families.cmc.area = (0.5, 1.0)"])
     assert made._pair.sampler.crop.area == (0.5, 1.0)
     assert made._stages[0].pair.sampler.crop.area == (0.2, 1.0)
@@ -236,7 +236,7 @@ def test_has_a_header_and_a_command_where_it_runs(path):
 
 
 def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
-    build("quickstart.gin", bindings=["pretrain.Pretrain.epochs = 7"])
+    build("quickstart.gin", bindings=["Pretrain.epochs = 7"])
     text = configuration.operative_text(5)
     run_folder.claim(str(tmp_path), text, overwrite=False)
     gin.clear_config()
@@ -252,14 +252,14 @@ def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
     build(*files)
     before = configuration.operative_text(0)
     bindings = [
-        "evaluate.Evaluate.transfers = (@evaluate.Transfer(),)",
-        "evaluate.Transfer.name = 'mnist'",
-        "evaluate.Transfer.train = @mnist/tfds_source.Tfds()",
-        "evaluate.Transfer.test = @mnist_test/tfds_source.Tfds()",
-        "mnist/tfds_source.Tfds.name = 'mnist'",
-        "mnist/tfds_source.Tfds.split = 'train'",
-        "mnist_test/tfds_source.Tfds.name = 'mnist'",
-        "mnist_test/tfds_source.Tfds.split = 'test'",
+        "Evaluate.transfers = (@Transfer(),)",
+        "Transfer.name = 'mnist'",
+        "Transfer.train = @mnist/Tfds()",
+        "Transfer.test = @mnist_test/Tfds()",
+        "mnist/Tfds.name = 'mnist'",
+        "mnist/Tfds.split = 'train'",
+        "mnist_test/Tfds.name = 'mnist'",
+        "mnist_test/Tfds.split = 'test'",
     ]
     gin.clear_config()
     build(*files, probe, bindings=bindings)
@@ -273,7 +273,7 @@ def test_a_jigsaw_view_without_its_head_is_refused():
         build(
             "small/moco.gin",
             "small/cifar10.gin",
-            bindings=["pairs.IndependentPair.jigsaw = @families.pirl_jigsaw()"],
+            bindings=["IndependentPair.jigsaw = @families.pirl_jigsaw()"],
         )
     gin.clear_config()
     with pytest.raises(UserError, match="4 patches but JigsawHead.num_patches is 9"):
@@ -283,11 +283,11 @@ def test_a_jigsaw_view_without_its_head_is_refused():
 @pytest.mark.parametrize(
     ("recipe", "binding", "message"),
     [
-        ("cmc", "pretrain.Pretrain.negatives = @negatives.NTXent()", "one shared encoder"),
-        ("simclr", "pretrain.Pretrain.shuffle_keys = True", "is for key encoders"),
+        ("cmc", "Pretrain.negatives = @NTXent()", "one shared encoder"),
+        ("simclr", "Pretrain.shuffle_keys = True", "is for key encoders"),
         (
             "cmc",
-            "pretrain.Pretrain.both_directions = False",
+            "Pretrain.both_directions = False",
             "bind Pretrain.sum_directions = False",
         ),
     ],
@@ -298,8 +298,8 @@ def test_settings_that_do_not_go_together_are_refused(recipe, binding, message):
 
 
 def test_dead_and_unknown_bindings_are_refused():
-    with pytest.raises(UserError, match="ResNet18.width: nothing uses resnet.ResNet18"):
-        build("stl10_unsup_views.gin", bindings=["resnet.ResNet18.width = 2.0"])
+    with pytest.raises(UserError, match="ResNet18.width: nothing uses ResNet18"):
+        build("stl10_unsup_views.gin", bindings=["ResNet18.width = 2.0"])
     gin.clear_config()
     with pytest.raises(UserError, match="nearest valid name: epochs"):
-        build("quickstart.gin", bindings=["pretrain.Pretrain.epoch = 3"])
+        build("quickstart.gin", bindings=["Pretrain.epoch = 3"])

@@ -19,7 +19,7 @@ from infomin_tf.views import color, pairs, splits
 from tests import small
 
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
-EPOCHS, LIMIT = "pretrain.Pretrain.epochs", "training.TrainingLoop.steps_limit"
+EPOCHS, LIMIT = "Pretrain.epochs", "TrainingLoop.steps_limit"
 
 
 def pretraining(epochs, schedule=None, **loop):
@@ -170,10 +170,10 @@ def test_which_bindings_are_of_the_length():
         return differences.of_length(text(**old), text(**new))
 
     assert lines({EPOCHS: 3}, {EPOCHS: 6}) == [f"{EPOCHS}: 3 -> 6"]
-    assert lines({LIMIT: 3}, {LIMIT: None}) and lines({}, {"schedules.Cosine.floor": 0.1})
+    assert lines({LIMIT: 3}, {LIMIT: None}) and lines({}, {"Cosine.floor": 0.1})
     macro = {EPOCHS: "%LENGTH"}
     assert lines(macro | {"LENGTH": 3}, macro | {"LENGTH": 6}) == ["LENGTH: 3 -> 6"]
-    other = {EPOCHS: "%LENGTH", "encoder.Encoder.width": "%LENGTH"}
+    other = {EPOCHS: "%LENGTH", "Encoder.width": "%LENGTH"}
     assert lines(other | {"LENGTH": 3}, other | {"LENGTH": 6}) == []
     assert lines({EPOCHS: 3, "a.B.c": 1}, {EPOCHS: 6, "a.B.c": 2}) == []
     assert differences.of_length(text(), text().replace("0", "1")) == []

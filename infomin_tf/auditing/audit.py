@@ -170,17 +170,17 @@ class Audit:
             "from infomin_tf.data import image_folder",
             "from infomin_tf.stages import pretrain",
             "",
-            f"image_folder.ImageFolder.image_size = {self.image_size}",
-            f"pretrain.Pretrain.batch_size = {self.batch_size}",
-            f"pretrain.Pretrain.epochs = {epochs!r}",
+            f"ImageFolder.image_size = {self.image_size}",
+            f"Pretrain.batch_size = {self.batch_size}",
+            f"Pretrain.epochs = {epochs!r}",
         ]
         for part in facts["sizes"]:
             lines += [
-                f"experiment.Data.{part} = @{part}/image_folder.ImageFolder()",
-                f"{part}/image_folder.ImageFolder.directory = {os.path.join(out, 'copies', part)!r}",
+                f"Data.{part} = @{part}/ImageFolder()",
+                f"{part}/ImageFolder.directory = {os.path.join(out, 'copies', part)!r}",
             ]
             if part in ("train", "test"):
-                lines.append(f"{part}/image_folder.ImageFolder.labelled = True")
+                lines.append(f"{part}/ImageFolder.labelled = True")
         path = os.path.join(out, "data.gin")
         results.write_atomically(path, "\n".join(lines) + "\n")
         return path

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from infomin_tf import configuration, environment, results, run_folder
+from infomin_tf import configuration, environment, results, run_folder, sweep_names  # noqa: F401
 from infomin_tf.auditing import places, recommendation
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings, without_color

@@ -18,8 +18,7 @@ _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 _OVERLAP = """
 # Labels come from another folder: where that holds copies of the images, some test images are learned from here, without
 # their labels (the audit itself leaves them out)."""
-_IMPORT = re.compile(r"^(?:from|import) .*$", re.MULTILINE)
-_WIDTH = re.compile(r"^resnet\.ResNet18\.width = .*$", re.MULTILINE)
+_WIDTH = re.compile(r"^ResNet18\.width = .*$", re.MULTILINE)
 _SCALED = re.compile(r"(?<=ResNet18\.width = )([\d.]+)|(?<=FrequencySplit\.sigma = )([\d.]+)")
 
 
@@ -43,18 +42,17 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         overlap=_OVERLAP if _has_other_folder(arguments) else "",
     )
     lines = [
-        # A gin file does not see the import lines of those that it includes.
-        header + "\n".join((*_lines(_IMPORT, files), "")),
+        header,
         *(f'include "{file}"' for file in files),
         "",
-        f"image_folder.ImageFolder.image_size = {arguments['image_size']}",
-        f"image_folder.ImageFolder.test_share = {arguments['test_share']}",
+        f"ImageFolder.image_size = {arguments['image_size']}",
+        f"ImageFolder.test_share = {arguments['test_share']}",
         *_data(os.path.abspath(arguments["images"]), arguments["labels"]),
         "",
         *(_SCALED.sub(_scale, binding) for binding in (*_lines(_WIDTH, files), *bindings)),
         "view_size = 64",
-        f"pretrain.Pretrain.batch_size = {arguments['batch_size']}",
-        "pretrain.Pretrain.epochs = 100",
+        f"Pretrain.batch_size = {arguments['batch_size']}",
+        "Pretrain.epochs = 100",
     ]
     return "\n".join(lines) + "\n"
 
@@ -86,19 +84,17 @@ def _data(images, labels):
     for part in ("train", "test"):
         if os.path.isdir(labels):
             lines += _source(part, os.path.abspath(labels), part)
-            lines.append(f"{part}/image_folder.ImageFolder.labelled = True")
+            lines.append(f"{part}/ImageFolder.labelled = True")
         else:
             lines += _source(part, images, part)
-            lines.append(
-                f"{part}/image_folder.ImageFolder.labels_file = {os.path.abspath(labels)!r}"
-            )
+            lines.append(f"{part}/ImageFolder.labels_file = {os.path.abspath(labels)!r}")
     return lines
 
 
 def _source(part, directory, split):
-    scope = f"{part}/image_folder.ImageFolder"
+    scope = f"{part}/ImageFolder"
     return [
-        f"experiment.Data.{part} = @{scope}()",
+        f"Data.{part} = @{scope}()",
         f"{scope}.directory = {directory!r}",
         f"{scope}.split = {split!r}",
     ]

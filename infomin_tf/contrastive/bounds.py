@@ -2,7 +2,7 @@
 
 All share one interface: `bound(z1, z2)` is the estimate, `bound.objective(scores)` what the critic is trained to maximise.
 Scores h are float32 [B, B], h_ij of (v1_i, v2_j): the diagonal is drawn from the joint, the rest from the product of the
-marginals. Bounds other than InfoNCE need embeddings that are not normalised (`heads.LinearHead.normalize = False`), as
+marginals. Bounds other than InfoNCE need embeddings that are not normalised (`LinearHead.normalize = False`), as
 they have to represent log-density ratios of any size.
 """
 

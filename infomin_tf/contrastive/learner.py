@@ -254,7 +254,7 @@ def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
             f"{type(negatives).__name__} needs {needed} key encoder(s), {len(key_encoders)} were given"
         )
     if jigsaw_head is not None and len(encoders) > 1:
-        raise ValueError("a JigSaw head goes with views of whole images; use splits.Whole")
+        raise ValueError("a JigSaw head goes with views of whole images; use Whole")
     if negatives.one_encoder_only and len(encoders) > 1:
         raise ValueError(
             f"{type(negatives).__name__} compares embeddings of one shared encoder; use InBatch for two"

@@ -54,7 +54,7 @@ def check_classes(paths, directory):
         raise UserError(
             f"the folders of {directory} are images and what is known of them, no classes: {shown}; bind "
             f"ImageFolder.directory to the images ({_likely(classes, directory)}), with a labels_file or without labels; label "
-            "maps go into segmentation.SegmentationFolder"
+            "maps go into SegmentationFolder"
         )
     if odd := _oddities(classes, inner, paths, directory):
         warn_once(

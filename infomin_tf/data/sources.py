@@ -146,5 +146,5 @@ class RepeatedImages(ArrayImages):
     def numbered(self):
         """Not possible: an image has several places."""
         raise UserError(
-            f"a memory bank needs images that come once, but {self.name} repeats them; bind negatives.InBatch or a queue"
+            f"a memory bank needs images that come once, but {self.name} repeats them; bind InBatch or a queue"
         )

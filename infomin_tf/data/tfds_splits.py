@@ -34,7 +34,7 @@ def find_parts(builder, name, split):
         if twice := _overlap(one, other):
             raise UserError(
                 f"Tfds.split={split!r} takes {twice} images twice: {_shown(one)} and {_shown(other)} overlap; write each image "
-                "once (sources.Repeat takes all of them several times)"
+                "once (Repeat takes all of them several times)"
             )
     return parts
 

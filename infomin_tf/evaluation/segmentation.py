@@ -104,7 +104,7 @@ class SegmentationProbe:
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
                     f"segmentation needs feature maps, which {type(backbone).__name__} has not; bind another backbone (such "
-                    "as resnet.ResNet18), or Evaluate.segmentation_probe = None"
+                    "as ResNet18), or Evaluate.segmentation_probe = None"
                 )
 
     def load(self, data_dir):

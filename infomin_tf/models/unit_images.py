@@ -30,7 +30,7 @@ def check_shape(shape, side=None):
     elif shape[-1] not in (3, None):
         fix = "leave only red, green and blue, images[..., :3]"
     elif side and not all(extent in (side, None) for extent in shape[1:3]):
-        fix = "resize them, or export with export.Export.view bound, for images of any size"
+        fix = "resize them, or export with Export.view bound, for images of any size"
     if fix:
         found = [extent if extent is not None else "?" for extent in shape]
         _refuse(f"the encoder takes images {wanted}, not [{', '.join(map(str, found))}]; {fix}")

@@ -102,7 +102,7 @@ class Pretrain(TrainedStage):
         if self._negatives.one_encoder_only and num_parts > 1:
             raise UserError(
                 f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "
-                f"{num_parts} parts; bind negatives.InBatch"
+                f"{num_parts} parts; bind InBatch"
             )
         one_way = self.jigsaw_head is not None or not self._learning["both_directions"]
         if self._learning["sum_directions"] and one_way:

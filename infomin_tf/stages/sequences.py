@@ -238,7 +238,7 @@ class EvaluateFactors(Stage):
 def _check_sequences(what, images):
     if not isinstance(images, Sequences):
         raise UserError(
-            f"{what} takes sequences, which {images.name} is not; bind moving_mnist.MovingMnist, or the stages for images"
+            f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
         )
 
 

@@ -10,7 +10,7 @@ class Axis:
 
     Args:
         binding: such as "families.moco_v2.jitter".
-        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference, such as "@color.Lab()".
+        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference, such as "@Lab()".
         labels: of the values in tables and plots; the values themselves when not given.
         name: of the axis; the last two parts of the binding when not given.
         ordered: whether the values are of increasing or decreasing strength, so that the range has edges.

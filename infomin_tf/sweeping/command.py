@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from infomin_tf import configuration, run_folder
+from infomin_tf import configuration, run_folder, sweep_names  # noqa: F401
 from infomin_tf.environment import quiet_standard_error
 from infomin_tf.sweeping.outcome import Outcome, text_table
 from infomin_tf.sweeping.runner import Runner

@@ -114,7 +114,7 @@ class Sequence(Whole):
         super().__init__(color_space, mean, std, **kwargs)
         if self.mean is None:
             kind = type(color_space).__name__
-            raise ValueError(f"splits.Sequence needs constants; bind color.{kind}.mean and std")
+            raise ValueError(f"Sequence needs constants; bind {kind}.mean and std")
 
     def part_shapes(self, view_shape):
         """[(None, H, W, 3), (H, W, 3)] for views (H, W, 3): a sequence of any length, and an image."""

@@ -140,7 +140,7 @@ def _mend(images, split, channels, flat):
     if are_grey(images) and not isinstance(split.color_space, Bands):
         return (
             "the images are grey (red, green and blue are equal): add --gin_file=gin/views/bands.gin, which splits them by "
-            "frequency, or bind splits.Whole or splits.FrequencySplit with color.RGB, and no split by colour"
+            "frequency, or bind Whole or FrequencySplit with RGB, and no split by colour"
         )
     if (
         flat
@@ -148,10 +148,10 @@ def _mend(images, split, channels, flat):
         and _leaves_each_part_a_channel(split, channels, flat)
     ):
         return (
-            "bind color.RGB.mean and color.RGB.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) "
+            "bind RGB.mean and RGB.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) "
             "and std = (0.25, 0.25, 0.25)"
         )
-    return "bind another split or colour space, all of whose channels vary in these images, such as splits.Whole with color.RGB"
+    return "bind another split or colour space, all of whose channels vary in these images, such as Whole with RGB"
 
 
 def _listed(names):

@@ -196,9 +196,7 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
 
 def test_colour_is_left_out_for_grey_images(tmp_path):
     axes = [
-        BindingsAxis(
-            {"none": ("s = @Whole()",), "{L, ab}": ("s = @splits.ChannelSplit()",)}, "split"
-        ),
+        BindingsAxis({"none": ("s = @Whole()",), "{L, ab}": ("s = @ChannelSplit()",)}, "split"),
         Axis("families.infomin.grey_probability", (0.2, 0.0), name="grey"),
         Axis("families.infomin.jitter", (0.5, 0.0), name="jitter"),
     ]

@@ -59,7 +59,7 @@ def clear():
 
 def audit(tmp_path, labels):
     clear()
-    params = ["audit.Audit.image_size = 8", "audit.Audit.batch_size = 16"]
+    params = ["Audit.image_size = 8", "Audit.batch_size = 16"]
     file = configuration.find_file("gin/audit_views.gin")
     photos = str(tmp_path / "<photos>")
     return command.run(
@@ -113,7 +113,7 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     made = configuration.build(Experiment)
     configuration.check_all_used()
     assert made.stage_names == ("pretrain", "evaluate", "export")[:: 1 if labels else 2]
-    assert gin.query_parameter("infomin_tf.views.families.infomin.jitter") == 1.0
+    assert gin.query_parameter("families.infomin.jitter") == 1.0
     # The same command again repeats no run.
     assert audit(tmp_path, labels) == 0 and len((out / "runs.txt").read_text().split()) == 34
     assert re.search(r"\d+ minutes of stages", page)

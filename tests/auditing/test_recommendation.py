@@ -28,7 +28,7 @@ def test_a_shell_takes_the_command_as_it_is(path, clean_gin):
 def test_a_line_break_in_a_folders_name_does_not_end_the_comment(clean_gin):
     path = "of\nlines/recommended.gin"
     text = recommendation.gin_text(path, "jitter off", [], [], ARGUMENTS, ["Why."])
-    header = text.partition("image_folder.")[0]
+    header = text.partition("ImageFolder.")[0]
     assert all(line.startswith("#") for line in header.splitlines() if line.strip())
     assert f"directory = {ARGUMENTS['images']!r}" in text
     gin.parse_config("x = " + text.partition("directory = ")[2].partition("\n")[0])

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.bad_inputs import pictures as p
 
 ROOT = pathlib.Path(__file__).parents[2]
-FOLDER = "--gin_param=image_folder.ImageFolder.directory = 'photos é'"
+FOLDER = "--gin_param=ImageFolder.directory = 'photos é'"
 
 
 def odd_photos(place):
@@ -32,7 +32,7 @@ def odd_photos(place):
 
 def show_views(place):
     odd_photos(place)
-    allowed = "--gin_param=image_folder.ImageFolder.max_corrupt_share = 0.5"
+    allowed = "--gin_param=ImageFolder.max_corrupt_share = 0.5"
     return ["show_views", "--gin_file=gin/folder_unsup_views.gin", FOLDER, allowed]
 
 

@@ -73,7 +73,7 @@ WITHOUT_SENSE = [
     (color.Lab, {"mean": (0.0, 0.0, 0.0)}, "Lab: give both mean and std, or neither"),
     (color.Lab, {"mean": (0.0,) * 3, "std": (1.0, 0.0, 1.0)}, "Lab.std takes a number above 0"),
     (splits.Whole, {"color_space": color.RGB(), "std": (1.0,) * 3}, "Whole: give both mean and"),
-    (splits.Sequence, {"color_space": color.RGB()}, "bind color.RGB.mean and std"),
+    (splits.Sequence, {"color_space": color.RGB()}, "bind RGB.mean and std"),
     (alexnet.AlexNetHalf, {"width": NAN}, "width > 0"),
     (alexnet.AlexNetHalf, {"units": 0}, "AlexNetHalf.units takes a whole number of at least 1"),
     (resnet.ResNet18, {"width": 0.0}, "ResNet18.width takes a number above 0, not 0.0"),

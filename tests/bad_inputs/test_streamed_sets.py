@@ -78,8 +78,8 @@ def test_other_mistakes_of_tensorflow_stay_what_they_are():
 def test_commands_say_so_in_one_message(tmp_path, monkeypatch, capsys):
     with_a_bit_changed(tmp_path, -20)
     parts = ("unlabelled", "train", "test")
-    bindings = [f"{part}/tfds_source.Tfds.split = 'train'" for part in parts]
-    bindings += ["tfds_source.Tfds.name = 'tiny'", "tfds_source.Tfds.memory_limit_gib = 0"]
+    bindings = [f"{part}/Tfds.split = 'train'" for part in parts]
+    bindings += ["Tfds.name = 'tiny'", "Tfds.memory_limit_gib = 0"]
     files = ("gin/small/infomin.gin", "gin/small/cifar10.gin")
     flags = [f"--gin_file={file}" for file in files] + [f"--gin_param={b}" for b in bindings]
     monkeypatch.chdir(tmp_path)

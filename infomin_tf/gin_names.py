@@ -1,0 +1,75 @@
+"""The names of gin files: those that this package registers once, and a person's own, which a file imports.
+
+In every file `Pretrain.epochs = 3` binds this package's class, whatever else is called Pretrain. After `import my_views` a file
+sees `my_views.Sepia` as well, be it registered or not.
+"""
+
+import gin
+
+_PACKAGE = "infomin_tf"
+_named = {}
+
+
+def register(*things, group=""):
+    """Lets gin files bind classes and functions by their own names.
+
+    Args:
+        *things: classes and functions.
+        group: what comes before their names, such as "families" for `families.infomin`.
+    """
+    for thing in things:
+        name = f"{group}.{thing.__name__}" if group else thing.__name__
+        if _named.setdefault(name, thing) is not thing:
+            raise ValueError(f"two things would be called {name} in gin files")
+        gin.register(thing, module=f"{_PACKAGE}.{group}" if group else _PACKAGE)
+
+
+def registered():
+    """dict name in gin files -> class or function."""
+    return dict(_named)
+
+
+def name_of(selector):
+    """The name in gin files of what gin's registry calls `selector`; None for what is not registered here."""
+    name = selector.removeprefix(f"{_PACKAGE}.")
+    is_ours = name in _named and gin.config._REGISTRY[selector].wrapped is _named[name]
+    return name if is_ours else None
+
+
+class _Context(gin.config.ParseContext):
+    """What names mean in a file: what is registered here comes first, then what the file imports."""
+
+    def process_import(self, statement):
+        if not statement.module.startswith("__gin__") and not self._dynamic_registration:
+            self._enable_dynamic_registration()
+        super().process_import(statement)
+
+    def get_configurable(self, selector):
+        if selector in _named:
+            return gin.config._inverse_lookup(_named[selector])
+        try:
+            return super().get_configurable(selector)
+        except NameError as error:
+            # Of a module that registers its own, as gin's decorators do.
+            if found := gin.config._REGISTRY.get_match(selector):
+                return found
+            raise NameError(f"'{selector}' was not provided by an import statement") from error
+
+
+class _Imports(gin.config.ImportManager):
+    """The import lines of a saved configuration: of a person's own modules alone."""
+
+    def __init__(self, imports):
+        super().__init__(imports)
+        self.dynamic_registration = bool(imports)
+
+    def require_configurable(self, configurable_):
+        if not name_of(configurable_.selector):
+            super().require_configurable(configurable_)
+
+    def minimal_selector(self, configurable_):
+        return name_of(configurable_.selector) or super().minimal_selector(configurable_)
+
+
+gin.config.ParseContext, gin.config.ImportManager = _Context, _Imports
+gin.config._PARSE_CONTEXTS[:] = [_Context()]
