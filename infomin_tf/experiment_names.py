@@ -40,11 +40,7 @@ gin_names.register(
     families.simclr,
     families.infomin,
     families.infomin_colorless,
-    families.cmc,
     families.pirl_jigsaw,
-    families.color_jitter,
-    families.color_jitter_blur,
-    families.rand_augment_color_jitter,
     group="families",
 )
 

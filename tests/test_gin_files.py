@@ -209,8 +209,10 @@ def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
         made = build(f"{size}_semisup_views.gin", f"views/{overlay}.gin")
         assert (type(made._pair).__name__, type(made._stages[0].pair).__name__) == kinds
         gin.clear_config()
-    family = ["SharedPair.sampler = @families.cmc()", "families.cmc.size = %view_size"]
-    made = build(f"{size}_semisup_views.gin", bindings=[*family, "families.cmc.area = (0.5, 1.0)"])
+    family = ["SharedPair.sampler = @families.infomin()", "families.infomin.size = %view_size"]
+    made = build(
+        f"{size}_semisup_views.gin", bindings=[*family, "families.infomin.area = (0.5, 1.0)"]
+    )
     assert made._pair.sampler.crop.area == (0.5, 1.0)
     assert made._stages[0].pair.sampler.crop.area == (0.2, 1.0)
 

@@ -100,13 +100,8 @@ def moco_v2(size=224, area=(0.2, 1.0), jitter=0.4, blur_probability=0.5):
 
 
 def simclr(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5):
-    """SimCLR at strength `jitter`: as `infomin` without RandAugment (SimCLR's own area is (0.08, 1))."""
-    operations = [
-        ColorJitter.of_strength(jitter),
-        GaussianBlur(probability=blur_probability),
-        Greyscale(),
-    ]
-    return Family(RandomResizedCrop(size, area), operations)
+    """SimCLR at strength `jitter`: `infomin` without RandAugment (SimCLR's own area is (0.08, 1)); CJ-Blur of Fig. 12."""
+    return infomin(size, area, jitter, blur_probability, layers=0)
 
 
 def infomin(
@@ -119,7 +114,9 @@ def infomin(
     grey_probability=0.2,
     fill: tuple[float, float, float] | None = None,
 ):
-    """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12).
+    """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12 (b)).
+
+    The other steps of Fig. 12 (b) lack a part: RA-CJ the blur, CJ-Blur RandAugment, CJ(x) both.
 
     Args:
         size: of the view.
@@ -159,30 +156,6 @@ def infomin_colorless(
     return Family(RandomResizedCrop(size, area), operations)
 
 
-def cmc(size=224, area=(0.2, 1.0)):
-    """Crop and flip, for the halves of a colour space (arXiv:1906.05849)."""
-    return Family(RandomResizedCrop(size, area))
-
-
 def pirl_jigsaw(size=255, area=(0.6, 1.0), grid=3, patch=64):
     """The JigSaw branch of PIRL: see `JigsawPatches`."""
     return JigsawPatches(size, area, grid, patch)
-
-
-def color_jitter(size=224, area=(0.2, 1.0), jitter=1.0):
-    """Ladder of Fig. 12 (b), step 1, CJ(x): crop, jitter of strength x and grey, as every step has it."""
-    return Family(RandomResizedCrop(size, area), [ColorJitter.of_strength(jitter), Greyscale()])
-
-
-def color_jitter_blur(size=224, area=(0.2, 1.0), jitter=1.0):
-    """Ladder of Fig. 12 (b), step 2, CJ-Blur."""
-    operations = [ColorJitter.of_strength(jitter), GaussianBlur(), Greyscale()]
-    return Family(RandomResizedCrop(size, area), operations)
-
-
-def rand_augment_color_jitter(
-    size=224, area=(0.2, 1.0), jitter=1.0, fill: tuple[float, float, float] | None = None
-):
-    """Ladder of Fig. 12 (b), RA-CJ: RandAugment next to jitter, without blur; step 4, RA-CJ-Blur, is `infomin`."""
-    operations = [ColorJitter.of_strength(jitter), RandAugment(fill=fill), Greyscale()]
-    return Family(RandomResizedCrop(size, area), operations)

@@ -14,7 +14,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs, picture
 from infomin_tf.views.augment.crop import RandomResizedCrop
 from infomin_tf.views.augment.jigsaw import JigsawPatches
-from infomin_tf.views.augment.photometric import Greyscale
+from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
 
 RNG = np.random.default_rng(5)
 IMAGES = np.clip(
@@ -29,10 +29,7 @@ FAMILIES = [
     families.simclr,
     families.infomin,
     families.infomin_colorless,
-    families.cmc,
-    families.color_jitter,
-    families.color_jitter_blur,
-    families.rand_augment_color_jitter,
+    pairs.CropAndFlip,
 ]
 COMPILED = [families.infomin, families.moco_v1]
 """What runs under XLA: every operation, and grey before and after the others."""
@@ -98,10 +95,10 @@ def test_a_part_of_a_batch_gets_the_views_it_has_in_the_batch():
 
 
 def test_the_ladder_of_figure_12_adds_one_operation_a_step():
-    steps = [families.color_jitter, families.color_jitter_blur, families.infomin]
-    for other in ([], [families.rand_augment_color_jitter]):
-        path = steps[:1] + (other or steps[1:2]) + steps[2:]
-        names = [[type(o).__name__ for o in make(size=24).operations] for make in path]
+    for second in ({"layers": 0}, {"blur_probability": 0.0}):
+        path = [{"layers": 0, "blur_probability": 0.0}, second, {}]
+        made = [families.infomin(size=24, **settings) for settings in path]
+        names = [[type(operation).__name__ for operation in one.operations] for one in made]
         assert names[0] == ["ColorJitter", "Greyscale"]
         for weaker, stronger in zip(names, names[1:], strict=False):
             added = [name for name in stronger if name not in weaker]
@@ -162,7 +159,7 @@ def test_jigsaw_patches_are_crops_of_their_cells():
 
 
 def test_pairs_with_a_jigsaw_view_have_three():
-    pair = pairs.IndependentPair(families.cmc(24), JigsawPatches(30, patch=8))
+    pair = pairs.IndependentPair(pairs.CropAndFlip(24), JigsawPatches(30, patch=8))
     x1, x2, patches = pair(IMAGES, tf.constant([1, 1]))
     assert x1.shape == x2.shape == (8, 24, 24, 3) and patches.shape == (8, 9, 8, 8, 3)
     assert len(pair.plain()(IMAGES, tf.constant([1, 1]))) == 2
@@ -183,6 +180,8 @@ def test_views_that_change_nothing_are_an_error_and_idle_operations_a_warning(ca
         picture.check_changes(still, IMAGES[:, :40, :40])
     picture.check_changes(pairs.IndependentPair(dense(families.infomin(24))), IMAGES)
     assert "changes none" not in caplog.text
-    idle = dense(families.color_jitter(24, jitter=0.0))
+    idle = dense(
+        families.Family(RandomResizedCrop(24), [ColorJitter.of_strength(0.0), Greyscale()])
+    )
     picture.check_changes(pairs.IndependentPair(idle), IMAGES)
     assert "ColorJitter changes none" in caplog.text
