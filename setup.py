@@ -57,12 +57,12 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "infomin-train = infomin_tf.cli:train_main",
-            "infomin-evaluate = infomin_tf.cli:evaluate_main",
-            "infomin-export = infomin_tf.cli:export_main",
-            "infomin-show-views = infomin_tf.cli:show_views_main",
-            "infomin-sweep = infomin_tf.cli:sweep_main",
-            "infomin-audit-views = infomin_tf.cli:audit_views_main",
+            "infomin-train = infomin_tf.command_line.main:train_main",
+            "infomin-evaluate = infomin_tf.command_line.main:evaluate_main",
+            "infomin-export = infomin_tf.command_line.main:export_main",
+            "infomin-show-views = infomin_tf.command_line.main:show_views_main",
+            "infomin-sweep = infomin_tf.command_line.main:sweep_main",
+            "infomin-audit-views = infomin_tf.command_line.main:audit_views_main",
         ]
     },
 )

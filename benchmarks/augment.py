@@ -35,7 +35,8 @@ class Ours(Contestant):
     """infomin_tf: the training pipeline as it is, and the split's standardisation, which a training step does."""
 
     def __init__(self, case):
-        from infomin_tf.data import image_folder, pipeline, sources
+        from infomin_tf.data import image_folder, pipeline
+        from infomin_tf.data.images import ArrayImages
         from infomin_tf.views import color, families, pairs, splits
 
         super().__init__(case)
@@ -43,7 +44,7 @@ class Ours(Contestant):
             folder = image_folder.ImageFolder(case.folder, case.size, memory_limit_gib=0.0)
             images = folder.load()
         else:
-            images = sources.ArrayImages("benchmark", case.images, [-1] * len(case.images))
+            images = ArrayImages("benchmark", case.images, [-1] * len(case.images))
         pair = pairs.IndependentPair(families.infomin(case.size))
         whole = splits.Whole(color.RGB(), MEAN, STD)
         whole.build((None, case.size, case.size, 3))

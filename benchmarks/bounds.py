@@ -21,8 +21,8 @@ import matplotlib
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.contrastive import bounds
 from infomin_tf.data import shapes
+from infomin_tf.learners import bounds
 from infomin_tf.models import alexnet, encoder, heads
 
 matplotlib.use("Agg")

@@ -20,12 +20,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from infomin_tf import configuration, experiment_names  # noqa: F401
-from infomin_tf.checkpoint import Checkpoint
-from infomin_tf.contrastive.bounds import InfoNCE
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.configuration import experiment_names, gin_files  # noqa: F401
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.evaluation import mutual_information
-from infomin_tf.experiment import Experiment
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.learners.bounds import InfoNCE
+from infomin_tf.training.checkpoint import Checkpoint
 
 TILE = 384
 
@@ -74,7 +74,7 @@ def tiles(name, data_dir, size):
 
 def restored(model_dir, data_dir):
     """(run, learner of the pre-training with its trained weights, temperature) of a finished run."""
-    experiment, _ = configuration.load(Experiment, [os.path.join(model_dir, "config.gin")], [])
+    experiment, _ = gin_files.load(Experiment, [os.path.join(model_dir, "config.gin")], [])
     strategy = tf.distribute.get_strategy()
     run = experiment._prepare(model_dir, strategy, 0, data_dir, "")
     stages = {stage.name: stage for stage in experiment._stages}

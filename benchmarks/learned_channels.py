@@ -18,8 +18,8 @@ import tensorflow as tf
 from PIL import Image
 from skimage import data
 
-from infomin_tf import results
-from infomin_tf.stages import pictures
+from infomin_tf.experiment import pictures
+from infomin_tf.runs import results
 from infomin_tf.views import color, generators, saved, splits
 
 

@@ -24,16 +24,19 @@ class Contestant:
         import numpy as np
         import tensorflow as tf
 
-        from infomin_tf import steps
-        from infomin_tf.contrastive import learner, negatives
-        from infomin_tf.data import moving_mnist, pipeline, sources
-        from infomin_tf.models import encoder, heads, sequence
-        from infomin_tf.views import color, factor_pair, splits
+        from infomin_tf.data import images, pipeline
+        from infomin_tf.learners import contrastive, negatives
+        from infomin_tf.models import encoder, heads
+        from infomin_tf.moving_mnist import networks
+        from infomin_tf.moving_mnist.pair import FactorPair
+        from infomin_tf.moving_mnist.sequences import Sequences
+        from infomin_tf.training import step
+        from infomin_tf.views import color, splits
 
         keras.utils.set_random_seed(1)
         generator = np.random.default_rng(0)
         digits, grounds = (
-            sources.ArrayImages(
+            images.ArrayImages(
                 "random",
                 generator.integers(0, 256, (2000, side, side, 3), np.uint8),
                 [0] * 2000,
@@ -41,22 +44,22 @@ class Contestant:
             )
             for side in (28, 96)
         )
-        sequences = moving_mnist.Sequences(digits, grounds, 64)
-        pair = factor_pair.FactorPair(keep_digit=True)
+        sequences = Sequences(digits, grounds, 64)
+        pair = FactorPair(keep_digit=True)
         self._stream = pipeline.training_batches(sequences, BATCH, 0, pair)
         self._batches = iter(self._stream)
         self._batch = next(self._batches)
         split = splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3)
         split.build((None, 64, 64, 3))
-        backbone = sequence.ConvNet()
+        backbone = networks.ConvNet()
         encoders = [
-            sequence.SequenceEncoder(backbone, heads.LinearHead(64)),
+            networks.SequenceEncoder(backbone, heads.LinearHead(64)),
             encoder.Encoder(backbone, heads.LinearHead(64)),
         ]
         optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
-        made = learner.ContrastiveLearner(split, encoders, negatives.InBatch(), optimizer)
+        made = contrastive.ContrastiveLearner(split, encoders, negatives.InBatch(), optimizer)
         made.build((64, 64, 3))
-        self._train_step = tf.function(steps.replica_step(made))
+        self._train_step = tf.function(step.replica_step(made))
         self._train_step(self._batch)
 
     def make(self):

@@ -57,7 +57,7 @@ class Replicas:
     def __init__(self, options, kind, replicas):
         import tensorflow as tf
 
-        from infomin_tf import strategies
+        from infomin_tf.distribution import strategies
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
@@ -89,9 +89,9 @@ class Replicas:
     def _compile(self):
         import tensorflow as tf
 
-        from infomin_tf import steps
+        from infomin_tf.training.step import replica_step
 
-        step = steps.replica_step(self._learner)
+        step = replica_step(self._learner)
 
         @tf.function
         def whole_step(batch):
@@ -111,7 +111,7 @@ def variants(replicas):
 def _learner(kind, size):
     import keras
 
-    from infomin_tf.contrastive import learner, negatives
+    from infomin_tf.learners import contrastive, negatives
     from infomin_tf.models import encoder, heads, resnet
     from infomin_tf.views import color, splits
 
@@ -125,7 +125,7 @@ def _learner(kind, size):
         )
         for _ in range(2 if queue else 1)
     ]
-    made = learner.ContrastiveLearner(
+    made = contrastive.ContrastiveLearner(
         whole,
         encoders[:1],
         queue or negatives.InBatch(),
@@ -144,17 +144,17 @@ def _patches(variant):
     import keras
     import tensorflow as tf
 
-    from infomin_tf import distribution
+    from infomin_tf.distribution import replicas
     from infomin_tf.models import layers
 
     def repeat_own(x):
-        return tf.tile(x, [distribution.num_replicas(), *[1] * (len(x.shape) - 1)])
+        return tf.tile(x, [replicas.num_replicas(), *[1] * (len(x.shape) - 1)])
 
     def reduce_lists(context, operation, value, options=None):
         """Batch normalisation reduces tensor after tensor, the optimizer a list."""
         return value if tf.is_tensor(value) else all_reduce(context, operation, value, options)
 
-    context, gather = tf.distribute.ReplicaContext, (distribution, "all_gather")
+    context, gather = tf.distribute.ReplicaContext, (replicas, "all_gather")
     all_reduce, reduce = context.all_reduce, (context, "all_reduce")
     replaced = {
         UNFUSED: [(layers.BatchNormalization, "call", keras.layers.BatchNormalization.call)],
@@ -180,7 +180,7 @@ def take_turns(options, kind):
     with contextlib.ExitStack() as stack:
         processes = {}
         for replicas in REPLICAS:
-            arguments = (Replicas, "infomin_tf.contrastive.learner", options, kind, replicas)
+            arguments = (Replicas, "infomin_tf.learners.contrastive", options, kind, replicas)
             processes[replicas] = Process(*arguments)
             stack.callback(processes[replicas].close)
         for turn in range(-2, options.rounds):

@@ -43,9 +43,9 @@ class Ours:
         import keras
         import tensorflow as tf
 
-        from infomin_tf import steps
-        from infomin_tf.contrastive import learner, negatives
+        from infomin_tf.learners import contrastive, negatives
         from infomin_tf.models import encoder, heads, resnet
+        from infomin_tf.training import step
         from infomin_tf.views import color, splits
 
         tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -57,7 +57,7 @@ class Ours:
         encoders = [
             encoder.Encoder(resnet.ResNet50(), heads.LinearHead(DIMENSION)) for _ in range(2)
         ]
-        self._learner = learner.ContrastiveLearner(
+        self._learner = contrastive.ContrastiveLearner(
             whole,
             encoders[:1],
             negatives.MomentumQueue(queue, MOMENTUM, TEMPERATURE),
@@ -70,7 +70,7 @@ class Ours:
         x1, x2 = tf.random.stateless_uniform([2, options.batch, *shape], (1, 2))
         self._batch = (x1, x2), tf.zeros([options.batch], tf.int32)
         self._views = (x1 - 0.5) / 0.25, (x2 - 0.5) / 0.25
-        self._train_step = tf.function(steps.replica_step(self._learner))
+        self._train_step = tf.function(step.replica_step(self._learner))
         self._bare_step = tf.function(self._bare)
 
     def step(self):
@@ -153,7 +153,7 @@ class Torch:
 
 
 def ours(options, queue):
-    return Process(Ours, "infomin_tf.contrastive.learner", options, queue)
+    return Process(Ours, "infomin_tf.learners.contrastive", options, queue)
 
 
 def torchs(options, queue):

@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from infomin_tf.contrastive import bounds, learner, negatives
 from infomin_tf.data import shapes
+from infomin_tf.learners import bounds, contrastive, negatives
 from infomin_tf.models import alexnet, encoder, heads
 from infomin_tf.views import color, splits
 
@@ -56,7 +56,7 @@ def estimate(shared, steps=150, draws=8, seed=0):
     split = splits.Whole(color.RGB(), (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
     split.build((None, 32, 32, 3))
     network = encoder.Encoder(alexnet.AlexNetHalf(0.25), heads.MlpHead(32))
-    model = learner.ContrastiveLearner(
+    model = contrastive.ContrastiveLearner(
         split,
         [network],
         negatives.InBatch(TEMPERATURE),

@@ -7,10 +7,10 @@ import zipfile
 import keras
 import tensorflow as tf
 
-from infomin_tf import paths, results
 from infomin_tf.errors import UserError, reason
 from infomin_tf.models.image_encoder import ImageEncoder, set_trainable
 from infomin_tf.models.saved_encoder import SavedEncoder
+from infomin_tf.runs import files, paths, results
 
 _DAMAGE = (OSError, ValueError, KeyError, IndexError)
 _DTYPES = ("uint8", "float32")
@@ -32,7 +32,7 @@ def save_encoder(encoder, directory):
     directory = paths.expand(directory)
     try:
         os.makedirs(directory, exist_ok=True)
-        with results.unfinished_folder(directory) as unfinished, _all_trainable(encoder):
+        with files.unfinished_folder(directory) as unfinished, _all_trainable(encoder):
             _archive(encoder).write_out(os.path.join(unfinished, "saved_model"), verbose=False)
             encoder.save(os.path.join(unfinished, "encoder.keras"))
             results.forget(directory)  # killed between the two, the stage is not finished

@@ -36,15 +36,15 @@ def _import_layers():
     import keras
 
     if keras.backend.backend() == "tensorflow":
-        from infomin_tf.evaluation import features  # noqa: F401
         from infomin_tf.models import (  # noqa: F401
             alexnet,
+            decoder,
             encoder,
+            features,
             heads,
             image_encoder,
             layers,
             resnet,
-            segmentation,
-            sequence,
         )
+        from infomin_tf.moving_mnist import networks  # noqa: F401
         from infomin_tf.views import bands, color, generators, splits  # noqa: F401

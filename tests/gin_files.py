@@ -2,8 +2,8 @@
 
 import gin
 
-from infomin_tf import configuration
-from infomin_tf.experiment import Experiment
+from infomin_tf.configuration import gin_files
+from infomin_tf.experiment.experiment import Experiment
 
 HEADER = "from __gin__ import dynamic_registration\n"
 
@@ -12,7 +12,7 @@ def build(*files, bindings=()):
     """The experiment of gin files and bindings, without those of earlier calls."""
     gin.clear_config()
     gin.config._IMPORTS.clear()
-    configuration.parse([configuration.find_file(file) for file in files], list(bindings))
-    experiment = configuration.build(Experiment)
-    configuration.check_all_used()
+    gin_files.parse([gin_files.find_file(file) for file in files], list(bindings))
+    experiment = gin_files.build(Experiment)
+    gin_files.check_all_used()
     return experiment

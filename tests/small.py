@@ -4,15 +4,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import view_learning
-from infomin_tf.contrastive import bounds, negatives
-from infomin_tf.contrastive.learner import ContrastiveLearner
-from infomin_tf.data.sources import ArrayImages
-from infomin_tf.evaluation.features import FeatureExtractor
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.learners import bounds, negatives
+from infomin_tf.learners.contrastive import ContrastiveLearner
+from infomin_tf.learners.view_learner import ViewLearner
 from infomin_tf.models import heads, layers
 from infomin_tf.models.encoder import Encoder
+from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.models.image_encoder import ImageEncoder
-from infomin_tf.models.sequence import ConvNet
+from infomin_tf.moving_mnist.networks import ConvNet
 from infomin_tf.views import color, generators, splits
 
 VIEW_SHAPE = (12, 12, 3)
@@ -81,7 +81,7 @@ def view_learner(unsupervised_weight=1.0, supervised_weight=1.0, learning_rate=1
     """A built learner of an affine generator, with classifiers of three classes."""
     keras.utils.set_random_seed(3)
     classifiers = [Encoder(SmallBackbone(), heads.Classifier(3)) for _ in range(2)]
-    learner = view_learning.ViewLearner(
+    learner = ViewLearner(
         split(generators.AffineGenerator(num_blocks=1)),
         (encoder(), encoder()),
         classifiers if supervised_weight else (),

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import training
 from infomin_tf.data import pipeline
+from infomin_tf.training.loop import Task, TrainingLoop
 from tests import small
 
 
@@ -41,7 +41,7 @@ STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
 
 def contrastive_task(directory, total_steps=13, **arguments):
     learner = small.contrastive_learner(queue=20, **arguments)
-    return training.Task(
+    return Task(
         name="test",
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
@@ -60,7 +60,7 @@ def bank_task(directory, total_steps=13, size=10):
     learner = small.contrastive_learner(
         bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
     )
-    return training.Task(
+    return Task(
         name="test",
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
@@ -81,11 +81,11 @@ def view_task(directory, total_steps=7):
         ]
         return tf.data.Dataset.zip(tuple(streams))
 
-    return training.Task("test", small.view_learner(), batches, 8, 5, total_steps, str(directory))
+    return Task("test", small.view_learner(), batches, 8, 5, total_steps, str(directory))
 
 
 def fit(task, **loop):
-    loop = training.TrainingLoop(**{"steps_per_call": 3, "checkpoint_minutes": 0.0} | loop)
+    loop = TrainingLoop(**{"steps_per_call": 3, "checkpoint_minutes": 0.0} | loop)
     loop.fit(task, STRATEGY)
     return small.weights(task.learner)
 

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf import begun, results
-from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.data import inspection
 from infomin_tf.data.image_folder import ImageFolder
-from infomin_tf.data.moving_mnist import Sequences
-from infomin_tf.data.segmentation import SegmentationImages
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.label_maps import SegmentationImages
 from infomin_tf.errors import UserError
-from infomin_tf.stages.evaluate import Evaluate
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.run import Run
+from infomin_tf.experiment import begun
+from infomin_tf.experiment.evaluate import Evaluate
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.run import Run
+from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.runs import files
+from infomin_tf.training.checkpoint import Checkpoint
 from infomin_tf.views import pairs
 from tests import small
 from tests.bad_inputs import pictures
@@ -38,7 +39,7 @@ def run(tmp_path):
 def begin(run, stage, step=3):
     begun.write(run, stage)
     folder = f"{run.directory(stage.name)}/checkpoints"
-    results.write_atomically(f"{folder}/ckpt-{step}.index", "")
+    files.write_atomically(f"{folder}/ckpt-{step}.index", "")
 
 
 def changed(images, places=slice(None), names=None):

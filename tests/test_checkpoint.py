@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
+from infomin_tf.training.checkpoint import Checkpoint
 from tests.tasks import contrastive_task, fit, view_task
 
 

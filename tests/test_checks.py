@@ -7,21 +7,21 @@ import keras
 import numpy as np
 import pytest
 
-from infomin_tf.data.segmentation import SegmentationImages
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.label_maps import SegmentationImages
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.logistic import _divide, fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
+from infomin_tf.experiment import order
+from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.export import Export
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.run import Run
+from infomin_tf.experiment.stage import Stage
 from infomin_tf.models.alexnet import AlexNetHalf
-from infomin_tf.stages import order
-from infomin_tf.stages.evaluate import Evaluate, Transfer
-from infomin_tf.stages.export import Export
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.run import Run
-from infomin_tf.stages.sequences import EvaluateFactors
-from infomin_tf.stages.stage import Stage
-from infomin_tf.training import TrainingLoop
+from infomin_tf.moving_mnist.stages import EvaluateFactors
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import pairs
 from tests import small
 

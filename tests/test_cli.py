@@ -9,8 +9,9 @@ import sys
 import gin
 import pytest
 
-from infomin_tf import cli, results, run_folder
+from infomin_tf.command_line import main
 from infomin_tf.errors import UserError
+from infomin_tf.runs import results, run_folder
 from tests import fake_experiment as fake
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -94,7 +95,7 @@ def test_a_file_of_the_package_is_found_anywhere_and_the_environment_comes_befor
 @pytest.fixture
 def fake_run(tmp_path, monkeypatch):
     """Runs a command in this process on the fake experiment; returns its status and the experiment's calls."""
-    monkeypatch.setattr("infomin_tf.experiment.Experiment", fake.Experiment)
+    monkeypatch.setattr("infomin_tf.experiment.experiment.Experiment", fake.Experiment)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.gin").write_text(CONFIGURATION)
 
@@ -104,7 +105,7 @@ def fake_run(tmp_path, monkeypatch):
         fake.calls.clear()
         monkeypatch.setattr(sys, "argv", [program, *arguments])
         try:
-            getattr(cli, f"{program}_main")()
+            getattr(main, f"{program}_main")()
         except SystemExit as error:
             return error.code, list(fake.calls)
         return 0, list(fake.calls)

@@ -3,8 +3,9 @@
 import gin
 import pytest
 
-from infomin_tf import configuration, differences, results, root, run_folder
+from infomin_tf.configuration import gin_files, root
 from infomin_tf.errors import UserError
+from infomin_tf.runs import differences, results, run_folder
 from tests import fake_experiment as fake
 
 HEADER = "from __gin__ import dynamic_registration\nfrom tests import fake_experiment\n"
@@ -28,9 +29,9 @@ def build(text, *bindings):
     reset()
     with open("file.gin", "w") as file:
         file.write(text if text.startswith("# seed") else HEADER + text)
-    configuration.parse(["file.gin"], list(bindings))
-    experiment = configuration.build(fake.Experiment)
-    configuration.check_all_used()
+    gin_files.parse(["file.gin"], list(bindings))
+    experiment = gin_files.build(fake.Experiment)
+    gin_files.check_all_used()
     return experiment
 
 
@@ -42,19 +43,19 @@ def test_later_files_and_bindings_win_and_includes_come_from_the_search_path(tmp
     part = build(text, "fake_experiment.Part.size = 5", "fake_experiment.Part.size = 6").parts[0]
     assert (part.size, part.rate) == (6, 0.2)
     reset()
-    configuration.parse([configuration.find_file("gin/views/rgb.gin")], [])
+    gin_files.parse([gin_files.find_file("gin/views/rgb.gin")], [])
 
 
 def test_files_here_come_before_files_of_the_package(tmp_path):
-    package_file = configuration.find_file("gin/quickstart.gin")
+    package_file = gin_files.find_file("gin/quickstart.gin")
     (tmp_path / "gin").mkdir()
     (tmp_path / "gin" / "quickstart.gin").write_text("# mine")
-    with open(configuration.find_file("gin/quickstart.gin")) as file:
+    with open(gin_files.find_file("gin/quickstart.gin")) as file:
         assert file.read() == "# mine"
-    assert package_file != configuration.find_file("gin/quickstart.gin")
+    assert package_file != gin_files.find_file("gin/quickstart.gin")
     for wrong in ("quickstart.gin", "gin/quikstart.gin"):
         with pytest.raises(UserError, match=r"nearest: gin/quickstart\.gin"):
-            configuration.find_file(wrong)
+            gin_files.find_file(wrong)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_root_that_no_file_configures_is_named():
     with pytest.raises(
         UserError, match="bind nothing of Root; bin/sweep takes files that bind Sweep"
     ):
-        configuration.build(Root)
+        gin_files.build(Root)
 
 
 def test_a_bug_in_a_constructor_is_not_hidden():
@@ -141,13 +142,13 @@ def test_a_binding_is_dead_when_removing_it_changes_nothing(used, bound):
     def built(*without):
         reset()
         gin.parse_config(HEADER + text + "".join(r for s, r in rates.items() if s not in without))
-        return [getattr(part, "rate", None) for part in configuration.build(fake.Experiment).parts]
+        return [getattr(part, "rate", None) for part in gin_files.build(fake.Experiment).parts]
 
     everything = built()
     dead = {scope for scope in scopes if built(scope) == everything}
     built()
     try:
-        configuration.check_all_used()
+        gin_files.check_all_used()
         named = set()
     except UserError as error:
         lines = str(error).splitlines()[1:]
@@ -166,12 +167,12 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
         )
     )
     build(text)
-    saved = configuration.operative_text(3)
+    saved = gin_files.operative_text(3)
     again = build(saved)
     assert again.parts[1].size == tuple(range(100)) and again.parts[0].size == 7
-    assert configuration.operative_text(3) == saved
+    assert gin_files.operative_text(3) == saved
     build(text, "SIZE = 8", "fake_experiment.Part.rate = 0.5")
-    assert differences.compare(saved, configuration.operative_text(4)) == [
+    assert differences.compare(saved, gin_files.operative_text(4)) == [
         "--seed: 3 -> 4",
         "SIZE: 7 -> 8",
         "fake_experiment.Part.rate: 0.1 -> 0.5",
@@ -180,12 +181,12 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
 
 def test_a_parameter_that_came_after_the_run_is_no_difference_at_its_default():
     build(BASE)
-    now = configuration.operative_text(0)
+    now = gin_files.operative_text(0)
     then = now.replace("fake_experiment.Part.rate = 0.1\n", "")
     assert then != now and differences.compare(then, now) == []
     assert differences.compare(now, then) and differences.compare("# seed: 0\n", now)
     build(BASE, "fake_experiment.Part.rate = 0.5")
-    assert differences.compare(then, configuration.operative_text(0)) == [
+    assert differences.compare(then, gin_files.operative_text(0)) == [
         "fake_experiment.Part.rate: not bound -> 0.5"
     ]
 
@@ -245,7 +246,7 @@ def test_a_wrong_object_that_a_function_made_is_named_by_its_place():
     text += "Pretrain.negatives = @fake_experiment.make_nothing()\n"
     gin.parse_config(text + "fake_experiment.Experiment.first = @Pretrain()\n")
     with pytest.raises(UserError, match=r"(?s)wrong kind\s+In Pretrain$"):
-        configuration.build(fake.Experiment)
+        gin_files.build(fake.Experiment)
     reset()
     with pytest.raises(TypeError):
         build(BASE, "fake_experiment.Part.size = 'bug'")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from infomin_tf import description
+from infomin_tf.experiment import description
 
 
 class Holder:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import distribution, graphs
+from infomin_tf import graphs
+from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
 
 
@@ -18,7 +19,7 @@ def test_all_gather_and_its_gradient(two_replicas):
         x = tf.fill([2, 2], rank + 1.0)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            gathered = distribution.all_gather(x)
+            gathered = replicas.all_gather(x)
             loss = tf.reduce_sum(gathered * weights * (rank + 1.0))
         return gathered, tape.gradient(loss, x)
 
@@ -34,7 +35,7 @@ def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_repli
     def step():
         rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
         x = 2.0 ** (4.0 * rank + tf.range(4, dtype=tf.float32))  # sums tell who was added
-        together = distribution.shuffled(
+        together = replicas.shuffled(
             lambda group: tf.stack([group, tf.fill([4], tf.reduce_mean(group))], axis=1),
             x,
             seed=[3, 7],
@@ -58,7 +59,7 @@ def test_shuffled_mixes_the_parts_of_a_single_replicas_batch():
         return tf.stack([group, tf.repeat(means, 4)], axis=1)
 
     x = 2.0 ** tf.range(8.0)
-    together = distribution.shuffled(with_mean_of_half, x, seed=[3, 7]).numpy()
+    together = replicas.shuffled(with_mean_of_half, x, seed=[3, 7]).numpy()
     np.testing.assert_array_equal(together[:, 0], x)
     for mean in np.unique(together[:, 1]):
         assert together[together[:, 1] == mean, 0].mean() == mean
@@ -70,11 +71,11 @@ def test_batches_are_divided_among_replicas_in_order(two_replicas):
         del shard
         return tf.data.Dataset.from_tensors((tf.range(6), tf.range(4))).repeat()
 
-    iterator = distribution.distribute_batches(two_replicas, batches, 6)
+    iterator = replicas.distribute_batches(two_replicas, batches, 6)
     first, second = next(iterator)
     np.testing.assert_array_equal(np.concatenate(first.values), range(6))
     np.testing.assert_array_equal(second.values[1], [2, 3])
     with pytest.raises(
         UserError, match="7 cannot .* 2 replicas; use a multiple of 2, .*continues under any"
     ):
-        distribution.distribute_batches(two_replicas, batches, 7)
+        replicas.distribute_batches(two_replicas, batches, 7)

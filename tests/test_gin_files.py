@@ -6,10 +6,11 @@ import re
 import gin
 import pytest
 
-from infomin_tf import configuration, differences, run_folder
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping.sweep import Sweep
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.runs import differences, run_folder
+from infomin_tf.sweeps.sweep import Sweep
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
 RUNNABLE = sorted(
@@ -22,9 +23,9 @@ GENERATORS = ["additive", "reversible", "affine", "glow"]
 
 
 def build(*files, bindings=(), root=Experiment):
-    configuration.parse([configuration.find_file(f"gin/{file}") for file in files], list(bindings))
-    built = configuration.build(root)
-    configuration.check_all_used()
+    gin_files.parse([gin_files.find_file(f"gin/{file}") for file in files], list(bindings))
+    built = gin_files.build(root)
+    gin_files.check_all_used()
     return built
 
 
@@ -96,24 +97,24 @@ def test_every_point_of_a_sweep_builds(file):
     for point in points[: len(points) // len(sweep.seeds)]:
         gin.clear_config()
         gin.config._IMPORTS.clear()
-        configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
-        configuration.build(Experiment)
-        configuration.check_all_used()
+        gin_files.parse([gin_files.find_file(f) for f in point.gin_files], point.gin_params)
+        gin_files.build(Experiment)
+        gin_files.check_all_used()
 
 
 def test_the_comparison_that_the_docs_show_for_grey_images_builds(tmp_path):
     text = (GIN.parent / "docs" / "own_images.md").read_text()
     [block] = re.findall(r"```gin\n(.*?)```", text, re.DOTALL)
     (tmp_path / "own.gin").write_text(block)
-    configuration.parse([str(tmp_path / "own.gin")], [])
-    sweep = configuration.build(Sweep)
-    configuration.check_all_used()
+    gin_files.parse([str(tmp_path / "own.gin")], [])
+    sweep = gin_files.build(Sweep)
+    gin_files.check_all_used()
     for point, learns in zip(sweep.points(), (False, True, True, False), strict=False):
         gin.clear_config()
         gin.config._IMPORTS.clear()
-        configuration.parse([configuration.find_file(f) for f in point.gin_files], point.gin_params)
-        made = configuration.build(Experiment)
-        configuration.check_all_used()
+        gin_files.parse([gin_files.find_file(f) for f in point.gin_files], point.gin_params)
+        made = gin_files.build(Experiment)
+        gin_files.check_all_used()
         assert ("learn_views" in made.stage_names) == learns
         assert type(made._split.color_space).__name__ == (
             "RGB" if "whole" in point.name else "Bands"
@@ -239,20 +240,20 @@ def test_has_a_header_and_a_command_where_it_runs(path):
 
 def test_the_saved_configuration_builds_the_same_experiment(tmp_path):
     build("quickstart.gin", bindings=["Pretrain.epochs = 7"])
-    text = configuration.operative_text(5)
+    text = gin_files.operative_text(5)
     run_folder.claim(str(tmp_path), text, overwrite=False)
     gin.clear_config()
     gin.config._IMPORTS.clear()
-    configuration.parse([str(tmp_path / "config.gin")], [])
-    configuration.build(Experiment)
-    configuration.check_all_used()
-    assert differences.compare(text, configuration.operative_text(5)) == []
+    gin_files.parse([str(tmp_path / "config.gin")], [])
+    gin_files.build(Experiment)
+    gin_files.check_all_used()
+    assert differences.compare(text, gin_files.operative_text(5)) == []
 
 
 def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
     files, probe = ("small/moco.gin", "small/cifar10.gin"), "evaluation/nyuv2_segmentation.gin"
     build(*files)
-    before = configuration.operative_text(0)
+    before = gin_files.operative_text(0)
     bindings = [
         "Evaluate.transfers = (@Transfer(),)",
         "Transfer.name = 'mnist'",
@@ -265,7 +266,7 @@ def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
     ]
     gin.clear_config()
     build(*files, probe, bindings=bindings)
-    after = configuration.operative_text(0)
+    after = gin_files.operative_text(0)
     assert len(differences.compare(before, after)) > 20
     assert differences.training_differences(before, after) == []
 

@@ -7,9 +7,10 @@ import gin
 import keras
 import pytest
 
-from infomin_tf import configuration, gin_names, run_folder
+from infomin_tf.configuration import gin_files, gin_names
 from infomin_tf.errors import UserError
-from infomin_tf.stages.pretrain import Pretrain
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.runs import run_folder
 from tests.gin_files import build
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -61,11 +62,11 @@ def test_own_classes_go_by_their_module_and_may_be_called_as_ours_are(line, tmp_
     made = build("gin/imagenette96_raw_views.gin", "own.gin")
     assert type(made._pair.sampler).__module__ == name and made._pair.size == 40
     assert type(made._pretraining.backbones[0]).__module__ == "infomin_tf.models.resnet"
-    saved = configuration.operative_text(0)
+    saved = gin_files.operative_text(0)
     assert f"\nimport {name}\n" in saved and "infomin_tf" not in saved
     (tmp_path / "config.gin").write_text(saved)
     build("config.gin")
-    assert configuration.operative_text(0) == saved
+    assert gin_files.operative_text(0) == saved
 
 
 def test_own_python_may_register_itself_as_gin_has_it(tmp_path):
@@ -90,9 +91,9 @@ def test_modules_of_this_package_may_be_imported_as_own_ones_are(tmp_path):
 def test_a_configuration_names_what_it_binds_alike_with_and_without_own_modules(tmp_path):
     (tmp_path / "my_views_3.py").write_text(OWN)
     build(BASE)
-    alone = configuration.operative_text(0)
+    alone = gin_files.operative_text(0)
     build(BASE, bindings=["import my_views_3"])
-    lines = configuration.operative_text(0).splitlines()
+    lines = gin_files.operative_text(0).splitlines()
     kept = [line for line in lines if not re.match("import|from|# modules", line)]
     assert [line for line in kept if line] == [line for line in alone.splitlines() if line]
 

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import begun, differences, longer, results, run_folder, schedules
+from infomin_tf.data.sets import Data
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Data, Experiment
-from infomin_tf.stages.evaluate import Evaluate
-from infomin_tf.stages.learn_views import LearnViews
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.run import Run
-from infomin_tf.training import TrainingLoop
+from infomin_tf.experiment import begun, longer
+from infomin_tf.experiment.evaluate import Evaluate
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.experiment.learn_views import LearnViews
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.run import Run
+from infomin_tf.runs import differences, files, run_folder
+from infomin_tf.training import schedules
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import color, pairs, splits
 from tests import small
 
@@ -52,7 +55,7 @@ def begin(run, stage, step, finished=True):
     """As if the stage had trained to a step."""
     run_folder.save(run.model_dir, text(**{EPOCHS: 3}))
     begun.write(run, stage)
-    results.write_atomically(f"{run.directory(stage.name)}/checkpoints/ckpt-{step}.index", "")
+    files.write_atomically(f"{run.directory(stage.name)}/checkpoints/ckpt-{step}.index", "")
     if finished:
         run.finish(stage.name, [], step, 0.0)
 

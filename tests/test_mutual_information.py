@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf.contrastive import bounds, losses
 from infomin_tf.data import shapes
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.evaluation import mutual_information
+from infomin_tf.learners import bounds, losses
 from infomin_tf.views import pairs
 from tests import small
 

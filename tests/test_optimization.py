@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import graphs, optimization, schedules, training
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
+from infomin_tf.training import loop, schedules
+from infomin_tf.training.optimizer import Update
 from tests import small
 from tests.test_training import contrastive_task
 
@@ -36,7 +38,7 @@ class Stage:
                 keras.Variable([1.0], name="a", aggregation="mean"),
                 keras.Variable([[2.0]], name="b", aggregation="mean"),
             ]
-            self.update = optimization.Update(optimizer)
+            self.update = Update(optimizer)
             self.update.build(self.weights)
         self._run = graphs.compiled(lambda rows: strategy.run(self._step, args=(rows,)))
 
@@ -174,15 +176,13 @@ def test_gradients_that_no_scale_mends_stop_the_stage(half_precision, tmp_path):
     gradients = task.learner._gradients
     task.learner._gradients = lambda *arguments: [np.nan * g for g in gradients(*arguments)]
     with pytest.raises(UserError, match="not finite at any scale of the loss"):
-        training.TrainingLoop().fit(task, ONE)
+        loop.TrainingLoop().fit(task, ONE)
 
 
 def test_keys_follow_when_queries_move():
     """theta_k = m theta_k + (1 - m) theta_q once an update; the queue takes the keys of every step."""
     learner = small.contrastive_learner(queue=24, learning_rate=0.1)
-    learner.encoder_optimizer = optimization.Update(
-        keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
-    )
+    learner.encoder_optimizer = Update(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
     learner.encoder_optimizer.build(learner._encoder_variables())
     query, key = (e[0].head.projection.kernel for e in (learner.encoders, learner.key_encoders))
     first = query.numpy()

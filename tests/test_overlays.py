@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from infomin_tf import configuration, differences
-from infomin_tf.auditing.audit import Audit
+from infomin_tf.audit.audit import Audit
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
+from infomin_tf.runs import differences
 from tests.gin_files import HEADER, build
 
 SPLIT_VIEWS = ("gin/stl10_semisup_views.gin", "gin/folder_semisup_views.gin")
@@ -88,12 +89,12 @@ def test_a_few_bindings_replace_a_part(file, change, caplog):
     build(file, bindings=bindings)
     lines = [r.getMessage() for r in caplog.records if "left out, as later" in r.getMessage()]
     assert len(lines) <= 1 and all(name in lines[0] for name in left_out)
-    saved = configuration.operative_text(0)
+    saved = gin_files.operative_text(0)
     with open("config.gin", "w") as written:
         written.write(saved)
     caplog.clear()
     build("config.gin")
-    assert differences.compare(saved, configuration.operative_text(0)) == []
+    assert differences.compare(saved, gin_files.operative_text(0)) == []
     assert not caplog.records
 
 
@@ -101,7 +102,7 @@ def test_a_binding_of_every_scope_replaces_one_without_a_scope():
     scopes = ("unlabelled", "train", "test")
     bindings = [f"{scope}/ImageFolder.image_size = 64" for scope in scopes]
     build("gin/folder_semisup_views.gin", bindings=bindings)
-    text = configuration.operative_text(0)
+    text = gin_files.operative_text(0)
     assert text.count("/ImageFolder.image_size = 64\n") == 3 and " = 96" not in text
 
 
@@ -117,9 +118,9 @@ def test_a_binding_that_comes_after_those_of_every_scope_is_in_vain(tmp_path):
 def test_a_part_of_a_saved_run_may_be_switched_off():
     build("gin/folder_semisup_views.gin")
     with open("config.gin", "w") as written:
-        written.write(configuration.operative_text(0))
+        written.write(gin_files.operative_text(0))
     build("config.gin", bindings=["Evaluate.linear_probe = None"])
-    assert "LinearProbe" not in configuration.operative_text(0)
+    assert "LinearProbe" not in gin_files.operative_text(0)
 
 
 def test_another_colour_space_is_standardised_by_its_own_statistics():
@@ -135,7 +136,7 @@ def test_another_colour_space_is_standardised_by_its_own_statistics():
 
 def test_the_segmentation_probe_stacks_on_learned_views():
     build("gin/folder_semisup_views.gin", "gin/evaluation/nyuv2_segmentation.gin")
-    assert "SegmentationProbe.epochs = 6" in configuration.operative_text(0)
+    assert "SegmentationProbe.epochs = 6" in gin_files.operative_text(0)
 
 
 def test_one_binding_sets_the_size_of_all_views():
@@ -199,9 +200,9 @@ def test_an_audit_may_leave_axes_out(axes, tmp_path):
         f"Audit.axes = ({objects})",
         f"Audit.base = {tuple(BASE[axis] for axis in axes)}",
     ]
-    configuration.parse([configuration.find_file("gin/audit_views.gin")], bindings)
-    audit = configuration.build(Audit)
-    configuration.check_all_used()
+    gin_files.parse([gin_files.find_file("gin/audit_views.gin")], bindings)
+    audit = gin_files.build(Audit)
+    gin_files.check_all_used()
     facts = {"classes": 0, "sizes": {"unlabelled": 1500, "held_out": 500}}
     sweep = audit.first_round(str(tmp_path), facts)
     for point in sweep.points()[: len(sweep.axes[0].labels)]:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from infomin_tf import configuration
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from tests.gin_files import HEADER, build
 
@@ -46,7 +46,7 @@ def test_own_python_beside_the_gin_file_is_found_and_found_again_in_a_saved_run(
     (tmp_path / "sub" / "own.gin").write_text(HEADER + overlay)
     build("gin/folder_semisup_views.gin", "sub/own.gin")
     (tmp_path / "run").mkdir()
-    text = configuration.operative_text(0)
+    text = gin_files.operative_text(0)
     (tmp_path / "run" / "config.gin").write_text(text)
     sys.path.remove(str(tmp_path / "sub"))
     assert build("run/config.gin")._pair.sampler.crop.area == (0.9, 1.0)

@@ -8,11 +8,13 @@ import gin
 import pytest
 from PIL import Image
 
-from infomin_tf import configuration, load_encoder, paths
+from infomin_tf import load_encoder
+from infomin_tf.configuration import gin_files
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
-from infomin_tf.stages.evaluate import Evaluate
+from infomin_tf.experiment.evaluate import Evaluate
+from infomin_tf.runs import paths
 
 
 @dataclasses.dataclass
@@ -53,11 +55,11 @@ def test_a_tilde_leads_home_from_python_and_from_gin_files(tmp_path, monkeypatch
             use()
     (tmp_path / "top.gin").write_text("include '~/below.gin'\n")
     (tmp_path / "below.gin").write_text("size = 3\n")
-    configuration.parse([configuration.find_file("~/top.gin")], [])
+    gin_files.parse([gin_files.find_file("~/top.gin")], [])
     assert gin.query_parameter("%size") == 3
-    known = configuration.digest(["~/top.gin"])
+    known = gin_files.digest(["~/top.gin"])
     (tmp_path / "below.gin").write_text("size = 4\n")
-    assert configuration.digest(["~/top.gin"]) != known
+    assert gin_files.digest(["~/top.gin"]) != known
     assert not (tmp_path / "~").exists()
 
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from infomin_tf import results
-from infomin_tf.stages import pictures
+from infomin_tf.experiment import pictures
+from infomin_tf.runs import results
 from infomin_tf.views import color, generators, splits
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 20, 16, 3), dtype=np.uint8)

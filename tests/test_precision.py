@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import graphs, precision
+from infomin_tf import graphs
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.evaluation.linear import ProbeLearner
 from infomin_tf.export import ImageEncoder, load_encoder, save_encoder
+from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.models.resnet import ResNet18
+from infomin_tf.training import precision
 from infomin_tf.views import color, splits
 from tests import small
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from infomin_tf import run_folder
 from infomin_tf.errors import UserError
+from infomin_tf.runs import run_folder
 
 RUN = """# seed: 0
 size = 32

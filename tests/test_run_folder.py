@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from infomin_tf import results, run_folder
 from infomin_tf.errors import UserError
+from infomin_tf.runs import results, run_folder
 
 HOLD = """
 import sys, time

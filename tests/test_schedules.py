@@ -3,13 +3,13 @@
 import keras
 import pytest
 
-from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
-from infomin_tf.schedules import Constant, Cosine, StepDecay
-from infomin_tf.stages.learn_views import LearnViews
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.sequences import TrainSupervised
+from infomin_tf.experiment.learn_views import LearnViews
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.learners.negatives import InBatch
+from infomin_tf.moving_mnist.stages import TrainSupervised
+from infomin_tf.training.schedules import Constant, Cosine, StepDecay
 from infomin_tf.views import pairs
 from tests import small
 
@@ -114,7 +114,7 @@ def test_a_schedule_of_keras_is_refused_at_once(stage, schedule):
     rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     message = (
         f"Adam.learning_rate of {stage} is a schedule of Keras; bind a number, and a schedule of "
-        f"infomin_tf.schedules to {stage}.schedule"
+        f"infomin_tf.training.schedules to {stage}.schedule"
     )
     with pytest.raises(ValueError, match=message):
         takers(keras.optimizers.Adam(rate), schedule)[stage]()

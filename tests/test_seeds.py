@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.checkpoint import Checkpoint
-from infomin_tf.contrastive.negatives import MemoryBank
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.segmentation import batches as segmentation_batches
-from infomin_tf.stages.learn_views import LearnViews
+from infomin_tf.experiment.learn_views import LearnViews
+from infomin_tf.learners.negatives import MemoryBank
+from infomin_tf.training.checkpoint import Checkpoint
 from tests import small, tasks
 
 SOURCES = sorted(pathlib.Path(seeds.__file__).parent.rglob("*.py"))

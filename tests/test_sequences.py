@@ -8,17 +8,18 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from infomin_tf import results, training
-from infomin_tf.data.moving_mnist import Sequences
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation import factors
-from infomin_tf.experiment import Experiment
-from infomin_tf.models import heads, sequence
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
-from infomin_tf.stages.sequences import EvaluateFactors, PretrainSequences, TrainSupervised
+from infomin_tf.moving_mnist import factors, networks
+from infomin_tf.moving_mnist.pair import FactorPair
+from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.moving_mnist.stages import EvaluateFactors, PretrainSequences, TrainSupervised
+from infomin_tf.runs import results
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import color, splits
-from infomin_tf.views.factor_pair import FactorPair
 
 CLASSES = ("a", "b")
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
@@ -40,7 +41,7 @@ def small_sequences(name, count=32):
 
 
 class SmallData:
-    """Stands for `experiment.Data`."""
+    """Stands for `Data`."""
 
     sources = ()
 
@@ -57,7 +58,7 @@ def optimizer():
 
 
 def backbone():
-    return sequence.ConvNet((4, 8))
+    return networks.ConvNet((4, 8))
 
 
 def experiment(pretraining=None, loop=None, **keep):
@@ -100,7 +101,7 @@ def evaluated_again(made, directory):
 
 
 def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame():
-    encoder = sequence.SequenceEncoder(backbone(), heads.LinearHead(5), 7)
+    encoder = networks.SequenceEncoder(backbone(), heads.LinearHead(5), 7)
     encoder.build((None, 3, 32, 32, 3))
     frames = tf.random.stateless_uniform([2, 3, 32, 32, 3], [1, 2])
     features = tf.stack([encoder.backbone(frames[:, t]) for t in range(3)], axis=1)
@@ -110,7 +111,7 @@ def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame
 
 
 def test_the_backbone_is_four_convolutions_of_the_papers_filters_and_a_mean():
-    network = sequence.ConvNet()
+    network = networks.ConvNet()
     network.build((None, 64, 64, 3))
     assert [c.convolution.kernel.shape[-1] for c in network.convolutions] == [8, 16, 32, 64]
     assert network(tf.zeros([2, 64, 64, 3])).shape == (2, 64)
@@ -146,7 +147,7 @@ def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
     assert whole["background error, pre-trained"] < 5 < whole["background error, chance"]
     assert 45 < whole["digit error, chance"] < 55
     for count in (3, 8):  # stopped after 3 steps, then continued
-        part = training.TrainingLoop(steps_limit=count)
+        part = TrainingLoop(steps_limit=count)
         made = experiment(loop=part, keep_digit=True, keep_background=True)
         with STRATEGY.scope():
             made.run(str(tmp_path / "parts"), strategy=STRATEGY, seed=1, until="pretrain")
@@ -166,7 +167,7 @@ def test_views_that_share_nothing_are_refused(tmp_path):
 @pytest.mark.long
 def test_the_supervised_baseline_learns_all_three_factors(tmp_path):
     def made():
-        network = lambda: sequence.ConvNet((8, 16, 32))  # noqa: E731
+        network = lambda: networks.ConvNet((8, 16, 32))  # noqa: E731
         optimizer = keras.optimizers.Adam(1e-2)
         return experiment(TrainSupervised(network, optimizer, batch_size=32, epochs=250))
 

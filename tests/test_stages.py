@@ -6,9 +6,8 @@ import typing
 
 import pytest
 
-from infomin_tf import experiment
-from infomin_tf.stages import order
-from infomin_tf.stages.stage import Stage
+from infomin_tf.experiment import experiment, order
+from infomin_tf.experiment.stage import Stage
 
 ROLES = ("pretraining", "evaluation", "view_learning", "export")
 

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.distribute.cluster_resolver.tpu import tpu_cluster_resolver
 
-from infomin_tf import strategies, workers
+from infomin_tf.distribution import strategies, workers
 from infomin_tf.errors import UserError
 from tests import worker_processes
 

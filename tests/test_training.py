@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import training
-from infomin_tf.checkpoint import Checkpoint
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers
+from infomin_tf.training.checkpoint import Checkpoint
+from infomin_tf.training.loop import TrainingLoop
 from tests import small
 from tests.tasks import (
     STRATEGY,
@@ -67,7 +67,7 @@ def test_the_input_pipeline_of_the_loop_feeds_replicas_like_one_device(tmp_path,
     alone = fit(contrastive_task(tmp_path / "alone", total_steps=3))
     with two_replicas.scope():
         task = contrastive_task(tmp_path / "together", total_steps=3)
-        training.TrainingLoop().fit(task, two_replicas)
+        TrainingLoop().fit(task, two_replicas)
     for a, b in zip(alone, small.weights(task.learner), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
@@ -85,7 +85,7 @@ def test_replicas_end_with_the_state_that_was_saved(tmp_path, two_replicas, monk
             return [np.any(first.numpy() != second.numpy()) for first, second in copies]
 
         task.on_epoch_end = lambda *_: differed.append(any(differences()))
-        training.TrainingLoop().fit(task, two_replicas)
+        TrainingLoop().fit(task, two_replicas)
         assert differed == [True] and not any(differences())
 
 
@@ -93,7 +93,7 @@ def test_xla_on_several_cpus_is_refused(tmp_path, two_replicas):
     with two_replicas.scope():
         task = small_task(tmp_path)
         with pytest.raises(UserError, match="2 CPUs share; bind TrainingLoop.jit_compile = False"):
-            training.TrainingLoop(jit_compile=True).fit(task, two_replicas)
+            TrainingLoop(jit_compile=True).fit(task, two_replicas)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -121,7 +121,7 @@ def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog
     strategy = two_replicas if replicas == 2 else STRATEGY
 
     def end(task, **settings):
-        training.TrainingLoop(steps_per_call=3, **settings).fit(task, strategy)
+        TrainingLoop(steps_per_call=3, **settings).fit(task, strategy)
         return small.weights(task.learner)
 
     with strategy.scope():
@@ -158,7 +158,7 @@ def test_steps_limit_ends_the_stage_early_and_events_hold_the_metrics(tmp_path):
 
 def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path):
     """Steps 6 to 8 of epochs of 5, also where the run was stopped among them."""
-    loop = training.TrainingLoop(steps_per_call=1)
+    loop = TrainingLoop(steps_per_call=1)
     unbroken = loop.fit(small_task(tmp_path / "unbroken", total_steps=8), STRATEGY)
     [events] = (tmp_path / "unbroken").glob("events*")
     logged = {}
@@ -169,9 +169,9 @@ def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path
                 logged[event.step] = float(tf.make_ndarray(value.tensor))
     assert unbroken.i_nce == (pytest.approx(np.mean([logged[s] for s in (6, 7, 8)])), 3)
     fit(small_task(tmp_path / "broken", total_steps=8), steps_limit=7)
-    resumed = training.TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
+    resumed = TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
     assert resumed.i_nce == unbroken.i_nce
-    again = training.TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
+    again = TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
     assert again.i_nce == unbroken.i_nce
 
 
@@ -197,7 +197,7 @@ def test_a_table_is_neither_copied_by_reading_nor_by_writing(
         return metrics
 
     task.learner.train_step = noting_step
-    training.TrainingLoop().fit(task, strategy)
+    TrainingLoop().fit(task, strategy)
     assert len(captured) == replicas * len(task.learner.tables)
     for handle in captured.values():
         operations = handle.consumers()

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import results, training
+from infomin_tf.data.sets import Data
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Data, Experiment
-from infomin_tf.stages.learn_views import LearnViews
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.views_of_run import ViewsOfRun
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.experiment.learn_views import LearnViews
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.views_of_run import ViewsOfRun
+from infomin_tf.runs import results
+from infomin_tf.training import loop
 from infomin_tf.views import bands, color, generators, pairs, saved, splits
 from tests import small
 
@@ -144,7 +146,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
 
 @pytest.mark.long
 def test_a_trial_is_said_and_a_longer_view_learning_leaves_new_views(tmp_path):
-    trial = experiment(learning(loop=training.TrainingLoop(steps_limit=1)))
+    trial = experiment(learning(loop=loop.TrainingLoop(steps_limit=1)))
     run(trial, tmp_path / "first", until="learn_views")
     after_one = variables(trial)
     found = run(experiment(ViewsOfRun(tmp_path / "first")), tmp_path / "2", until="learn_views")

@@ -15,9 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from infomin_tf import weights
 from infomin_tf.errors import UserError
-from infomin_tf.models import alexnet, resnet
+from infomin_tf.models import alexnet, resnet, torchvision
 
 STORED = pathlib.Path(__file__).parent / "models" / "torchvision_features.npz"
 IMAGES = np.random.RandomState(7).standard_normal((2, 40, 48, 3)).astype(np.float32)
@@ -48,7 +47,7 @@ numpy.savez(sys.argv[3], features=features, **state)
 def torchvision_weights(network):
     """Random weights of `network` under torchvision's names, in torch's layout."""
     random, state = np.random.RandomState(3), {}
-    for name, variable in sorted(weights._named_variables(network)):
+    for name, variable in sorted(torchvision._named_variables(network)):
         shape = tuple(variable.shape)
         if len(shape) == 4:
             shape = (shape[3], shape[2], *shape[:2])
@@ -76,7 +75,7 @@ def small():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_features_are_the_stored_ones_of_torchvision(name):
     backbone = built(NETWORKS[name]())
-    weights.load_torchvision_resnet(backbone, torchvision_weights(backbone))
+    torchvision.load_torchvision_resnet(backbone, torchvision_weights(backbone))
     expected = np.load(STORED)[name]
     np.testing.assert_allclose(backbone(IMAGES, training=False), expected, rtol=1e-4, atol=1e-4)
 
@@ -86,7 +85,7 @@ def test_features_are_the_stored_ones_of_torchvision(name):
 def test_features_are_those_of_torchvision(name):
     expected, state = run_torchvision(name, {})
     backbone = built(NETWORKS[name]())
-    weights.load_torchvision_resnet(backbone, state)
+    torchvision.load_torchvision_resnet(backbone, state)
     np.testing.assert_allclose(backbone(IMAGES, training=False), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -104,7 +103,7 @@ def test_fc_and_counters_are_ignored_and_every_weight_is_replaced(small):
     network, state = small
     before = [np.array(v) for v in network.variables]
     others = {"fc.weight": 0, "fc.bias": 0, "bn1.num_batches_tracked": 0}
-    weights.load_torchvision_resnet(network, state | others)
+    torchvision.load_torchvision_resnet(network, state | others)
     for old, new in zip(before, network.variables, strict=True):
         assert np.all(old != new.numpy()), new.path
     np.testing.assert_array_equal(
@@ -117,11 +116,11 @@ def test_names_that_do_not_fit_are_told_and_nothing_is_changed(small):
     before = network.get_weights()
     deeper = torchvision_weights(built(resnet.ResNet34(0.0625)))
     with pytest.raises(UserError, match=r"has layer1.2.bn1.bias, .* more; take the backbone that"):
-        weights.load_torchvision_resnet(network, deeper)
+        torchvision.load_torchvision_resnet(network, deeper)
     state = {name: np.zeros_like(value) for name, value in state.items()}
     state.pop("layer4.1.bn2.running_var")
     with pytest.raises(UserError, match="it lacks layer4.1.bn2.running_var; take"):
-        weights.load_torchvision_resnet(network, state)
+        torchvision.load_torchvision_resnet(network, state)
     for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -130,7 +129,7 @@ def test_prefixed_names_are_told_with_the_prefix(small):
     network, state = small
     wrapped = {f"module.encoder_q.{name}": value for name, value in state.items()}
     with pytest.raises(UserError, match="begin with 'module.encoder_q.', and cut that off"):
-        weights.load_torchvision_resnet(network, wrapped)
+        torchvision.load_torchvision_resnet(network, wrapped)
 
 
 def test_shapes_that_do_not_fit_are_told(small):
@@ -139,17 +138,17 @@ def test_shapes_that_do_not_fit_are_told(small):
     with pytest.raises(
         UserError, match=r"conv1.weight is \(7, 7, 3, 4\), not \(3, 3, 3, 4\) .*sma"
     ):
-        weights.load_torchvision_resnet(other, state)
+        torchvision.load_torchvision_resnet(other, state)
     wider = built(resnet.ResNet18(0.125))
     with pytest.raises(UserError, match=r"bn1.weight is \(4,\), not \(8,\), .* more .*width"):
-        weights.load_torchvision_resnet(wider, state)
+        torchvision.load_torchvision_resnet(wider, state)
 
 
 def test_only_built_resnets_are_filled(small):
     with pytest.raises(UserError, match="not AlexNetHalf"):
-        weights.load_torchvision_resnet(alexnet.AlexNetHalf(), small[1])
+        torchvision.load_torchvision_resnet(alexnet.AlexNetHalf(), small[1])
     with pytest.raises(UserError, match="build"):
-        weights.load_torchvision_resnet(resnet.ResNet18(), small[1])
+        torchvision.load_torchvision_resnet(resnet.ResNet18(), small[1])
 
 
 class Tensor:
@@ -169,7 +168,7 @@ class Tensor:
 
 def test_tensors_are_taken_as_arrays_are(small):
     network, state = small
-    weights.load_torchvision_resnet(network, {n: Tensor(v) for n, v in state.items()})
+    torchvision.load_torchvision_resnet(network, {n: Tensor(v) for n, v in state.items()})
     gamma = network.stem.normalization.gamma
     np.testing.assert_array_equal(gamma.numpy(), state["bn1.weight"])
 

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 from absl import logging
 
-from infomin_tf.data.sources import ArrayImages, Source
+from infomin_tf.data.images import ArrayImages, Source
 from infomin_tf.data.tfds_splits import count_shared as count_shared_places
 from infomin_tf.errors import UserError
 

@@ -6,9 +6,9 @@ So a run that continues at step k reads exactly what it would have read without 
 import tensorflow as tf
 
 from infomin_tf import graphs, seeds
-from infomin_tf.data.moving_mnist import Sequences
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
+from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.views.augment import jpeg
 from infomin_tf.views.augment.common import take_shard
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.settings import COUNT, SEED, check
 

@@ -9,7 +9,7 @@ import socket
 import tensorflow_datasets as tfds
 
 from infomin_tf.errors import UserError
-from infomin_tf.paths import expand
+from infomin_tf.runs.paths import expand
 
 
 def open_builder(name, version=None, data_dir=None):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 
 _FEW_STEPS = 100
 

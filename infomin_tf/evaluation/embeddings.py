@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.contrastive import losses
-from infomin_tf.contrastive.bounds import InfoNCE
 from infomin_tf.evaluation import doubts, mutual_information
-from infomin_tf.results import Number
+from infomin_tf.learners import losses
+from infomin_tf.learners.bounds import InfoNCE
+from infomin_tf.runs.results import Number
 
 
 def measure(run, embed, temperature, num_candidates):

@@ -6,15 +6,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, seeds, training, workers
-from infomin_tf.checks import check_batches, check_view_size
+from infomin_tf import seeds
 from infomin_tf.data import pipeline
+from infomin_tf.data.checks import check_batches, check_view_size
+from infomin_tf.distribution import replicas, workers
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
-from infomin_tf.optimization import Update
-from infomin_tf.schedules import Constant, Schedule, check_length, check_training, scheduled
 from infomin_tf.settings import ABOVE_ZERO, check
+from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.optimizer import Update
+from infomin_tf.training.schedules import (
+    Constant,
+    Schedule,
+    check_length,
+    check_training,
+    scheduled,
+)
 from infomin_tf.views import pairs
 from infomin_tf.views.families import Family
 
@@ -59,7 +67,7 @@ class ProbeLearner(keras.Model):
         with tf.GradientTape() as tape:
             logits = self(views)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-            replica_loss = loss / distribution.num_replicas()
+            replica_loss = loss / replicas.num_replicas()
         variables = self.classifier.trainable_variables
         self.probe_optimizer.minimize(tape, replica_loss, variables)
         correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
@@ -113,13 +121,13 @@ class LinearProbe:
         schedule: Schedule | None = None,
         learning_rates: tuple[float, ...] | None = None,
         tuning_epochs=5,
-        loop: training.TrainingLoop | None = None,
+        loop: TrainingLoop | None = None,
     ):
         check_length(self, min(epochs, tuning_epochs), batch_size)
         check(self, ABOVE_ZERO, epochs=epochs, tuning_epochs=tuning_epochs)
         self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)
         self._epochs, self._batch_size = epochs, batch_size
-        self._schedule, self._loop = schedule or Constant(), loop or training.TrainingLoop()
+        self._schedule, self._loop = schedule or Constant(), loop or TrainingLoop()
         self._learning_rates, self._tuning_epochs = learning_rates, tuning_epochs
         check_training(self, optimizer, self._schedule, epochs)
         for rate in learning_rates or ():
@@ -191,7 +199,7 @@ class LinearProbe:
         keras.utils.set_random_seed(seeds.stream(run.seed, f"evaluate/weights of {name}"))
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
-        task = training.Task(
+        task = Task(
             name=f"evaluate: {name}",
             learner=learner,
             make_batches=lambda step, shard: pipeline.training_batches(

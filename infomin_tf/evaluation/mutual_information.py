@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from infomin_tf import graphs, seeds
 from infomin_tf.data import pipeline
-from infomin_tf.data.moving_mnist import Sequences
+from infomin_tf.moving_mnist.sequences import Sequences
 
 CHUNK = 2048  # pairs that are embedded at a time, where there are more
 

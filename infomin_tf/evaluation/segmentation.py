@@ -4,15 +4,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf import distribution, graphs, seeds, training
-from infomin_tf.checks import check_batches
+from infomin_tf import graphs, seeds
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import Source
+from infomin_tf.data.checks import check_batches
+from infomin_tf.data.images import Source
+from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
-from infomin_tf.models.segmentation import SegmentationDecoder
-from infomin_tf.optimization import Update
-from infomin_tf.schedules import Cosine, check_length, scheduled
+from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.settings import ABOVE_ZERO, COUNT, check
+from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.optimizer import Update
+from infomin_tf.training.schedules import Cosine, check_length, scheduled
 
 
 class DecoderLearner(keras.Model):
@@ -44,7 +46,7 @@ class DecoderLearner(keras.Model):
         """One update on (maps float32 [b, h, w, C], label maps int32 [b, H, W]); returns scalar metrics."""
         maps, truth = batch
         labelled = tf.cast(truth != self.ignored, tf.float32)
-        count = tf.reduce_sum(distribution.all_gather(tf.reduce_sum(labelled)[None]))
+        count = tf.reduce_sum(replicas.all_gather(tf.reduce_sum(labelled)[None]))
         classes = tf.where(truth == self.ignored, 0, truth)
         with tf.GradientTape() as tape:
             logits = self.decoder(maps, training=True)
@@ -52,7 +54,7 @@ class DecoderLearner(keras.Model):
             replica_loss = tf.reduce_sum(each * labelled) / tf.maximum(count, 1.0)
         variables = self.decoder.trainable_variables
         self.decoder_optimizer.minimize(tape, replica_loss, variables)
-        return {"loss": replica_loss * distribution.num_replicas()}
+        return {"loss": replica_loss * replicas.num_replicas()}
 
 
 class SegmentationProbe:
@@ -77,7 +79,7 @@ class SegmentationProbe:
         batch_size=16,
         learning_rate=1e-3,
         filters=64,
-        loop: training.TrainingLoop | None = None,
+        loop: TrainingLoop | None = None,
     ):
         check_length(self, epochs, batch_size)
         check(self, ABOVE_ZERO, epochs=epochs, learning_rate=learning_rate)
@@ -86,7 +88,7 @@ class SegmentationProbe:
         self._num_classes, self._ignored = num_classes, ignored
         self._epochs, self._batch_size = epochs, batch_size
         self._learning_rate, self._filters = learning_rate, filters
-        self._loop = loop or training.TrainingLoop()
+        self._loop = loop or TrainingLoop()
 
     def check(self, run):
         """Raises UserError unless the sets can be read, fit each other and the settings, and the networks have maps."""
@@ -148,7 +150,7 @@ class SegmentationProbe:
         decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
         learner = DecoderLearner(decoder, self._ignored, optimizer)
         learner.build(maps.shape[1:])
-        task = training.Task(
+        task = Task(
             name="evaluate: segmentation",
             learner=learner,
             make_batches=lambda step, shard: batches(

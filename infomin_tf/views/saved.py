@@ -7,8 +7,8 @@ import os
 import keras
 import numpy as np
 
-from infomin_tf import paths, results
 from infomin_tf.errors import UserError
+from infomin_tf.runs import files, paths, results
 
 
 def save(split, directory):
@@ -21,7 +21,7 @@ def save(split, directory):
         "split": keras.saving.serialize_keras_object(split),
         "weights": [np.asarray(variable).tolist() for variable in split.variables],
     }
-    results.write_atomically(os.path.join(directory, results.VIEWS), json.dumps(content) + "\n")
+    files.write_atomically(os.path.join(directory, results.VIEWS), json.dumps(content) + "\n")
 
 
 def is_in(directory):
@@ -50,7 +50,7 @@ def load_into(split, directory):
         raise UserError(
             f"{path} is missing; delete results.json next to it and run the same command again with that --model_dir"
         )
-    content = results.read_json(path, "run the view learning there again")
+    content = files.read_json(path, "run the view learning there again")
     try:
         saved, weights = _settings(content["split"]), content["weights"]
         values = [np.asarray(value, np.float32) for value in weights]

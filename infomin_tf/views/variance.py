@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data.colors import are_grey, spread_out, thinned
-from infomin_tf.data.moving_mnist import Sequences
 from infomin_tf.errors import UserError, warn_once
+from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.views.bands import Bands
 from infomin_tf.views.color import RGB
+from infomin_tf.views.colors import are_grey, spread_out, thinned
 from infomin_tf.views.splits import ChannelSplit, FrequencySplit
 
 _TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0

@@ -8,15 +8,15 @@ import gin
 import numpy as np
 import pytest
 
-from infomin_tf import configuration
-from infomin_tf.auditing import findings as findings_module
-from infomin_tf.auditing import ranking, recommendation
-from infomin_tf.auditing.audit import Audit
+from infomin_tf.audit import findings as findings_module
+from infomin_tf.audit import ranking, recommendation
+from infomin_tf.audit.audit import Audit
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping import outcome, runner
-from infomin_tf.sweeping.outcome import Setting
-from infomin_tf.sweeping.sweep import Axis, BindingsAxis, Combinations
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.sweeps import outcome, runner
+from infomin_tf.sweeps.outcome import Setting
+from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations
 
 ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("clean_gin")
@@ -249,9 +249,9 @@ def test_too_few_results_stop_with_the_mend(tmp_path):
 
 @pytest.fixture
 def standard_audit():
-    configuration.parse([str(ROOT / "gin" / "audit_views.gin")], [])
-    audit = configuration.build(Audit)
-    configuration.check_all_used()
+    gin_files.parse([str(ROOT / "gin" / "audit_views.gin")], [])
+    audit = gin_files.build(Audit)
+    gin_files.check_all_used()
     return audit
 
 
@@ -281,9 +281,9 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
         ):
             gin.clear_config()
             gin.config._IMPORTS.clear()
-            configuration.parse([configuration.find_file(file) for file in files], bindings)
-            stages = configuration.build(Experiment).stage_names
-            configuration.check_all_used()
+            gin_files.parse([gin_files.find_file(file) for file in files], bindings)
+            stages = gin_files.build(Experiment).stage_names
+            gin_files.check_all_used()
             assert stages == (
                 ("pretrain", "evaluate", "export") if classes else ("pretrain", "export")
             )

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf import configuration
-from infomin_tf.auditing import command
+from infomin_tf.audit import command
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping import runner
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.sweeps import runner
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ def clear():
 def audit(tmp_path, labels):
     clear()
     params = ["Audit.image_size = 8", "Audit.batch_size = 16"]
-    file = configuration.find_file("gin/audit_views.gin")
+    file = gin_files.find_file("gin/audit_views.gin")
     photos = str(tmp_path / "<photos>")
     return command.run(
         [file], params, photos, photos if labels else None, str(tmp_path / "out"), 2, []
@@ -70,7 +70,7 @@ def audit(tmp_path, labels):
 def test_nothing_is_written_where_images_are(tmp_path):
     photos = tmp_path / "<photos>"
     photos.mkdir()
-    arguments = [configuration.find_file("gin/audit_views.gin")], [], str(photos), None
+    arguments = [gin_files.find_file("gin/audit_views.gin")], [], str(photos), None
     with pytest.raises(UserError, match="lie in each other"):
         command.run(*arguments, str(photos / "audit"), 1, [])
     assert not list(photos.iterdir())
@@ -109,9 +109,9 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     runs = (out / "runs.txt").read_text().split()
     assert len(runs) == 2 * 14 + 2 * 3 == len(set(runs))
     clear()
-    configuration.parse([str(out / "recommended.gin")], [])
-    made = configuration.build(Experiment)
-    configuration.check_all_used()
+    gin_files.parse([str(out / "recommended.gin")], [])
+    made = gin_files.build(Experiment)
+    gin_files.check_all_used()
     assert made.stage_names == ("pretrain", "evaluate", "export")[:: 1 if labels else 2]
     assert gin.query_parameter("families.infomin.jitter") == 1.0
     # The same command again repeats no run.

@@ -8,14 +8,14 @@ import pytest
 import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.moving_mnist import MovingMnist
-from infomin_tf.data.segmentation import SegmentationImages, TfdsSegmentation
+from infomin_tf.data.images import ArrayImages, Repeat
+from infomin_tf.data.label_maps import SegmentationImages, TfdsSegmentation
 from infomin_tf.data.shapes import Shapes
-from infomin_tf.data.sources import ArrayImages, Repeat
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
-from infomin_tf.stages.run import Run
+from infomin_tf.experiment.run import Run
+from infomin_tf.moving_mnist.sequences import MovingMnist
 from tests.bad_inputs.cases import Refused, check_refused
 from tests.data.test_tfds_source import noise, prepare
 

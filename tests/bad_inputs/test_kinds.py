@@ -9,10 +9,10 @@ import gin
 import keras
 import pytest
 
-from infomin_tf import configuration, gin_names, kinds
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping.sweep import Sweep
-from infomin_tf.training import TrainingLoop
+from infomin_tf.configuration import gin_files, gin_names, kinds
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.sweeps.sweep import Sweep
+from infomin_tf.training.loop import TrainingLoop
 from tests.bad_inputs.cases import check_refused
 
 # A binding, what it takes, and the hint, added to gin/quickstart.gin.
@@ -62,7 +62,7 @@ REFUSED = [
     ("Export.view = @CropAndFlip()", "CenterCrop", ""),
     ("SharedPair.sampler = 'crop'", "Family", ""),
     ("Experiment.pretraining = @Evaluate()", "Pretrain .* or", ""),
-    ("Experiment.data = 'shapes'", r"class Data \(infomin_tf.experiment\)", ""),
+    ("Experiment.data = 'shapes'", r"class Data \(infomin_tf.experiment.experiment\)", ""),
     ("Data.train = 'shapes'", "class Source", ""),
     ("Data.train = @TrainingLoop()", "Source", ""),
 ]
@@ -71,10 +71,10 @@ REFUSED = [
 @pytest.mark.usefixtures("clean_gin")
 @pytest.mark.parametrize("binding, taken, hint", REFUSED)
 def test_a_value_of_another_kind_is_refused(binding, taken, hint, tmp_path):
-    file = configuration.find_file("gin/quickstart.gin")
+    file = gin_files.find_file("gin/quickstart.gin")
 
     def load(_):
-        configuration.load(Experiment, [file], [binding])
+        gin_files.load(Experiment, [file], [binding])
 
     any_hint = r"; (add|remove the) \(\)"
     ending = re.escape(f"; {hint}") if hint else rf"(?<!\(\))(?!.*{any_hint})"
@@ -96,10 +96,10 @@ def test_a_value_of_another_kind_is_refused(binding, taken, hint, tmp_path):
     ],
 )
 def test_sweeps_of_another_kind_are_refused(binding, tmp_path):
-    file = configuration.find_file("gin/small/fig5_color_jitter.gin")
+    file = gin_files.find_file("gin/small/fig5_color_jitter.gin")
 
     def load(_):
-        configuration.load(Sweep, [file], [binding])
+        gin_files.load(Sweep, [file], [binding])
 
     check_refused(load, f"{re.escape(binding)}: takes", tmp_path)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from infomin_tf.data.segmentation import SegmentationFolder
+from infomin_tf.data.label_maps import SegmentationFolder
 from tests.bad_inputs.cases import Refused, check_refused
 from tests.bad_inputs.test_folders import save
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import infomin_tf
 from infomin_tf.models import resnet
-from infomin_tf.weights import load_torchvision_resnet
+from infomin_tf.models.torchvision import load_torchvision_resnet
 from tests.bad_inputs.cases import Refused, check_refused
 
 refused = Refused()

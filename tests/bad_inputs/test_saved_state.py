@@ -5,12 +5,12 @@ import types
 
 import pytest
 
-from infomin_tf import results, run_folder
-from infomin_tf.auditing import preparation
-from infomin_tf.checkpoint import Checkpoint
-from infomin_tf.stages.run import Run
-from infomin_tf.sweeping.runner import Runner
-from infomin_tf.sweeping.sweep import Axis, Sweep
+from infomin_tf.audit import preparation
+from infomin_tf.experiment.run import Run
+from infomin_tf.runs import results, run_folder
+from infomin_tf.sweeps.runner import Runner
+from infomin_tf.sweeps.sweep import Axis, Sweep
+from infomin_tf.training.checkpoint import Checkpoint
 from tests import small
 from tests.bad_inputs.cases import Refused, check_refused
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from infomin_tf import configuration
-from infomin_tf.contrastive.negatives import MomentumQueue
-from infomin_tf.stages.pretrain import Pretrain
-from infomin_tf.stages.run import Run
+from infomin_tf.configuration import gin_files
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.run import Run
+from infomin_tf.learners.negatives import MomentumQueue
 from infomin_tf.views import pairs
 from tests import fake_experiment as fake
 from tests import small
@@ -36,9 +36,9 @@ def build(content, *bindings):
     content = content if isinstance(content, bytes) else content.encode()
     with open("file.gin", "wb") as file:
         file.write(content)
-    configuration.parse([configuration.find_file("file.gin")], bindings)
-    built = configuration.build(fake.Experiment)
-    configuration.check_all_used()
+    gin_files.parse([gin_files.find_file("file.gin")], bindings)
+    built = gin_files.build(fake.Experiment)
+    gin_files.check_all_used()
     return built.parts
 
 
@@ -62,7 +62,7 @@ def file_that_includes_itself(folder):
 def circle_of_includes_in_a_sweep(folder):
     write("b.gin", 'include "c.gin"\n')
     write("c.gin", 'include "b.gin"\n')
-    configuration.digest(["b.gin"])
+    gin_files.digest(["b.gin"])
 
 
 @files.by("include each other without end", "remove one of these includes")
@@ -90,7 +90,7 @@ def empty_file(folder):
 def folder_for_a_file(folder):
     write("file.gin", "")
     os.mkdir("folder.gin")
-    configuration.find_file("folder.gin")
+    gin_files.find_file("folder.gin")
 
 
 @files.by("Unable to open file: none.gin.*line 1", "nearest: .*one.gin")

@@ -5,18 +5,19 @@ import re
 import keras
 import pytest
 
-from infomin_tf.auditing.audit import Audit
-from infomin_tf.contrastive import bounds, negatives
-from infomin_tf.data.moving_mnist import MovingMnist
+from infomin_tf.audit.audit import Audit
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.errors import UserError
-from infomin_tf.models import alexnet, heads, resnet, sequence
-from infomin_tf.stages.sequences import PretrainSequences
-from infomin_tf.sweeping.sweep import Axis, Sweep
-from infomin_tf.training import TrainingLoop
+from infomin_tf.learners import bounds, negatives
+from infomin_tf.models import alexnet, heads, resnet
+from infomin_tf.moving_mnist import networks
+from infomin_tf.moving_mnist.pair import FactorPair
+from infomin_tf.moving_mnist.sequences import MovingMnist
+from infomin_tf.moving_mnist.stages import PretrainSequences
+from infomin_tf.sweeps.sweep import Axis, Sweep
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import color, families, generators, pairs, splits
 from infomin_tf.views.augment import blur, jigsaw, photometric, rand_augment
-from infomin_tf.views.factor_pair import FactorPair
 
 NAN, INF = float("nan"), float("inf")
 
@@ -82,8 +83,8 @@ WITHOUT_SENSE = [
     (heads.LinearHead, {"dimension": 0}, "LinearHead.dimension takes a whole number"),
     (heads.MlpHead, {"hidden": 0}, "MlpHead.hidden takes a whole number of at least 1, not 0"),
     (heads.JigsawHead, {"patch_head": None, "num_patches": 0}, "JigsawHead.num_patches takes"),
-    (sequence.ConvNet, {"filters": ()}, "ConvNet.filters takes one number or more"),
-    (sequence.ConvNet, {"filters": (8, 0)}, "ConvNet.filters takes a whole number"),
+    (networks.ConvNet, {"filters": ()}, "ConvNet.filters takes one number or more"),
+    (networks.ConvNet, {"filters": (8, 0)}, "ConvNet.filters takes a whole number"),
     (sequences, {"units": 0}, "PretrainSequences.units takes a whole number"),
     (negatives.InBatch, {"temperature": NAN}, "must be above 0"),
     (negatives.MomentumQueue, {"temperature": NAN}, "temperature > 0"),

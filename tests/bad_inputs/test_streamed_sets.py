@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import cli
+from infomin_tf.command_line import main
 from infomin_tf.data import pipeline
 from infomin_tf.data.records import streaming_damage_explained
 from infomin_tf.data.tfds_source import Tfds
@@ -85,7 +85,7 @@ def test_commands_say_so_in_one_message(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["show_views", f"--data_dir={tmp_path}", *flags])
     with pytest.raises(SystemExit) as end:
-        cli.show_views_main()
+        main.show_views_main()
     said = capsys.readouterr().err
     assert end.value.code == 2 and said.count("error: a data set is damaged") == 1
     assert f"prepared sets are in {tmp_path}" in said and "Traceback" not in said

@@ -3,17 +3,18 @@
 import keras
 import numpy as np
 
-from infomin_tf.data.segmentation import SegmentationImages
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.label_maps import SegmentationImages
+from infomin_tf.data.sets import Data
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
-from infomin_tf.experiment import Data, Experiment
+from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.experiment.export import Export
+from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.models import heads
 from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.encoder import Encoder
-from infomin_tf.stages.evaluate import Evaluate, Transfer
-from infomin_tf.stages.export import Export
-from infomin_tf.stages.pretrain import Pretrain
 from infomin_tf.views import color, pairs, splits
 
 

@@ -4,24 +4,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.contrastive.learner import ContrastiveLearner
-from infomin_tf.contrastive.negatives import InBatch
 from infomin_tf.data import pipeline
-from infomin_tf.data.moving_mnist import Sequences
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.evaluation import segmentation
-from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.evaluation.linear import ProbeLearner
 from infomin_tf.evaluation.segmentation import DecoderLearner
+from infomin_tf.learners.contrastive import ContrastiveLearner
+from infomin_tf.learners.negatives import InBatch
 from infomin_tf.models import heads
+from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.models.encoder import Encoder
-from infomin_tf.models.segmentation import SegmentationDecoder
-from infomin_tf.models.sequence import SequenceEncoder
-from infomin_tf.supervised import FactorLearner
-from infomin_tf.training import Task
+from infomin_tf.models.features import FeatureExtractor
+from infomin_tf.moving_mnist.networks import SequenceEncoder
+from infomin_tf.moving_mnist.pair import FactorPair
+from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.moving_mnist.supervised import FactorLearner
+from infomin_tf.training.loop import Task
 from infomin_tf.views import color, families, pairs, splits
 from infomin_tf.views.augment.jigsaw import JigsawPatches
-from infomin_tf.views.factor_pair import FactorPair
 from tests import small
 
 BATCH = 8

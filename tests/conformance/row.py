@@ -32,7 +32,7 @@ def main(strategy_name, replicas, out, parts, other=None):
             tf.config.list_physical_devices("CPU")[0], devices
         )
     tf.config.experimental.enable_op_determinism()
-    from infomin_tf import strategies
+    from infomin_tf.distribution import strategies
 
     strategy = strategies.create_strategy(strategy_name)
     assert strategy.num_replicas_in_sync == int(replicas)
@@ -56,7 +56,7 @@ class Row:
 
     def learners(self):
         """Trains each learner in one go, and from the checkpoint before the last step."""
-        from infomin_tf import workers
+        from infomin_tf.distribution import workers
 
         for name in _names():
             task = self.task(name, "unbroken")
@@ -81,8 +81,8 @@ class Row:
 
     def go_on(self, name, kind, row):
         """Trains from the checkpoint that a row has set aside; writes the weights before and after."""
-        from infomin_tf import workers
-        from infomin_tf.checkpoint import Checkpoint
+        from infomin_tf.distribution import workers
+        from infomin_tf.training.checkpoint import Checkpoint
 
         task = self.task(name, kind)
         if self.process == 0:
@@ -121,7 +121,7 @@ class Row:
 
     def stop(self):
         """The last process is sent SIGTERM in the middle; writes the exit status of this one, and the step that was saved."""
-        from infomin_tf.checkpoint import Checkpoint
+        from infomin_tf.training.checkpoint import Checkpoint
 
         task = self.task("contrastive, queue", "asked to stop", 20)
         task.on_epoch_end = lambda *_: self.is_last() and os.kill(os.getpid(), signal.SIGTERM)
@@ -136,7 +136,7 @@ class Row:
 
     def lose_a_worker(self):
         """The last process dies in the middle; writes what another one says."""
-        from infomin_tf import workers
+        from infomin_tf.distribution import workers
         from infomin_tf.errors import UserError
 
         task = self.task("contrastive, queue", "lost", 20)
@@ -154,7 +154,7 @@ class Row:
         return learners.task(name, str(self.out / name / folder), steps)
 
     def fit(self, task, **loop):
-        from infomin_tf.training import TrainingLoop
+        from infomin_tf.training.loop import TrainingLoop
 
         TrainingLoop(steps_per_call=2, checkpoint_steps=STEPS - 1, **loop).fit(task, self.strategy)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import infomin_tf
-from infomin_tf import results
+from infomin_tf.runs import results
 from tests import worker_processes
 from tests.conformance.learners import LEARNERS
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from infomin_tf import graphs
-from infomin_tf.contrastive import bounds
+from infomin_tf.learners import bounds
 
 RNG = np.random.default_rng(7)
 ALL = [bounds.InfoNCE(1.0), bounds.DonskerVaradhan(), bounds.NWJ(), bounds.SMILE()]

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.contrastive import negatives
-from infomin_tf.contrastive.learner import ContrastiveLearner
+from infomin_tf.learners import negatives
+from infomin_tf.learners.contrastive import ContrastiveLearner
 from tests import small
 from tests.contrastive.test_memory_bank import bank_loss
 

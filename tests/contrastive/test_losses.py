@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.contrastive import bounds, losses
+from infomin_tf.learners import bounds, losses
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.contrastive import negatives
+from infomin_tf.learners import negatives
 from tests import small
 
 

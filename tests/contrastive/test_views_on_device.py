@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf import distribution, graphs
+from infomin_tf import graphs
 from infomin_tf.data import pipeline
+from infomin_tf.distribution import replicas
 from infomin_tf.views import families, pairs
 from infomin_tf.views.augment.blur import GaussianBlur
 from infomin_tf.views.augment.crop import RandomResizedCrop
@@ -48,7 +49,7 @@ def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
 
 def test_images_and_draws_are_divided_among_replicas(two_replicas):
     images, pair = small.images(16), blurred_pair(True)
-    batches = distribution.distribute_batches(
+    batches = replicas.distribute_batches(
         two_replicas, lambda shard: pipeline.training_batches(images, 8, 0, pair, shard=shard), 8
     )
     (whole, draws), _ = next(iter(pipeline.training_batches(images, 8, 0, pair)))

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from infomin_tf import experiment
 from infomin_tf.data import inspection, pipeline
 from infomin_tf.data.image_files import read_image
 from infomin_tf.data.image_folder import ImageFolder
-from infomin_tf.data.segmentation import SegmentationFolder
+from infomin_tf.data.label_maps import SegmentationFolder
+from infomin_tf.data.sets import Data
 from infomin_tf.errors import UserError
 from tests.bad_inputs.pictures import encoded, png
 
@@ -120,7 +120,7 @@ def test_folders_to_train_and_to_test_on_that_are_scaled_unlike_are_told(gib, tm
             for part in ("train", "train", "test")
         ]
         caplog.clear()
-        inspection.warn(*experiment.Data(*parts, limit=2).load(None))
+        inspection.warn(*Data(*parts, limit=2).load(None))
         fixes = [r.getMessage() for r in caplog.records if "for all" in r.getMessage()]
         assert len(fixes) == said and all("white = 4095" in fix for fix in fixes)
 

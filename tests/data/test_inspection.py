@@ -5,12 +5,12 @@ import os
 import numpy as np
 import pytest
 
-from infomin_tf import results
 from infomin_tf.data import inspection
 from infomin_tf.data.image_folder import ImageFolder
-from infomin_tf.data.sources import ArrayImages, Repeat
+from infomin_tf.data.images import ArrayImages, Repeat
 from infomin_tf.errors import UserError
-from infomin_tf.stages.run import Run, print_results
+from infomin_tf.experiment.run import Run, print_results
+from infomin_tf.runs import results
 from tests.bad_inputs.test_folders import save
 
 

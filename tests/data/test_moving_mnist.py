@@ -9,10 +9,10 @@ import tensorflow as tf
 from scipy import stats
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.moving_mnist import MovingMnist, Sequences
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
-from infomin_tf.views.factor_pair import FactorPair
+from infomin_tf.moving_mnist.pair import FactorPair
+from infomin_tf.moving_mnist.sequences import MovingMnist, Sequences
 
 COUNT = 512
 NAMES = tuple("0123456789")

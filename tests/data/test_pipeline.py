@@ -7,11 +7,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import (
-    ArrayImages,
-    Repeat,
-    RepeatedImages,
-)
+from infomin_tf.data.images import ArrayImages, Repeat, RepeatedImages
 from infomin_tf.data.streams import StreamedImages, spread
 from infomin_tf.errors import UserError
 from infomin_tf.views import pairs

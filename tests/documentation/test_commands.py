@@ -8,10 +8,12 @@ import gin
 import pytest
 from absl import flags
 
-from infomin_tf import configuration, differences, options
-from infomin_tf.auditing.audit import Audit
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping.sweep import Sweep
+from infomin_tf.audit.audit import Audit
+from infomin_tf.command_line import options
+from infomin_tf.configuration import gin_files
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.runs import differences
+from infomin_tf.sweeps.sweep import Sweep
 from tests.documentation import commands
 from tests.documentation.commands import ROOT
 
@@ -52,10 +54,10 @@ def built(root, files, params):
     """(the root object, text of its configuration)."""
     gin.clear_config()
     gin.config._IMPORTS.clear()
-    configuration.parse([configuration.find_file(file) for file in files], params)
-    made = configuration.build(root)
-    configuration.check_all_used()
-    return made, configuration.operative_text(0)
+    gin_files.parse([gin_files.find_file(file) for file in files], params)
+    made = gin_files.build(root)
+    gin_files.check_all_used()
+    return made, gin_files.operative_text(0)
 
 
 def made_by(model_dir):
@@ -99,7 +101,7 @@ def test_a_sweep_is_configured(command):
     values = parsed(command)
     if values.gin_file != [PLACEHOLDER]:
         sweep, _ = built(Sweep, tuple(values.gin_file), tuple(values.gin_param))
-        assert all(configuration.find_file(file) for file in sweep.points()[0].gin_files)
+        assert all(gin_files.find_file(file) for file in sweep.points()[0].gin_files)
 
 
 @of("bin/audit_views")
@@ -107,7 +109,7 @@ def test_an_audit_is_configured(command):
     values = parsed(command)
     files = tuple(values.gin_file) or ("gin/audit_views.gin",)
     audit, _ = built(Audit, files, tuple(values.gin_param))
-    assert values.images and all(configuration.find_file(f) for f in audit.files({"classes": 2}))
+    assert values.images and all(gin_files.find_file(f) for f in audit.files({"classes": 2}))
 
 
 @of(".venv/bin/python")

@@ -12,8 +12,8 @@ import sys
 
 import pytest
 
-from infomin_tf.experiment import Experiment
-from infomin_tf.sweeping.sweep import Sweep
+from infomin_tf.experiment.experiment import Experiment
+from infomin_tf.sweeps.sweep import Sweep
 from tests.documentation import commands, stand_ins
 from tests.documentation.commands import ROOT
 from tests.documentation.test_commands import PLACEHOLDER, RUNS, built, made_by, parsed

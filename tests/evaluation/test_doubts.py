@@ -5,11 +5,11 @@ import types
 import numpy as np
 import pytest
 
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import doubts, knn, logistic
-from infomin_tf.stages.evaluate import Evaluate
-from infomin_tf.stages.run import Run
+from infomin_tf.experiment.evaluate import Evaluate
+from infomin_tf.experiment.run import Run
 from infomin_tf.views import pairs
 
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.data.segmentation import SegmentationImages
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.label_maps import SegmentationImages
 from infomin_tf.evaluation import features, linear, segmentation
 from tests.data.test_pipeline import KINDS, numbered
 

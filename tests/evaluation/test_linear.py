@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics
 
-from infomin_tf import training
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import linear
 from infomin_tf.evaluation.linear import LinearProbe
-from infomin_tf.schedules import Cosine, StepDecay
-from infomin_tf.stages.evaluate import Evaluate, Transfer
-from infomin_tf.stages.run import Run
+from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.run import Run
+from infomin_tf.training import loop
+from infomin_tf.training.schedules import Cosine, StepDecay
 from infomin_tf.views import pairs
 
 
@@ -55,7 +55,7 @@ def probe(rate=1.0, **arguments):
         pairs.CropAndFlip(12),
         batch_size=30,
         schedule=StepDecay((30, 40, 50), 0.2, 60),
-        loop=training.TrainingLoop(),
+        loop=loop.TrainingLoop(),
         **arguments,
     )
 

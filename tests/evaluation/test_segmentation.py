@@ -9,13 +9,13 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.metrics import jaccard_score
 
-from infomin_tf.data.segmentation import SegmentationFolder, SegmentationImages, TfdsSegmentation
+from infomin_tf.data.label_maps import SegmentationFolder, SegmentationImages, TfdsSegmentation
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import segmentation
-from infomin_tf.evaluation.features import FeatureExtractor
 from infomin_tf.models.alexnet import AlexNetHalf
+from infomin_tf.models.decoder import SegmentationDecoder
+from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.models.resnet import ResNet18
-from infomin_tf.models.segmentation import SegmentationDecoder
 from infomin_tf.views import color, splits
 
 RNG = np.random.default_rng(3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infomin_tf.sweeping import runner
+from infomin_tf.sweeps import runner
 from tests.sweeping.fake_train import FAKE_TRAIN
 
 

@@ -1,6 +1,6 @@
 """A program that stands for bin/train in sweeps."""
 
-from infomin_tf.sweeping.sweep import Axis, Sweep
+from infomin_tf.sweeps.sweep import Axis, Sweep
 
 # Stands for bin/train: accuracy 50 + 10 x - seed, I_NCE 1 / x; x = 3 fails; each run leaves a line in a file. On a device, it
 # refuses to share it and waits until each device of FAKE_DEVICES has had a run; FAKE_HELD names the x that waits for the file "go".

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from infomin_tf.errors import UserError
-from infomin_tf.sweeping import command, curve, outcome, report, runner
-from infomin_tf.sweeping.sweep import Axis, Sweep
+from infomin_tf.sweeps import command, curve, outcome, report, runner
+from infomin_tf.sweeps.sweep import Axis, Sweep
 from tests.sweeping.fake_train import sweep_over
 
 PNG = bytes.fromhex(
@@ -160,7 +160,7 @@ def test_without_labels_the_curve_is_of_i_nce(tmp_path):
 def test_hparams_hold_each_point(tmp_path):
     import tensorflow as tf
 
-    from infomin_tf.sweeping import hparams
+    from infomin_tf.sweeps import hparams
 
     found = finished(tmp_path, (1, 2), [[10.0, 11.0], [20.0, 21.0]])
     hparams.write(found, str(tmp_path))

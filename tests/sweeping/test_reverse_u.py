@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from infomin_tf.sweeping import reverse_u
-from infomin_tf.sweeping.outcome import Setting
+from infomin_tf.sweeps import reverse_u
+from infomin_tf.sweeps.outcome import Setting
 
 PLACES = np.linspace(1.0, 5.0, 9)
 

@@ -13,8 +13,8 @@ import types
 import pytest
 
 from infomin_tf.errors import UserError
-from infomin_tf.sweeping import command, runner
-from infomin_tf.sweeping.sweep import Axis, BindingsAxis, FileAxis, Sweep
+from infomin_tf.sweeps import command, runner
+from infomin_tf.sweeps.sweep import Axis, BindingsAxis, FileAxis, Sweep
 from tests.sweeping.fake_train import FAKE_TRAIN, sweep_over
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def test_a_spent_budget_leaves_points_out(tmp_path, monkeypatch):
 SCRIPT = """
 import fcntl, sys
 from infomin_tf.sweeping import runner
-from infomin_tf.sweeping.sweep import Axis, Sweep
+from infomin_tf.sweeps.sweep import Axis, Sweep
 runner._TRAIN = sys.argv[2]
 lock = fcntl.flock
 def noting_lock(*arguments):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from infomin_tf import graphs
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs, picture
 from infomin_tf.views.augment.crop import RandomResizedCrop

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from infomin_tf import graphs
 from infomin_tf.data import pipeline
-from infomin_tf.data.sources import ArrayImages
+from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import color, generators, pairs, picture, splits
 from infomin_tf.views.augment.crop import RandomResizedCrop

@@ -8,7 +8,6 @@ import enum
 
 import tensorflow as tf
 
-from infomin_tf.data.colors import mean_color
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.views.augment import tables, warp
 from infomin_tf.views.augment.common import (
@@ -20,6 +19,7 @@ from infomin_tf.views.augment.common import (
     split_seed,
 )
 from infomin_tf.views.augment.photometric import adjust_saturation, mean_grey
+from infomin_tf.views.colors import mean_color
 
 
 class Operation(enum.IntEnum):

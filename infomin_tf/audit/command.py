@@ -1,0 +1,90 @@
+"""What bin/audit_views does: copies, two rounds of runs, a ranking, a gin file and a report."""
+
+import os
+import sys
+
+from infomin_tf import environment  # noqa: F401
+from infomin_tf.audit import places, recommendation
+from infomin_tf.audit.audit import Audit
+from infomin_tf.audit.findings import Findings, without_color
+from infomin_tf.configuration import gin_files  # noqa: F401
+from infomin_tf.runs import results, run_folder  # noqa: F401
+from infomin_tf.runs.files import write_atomically
+from infomin_tf.sweeps import names  # noqa: F401
+from infomin_tf.sweeps.command import terminated_like_interrupted
+from infomin_tf.sweeps.outcome import Outcome, text_table
+from infomin_tf.sweeps.runner import Runner
+
+
+def run(files, gin_params, images, labels, out, jobs, devices):
+    """Audits views for a folder of images.
+
+    Args:
+        files, gin_params: configuration of an `Audit`.
+        images, labels: see `preparation.prepare`.
+        out: folder of everything that is written.
+        jobs, devices: see `Runner`.
+
+    Returns:
+        Exit status: 1 when runs have no results.
+    """
+    places.check(images, labels, out)
+    audit, text = gin_files.load(Audit, files, gin_params)
+    with environment.quiet_standard_error():
+        from infomin_tf.audit import preparation, report
+    with terminated_like_interrupted():
+        run_folder.make_folder(out)
+        facts = preparation.prepare(images, labels, out, audit)
+        for sentence in without_color(audit, facts):
+            print(sentence, file=sys.stderr)
+        first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
+        second = _run_round(
+            audit.second_round(out, facts, first), out, "second_round", jobs, devices
+        )
+        findings = Findings(audit, facts, first, second)
+        path = _write_recommendation(findings, out)
+        report.write(findings, _pictures(first, second), path, text, out)
+    print(text_table(*second.table(findings.order)))
+    print("\n" + "\n".join((*findings.sentences(), *findings.uncertainty())))
+    print("Not tried:\n  " + "\n  ".join(findings.not_tried()))
+    print(f"\nReport: {os.path.join(out, 'report.html')}\nRecommended: {path}")
+    return int(any(row.problem for row in (*first.rows, *second.rows)))
+
+
+def _run_round(sweep, out, name, jobs, devices):
+    """Runs what is missing; returns the `Outcome`, which it writes."""
+    print(sweep.title, file=sys.stderr)
+    runner = Runner(sweep, os.path.join(out, name), None, jobs, devices)
+    outcome = Outcome(runner, runner.run())
+    outcome.write(runner.out)
+    return outcome
+
+
+def _pictures(*outcomes):
+    """dict label -> path of a picture of its views."""
+    pictures = {}
+    for outcome in outcomes:
+        for row in outcome.rows:
+            label = row.point.labels[0]
+            if label not in pictures and (path := outcome.runner.show_views(row.point)):
+                pictures[label] = path
+    return pictures
+
+
+def _write_recommendation(findings, out):
+    path = os.path.join(out, "recommended.gin")
+    axis = findings.second.sweep.axes[0]
+    place = axis.labels.index(findings.recommended)
+    evidence = [*findings.sentences()[:1], *findings.uncertainty()[:2]]
+    bindings = axis.arguments(place)[1]
+    files = findings.audit.files(findings.facts)
+    text = recommendation.gin_text(
+        path,
+        findings.recommended,
+        files,
+        bindings,
+        findings.facts["arguments"],
+        [*evidence, f"Audited with {findings.audit.steps} steps per run."],
+    )
+    write_atomically(path, text)
+    return path

@@ -1,0 +1,183 @@
+"""Small copies of a person's images for the many short runs of an audit: read, checked and divided once."""
+
+import hashlib
+import json
+import os
+import shutil
+
+import keras
+from absl import logging
+
+from infomin_tf.audit import places
+from infomin_tf.data.image_files import find_images
+from infomin_tf.data.image_folder import ImageFolder
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.errors import UserError
+from infomin_tf.runs import files
+from infomin_tf.views.colors import are_grey
+
+_TEST_SHARE = 0.25
+_LEAST_IMAGES = 200
+_PARTS = {"unlabelled": "train", "held_out": "test", "train": "train", "test": "test"}
+
+
+def prepare(images, labels, out, audit):
+    """Writes out/copies: unlabelled/ and held_out/ of the images and, with labels, train/CLASS/ and test/CLASS/.
+
+    A quarter of the images, chosen by a hash of their paths, is held out of pre-training, and so is every other copy of a test
+    image. What an earlier call with the same arguments and images wrote is left as it is.
+
+    Args:
+        images: folder of images at any depth.
+        labels: folder with a folder for each class, such as the same one; or a csv file with the columns file (path under
+            `images`) and label; None without labels.
+        out: folder of the audit.
+        audit: `Audit`.
+
+    Returns:
+        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number, and "grey", whether no image
+        has colour.
+
+    Raises:
+        UserError: nothing to read, too few images or classes, another audit or other files in `out`.
+    """
+    directory, path = os.path.join(out, "copies"), os.path.join(out, "copies.json")
+    arguments = _arguments(images, labels, audit)
+    if os.path.exists(path):
+        known = files.read_json(path, f"use another --out, or delete {out}")
+        changed = [name for name in arguments if known["arguments"].get(name) != arguments[name]]
+        if changed:
+            raise UserError(
+                f"{out} holds an audit with another {', '.join(changed)}; use another --out, or delete that one"
+            )
+        return known
+    marker = os.path.join(directory, "made_by_audit_views")
+    if os.path.lexists(directory) and not os.path.exists(marker):
+        raise UserError(f"{directory} was not made by bin/audit_views; use another --out")
+    sources = _sources(images, labels, audit)
+    loaded = {part: source.load() for part, source in sources.items()}
+    tested = {
+        image.tobytes()
+        for part in ("held_out", "test")
+        if part in loaded
+        for image in loaded[part].images.numpy()
+    }
+    for part in {"unlabelled", "train"} & loaded.keys():
+        loaded[part] = _without(loaded[part], tested)
+    _check_number(loaded, images, audit)
+    classes = _usable_classes(loaded, labels)
+    shutil.rmtree(directory, ignore_errors=True)
+    os.makedirs(directory)
+    files.write_atomically(marker, "")
+    sizes = {}
+    for part, content in loaded.items():
+        sizes[part] = _write(content, os.path.join(directory, part), classes)
+    facts = {
+        "arguments": arguments,
+        "sizes": sizes,
+        "classes": len(classes - {-1}),
+        "grey": are_grey(loaded["unlabelled"].images.numpy()),
+    }
+    files.write_atomically(path, json.dumps(facts, indent=2) + "\n")
+    return facts
+
+
+def _arguments(images, labels, audit):
+    """What an audit is of, with a digest of the names and sizes of its files."""
+    digest = hashlib.sha256()
+    for folder in places.folders(images, labels):
+        for name in find_images(folder):
+            path = os.path.join(folder, name)
+            size = os.path.getsize(path) if os.path.exists(path) else 0
+            digest.update(f"{name} {size}\n".encode("utf-8", "surrogateescape"))
+    if labels and os.path.isfile(labels):
+        with open(labels, "rb") as file:
+            digest.update(file.read())
+    return {
+        "images": os.path.abspath(images),
+        "labels": labels and os.path.abspath(labels),
+        "contents": digest.hexdigest(),
+        "limit": audit.limit,
+        "image_size": audit.image_size,
+        "test_share": _TEST_SHARE,
+        "steps": audit.steps,
+        "batch_size": audit.batch_size,
+    }
+
+
+def _sources(images, labels, audit):
+    shared = {
+        "image_size": audit.image_size,
+        "test_share": _TEST_SHARE,
+        "memory_limit_gib": float("inf"),
+        "max_corrupt_share": audit.max_corrupt_share,
+    }
+    shares = {"train": 1.0 - _TEST_SHARE, "test": _TEST_SHARE}
+    sources = {}
+    for part, split in _PARTS.items():
+        if part in ("unlabelled", "held_out"):
+            where = {"directory": images}
+        elif labels is None:
+            continue
+        elif os.path.isdir(labels):
+            where = {"directory": labels, "labelled": True}
+        else:
+            where = {"directory": images, "labels_file": labels}
+        limit = round(audit.limit * shares[split])
+        sources[part] = ImageFolder(split=split, limit=limit, **where, **shared)
+    return sources
+
+
+def _check_number(loaded, images, audit):
+    learned, total = (
+        loaded["unlabelled"].size,
+        sum(loaded[p].size for p in ("unlabelled", "held_out")),
+    )
+    if total < _LEAST_IMAGES or learned < audit.batch_size:
+        raise UserError(
+            f"an audit needs at least {_LEAST_IMAGES} images, {audit.batch_size} of them to learn from; of {images} it has "
+            f"{total} and {learned}, without copies of test images (Audit.limit is {audit.limit}); add images, lower "
+            "Audit.batch_size, or judge views by eye with bin/show_views"
+        )
+
+
+def _usable_classes(loaded, labels):
+    """Numbers of the classes that have images to train on and to test on; -1 stands for no label."""
+    if labels is None:
+        return {-1}
+    names = loaded["test"].class_names
+    usable = set.intersection(
+        *(set(loaded[part].labels.numpy().tolist()) for part in ("train", "test"))
+    )
+    left_out = [name for index, name in enumerate(names) if index not in usable]
+    if len(usable) < 2:
+        raise UserError(
+            f"{labels}: {len(usable)} of {len(names)} classes have images both to train on (three quarters) and to test on; "
+            "label more images of at least two classes"
+        )
+    if left_out:
+        logging.warning(
+            "%d classes with too few images are left out: %s",
+            len(left_out),
+            ", ".join(left_out[:10]),
+        )
+    return usable | {-1}
+
+
+def _without(content, tested):
+    """The images whose pixels are not among those that are tested on."""
+    places = [i for i, image in enumerate(content.images.numpy()) if image.tobytes() not in tested]
+    return ArrayImages(content.name, *content.gather(places), content.class_names)
+
+
+def _write(content, directory, classes):
+    """Writes the images of known classes; returns their number."""
+    written = 0
+    os.makedirs(directory, exist_ok=True)
+    for image, label in zip(content.images.numpy(), content.labels.numpy().tolist(), strict=True):
+        if label in classes:
+            folder = os.path.join(directory, f"{label:04d}" if label >= 0 else "")
+            os.makedirs(folder, exist_ok=True)
+            keras.utils.save_img(os.path.join(folder, f"{written:06d}.png"), image, scale=False)
+            written += 1
+    return written

@@ -1,0 +1,76 @@
+"""Which setting of an audit is better: by accuracy with labels, by what the views share without."""
+
+import math
+
+import numpy as np
+
+from infomin_tf.sweeps.comparison import Comparison
+
+_SPREAD_SHARE = 0.85
+_LEAST_SPREAD = -0.5  # spread evenly over the sphere: about -4
+
+
+def tells_nothing(setting):
+    """Whether embeddings lie nearly in one point (uniformity above -0.5), or I_NCE is not above 0: nothing was learned."""
+    values = setting.values
+    spread = "uniformity" not in values or setting.mean("uniformity") <= _LEAST_SPREAD
+    shared = "I_NCE" not in values or setting.mean("I_NCE") > 0
+    return not (spread and shared)  # so is what is not a number
+
+
+class AccuracyRanking:
+    """With labels: the mean accuracy of a probe over seeds.
+
+    Args:
+        metric: name of the accuracy.
+    """
+
+    def __init__(self, metric):
+        self.metric = metric
+        self.metrics = (metric,)
+
+    def order(self, settings, among=()):
+        """`outcome.Setting`s, the best first; those without the metric are left out. `among` has no say here."""
+        del among
+        measured = [s for s in settings if self.metric in s.values]
+        measured = [s for s in measured if not math.isnan(s.mean(self.metric))]
+        return sorted(measured, key=lambda s: -s.mean(self.metric))
+
+    def is_improvement(self, setting, base, settings):
+        """Whether a setting lies above the base by more than the standard error of their difference."""
+        comparison = Comparison(settings, self.metric)
+        error = comparison.standard_error(setting, base)
+        return comparison.difference(setting, base) > (error if comparison.freedom else 0.0)
+
+
+class SharingRanking:
+    """Without labels: of the settings whose embeddings are spread over the sphere, the one whose views share least.
+
+    "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242; of both views' embeddings the less uniform) of at least 85 %
+    of the most negative one; the others, which
+    have not learned to tell images apart, follow by uniformity, and last those of which `tells_nothing` holds. To share little is the paper's principle (section 3.1); that
+    what is shared is still enough for the task is a guess without labels.
+    """
+
+    metric = "I_NCE"
+    metrics = ("uniformity",)
+
+    def order(self, settings, among=()):
+        """`outcome.Setting`s, the best first; the most negative uniformity is looked for `among` others, too."""
+        measured = [s for s in settings if "uniformity" in s.values]
+        learned = [s for s in (*settings, *among) if not tells_nothing(s)]
+        known = [s.mean("uniformity") for s in learned if "uniformity" in s.values]
+        limit = _SPREAD_SHARE * min(known, default=0.0)
+        spread = [s for s in measured if not tells_nothing(s) and s.mean("uniformity") <= limit]
+        others = [s for s in measured if s not in spread]
+        return sorted(spread, key=lambda s: s.mean("I_NCE")) + sorted(
+            others, key=lambda s: (tells_nothing(s), np.nan_to_num(s.mean("uniformity")))
+        )
+
+    def is_improvement(self, setting, base, settings):
+        """Whether a setting comes before the base among all settings, and differs in I_NCE by a standard error."""
+        order, comparison = self.order(settings), Comparison(settings, self.metric)
+        differs = abs(comparison.difference(setting, base)) > (
+            comparison.standard_error(setting, base) if comparison.freedom else 0.0
+        )
+        return order.index(setting) < order.index(base) and differs

@@ -1,0 +1,1 @@
+"""The commands: flags, and what each of them calls."""

@@ -1,0 +1,240 @@
+"""The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
+
+import contextlib
+import errno
+import os
+import sys
+
+from absl import flags
+
+from infomin_tf import environment
+from infomin_tf.command_line import options
+from infomin_tf.configuration import gin_files, root
+from infomin_tf.errors import UserError
+from infomin_tf.runs import run_folder
+
+_TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
+
+  bin/train --gin_file=gin/quickstart.gin
+  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='Pretrain.epochs = 100'
+
+The same command continues where it stopped; finished stages are skipped."""
+_EVALUATE = """Evaluates the finished pre-training of a model_dir again.
+
+  bin/evaluate --model_dir=runs/quickstart
+  bin/evaluate --model_dir=runs/quickstart --gin_param='Evaluate.raw_pixels = True'
+  bin/evaluate --model_dir=runs/cmc --gin_file=gin/evaluation/nyuv2_segmentation.gin --data_dir=DIR
+
+Files that are no whole experiment come on top of the run's configuration."""
+_EXPORT = """Exports the finished pre-training of a model_dir again.
+
+  bin/export --model_dir=runs/quickstart"""
+
+_SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.
+
+  bin/show_views --gin_file=gin/quickstart.gin --out=views.png
+  bin/show_views --gin_file=gin/small/infomin.gin --gin_file=gin/small/cifar10.gin --data_dir=DIR"""
+
+_SWEEP = """Runs an experiment at every value of an axis or two, with several seeds, and says which is best.
+
+  bin/sweep --gin_file=gin/small/fig5_crop_area.gin --data_dir=DIR
+
+The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg, report.html, events for
+TensorBoard's HParams, and a model_dir for each point."""
+
+_AUDIT_VIEWS = """Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment, splits.
+
+  bin/audit_views --images=photos
+  bin/audit_views --images=photos --labels=photos        # a folder for each class
+  bin/audit_views --images=photos --labels=labels.csv    # columns file (path under photos) and label
+
+Many short runs of a small network; the same command runs what is missing. Under --out: report.html, recommended.gin,
+curve.png, and both rounds of runs."""
+
+
+def train_main():
+    """bin/train, infomin-train."""
+    _main("train", _TRAIN)
+
+
+def evaluate_main():
+    """bin/evaluate, infomin-evaluate."""
+    _main("evaluate", _EVALUATE)
+
+
+def export_main():
+    """bin/export, infomin-export."""
+    _main("export", _EXPORT)
+
+
+def show_views_main():
+    """bin/show_views, infomin-show-views."""
+    _main("show_views", _SHOW_VIEWS)
+
+
+def sweep_main():
+    """bin/sweep, infomin-sweep."""
+    _main("sweep", _SWEEP)
+
+
+def audit_views_main():
+    """bin/audit_views, infomin-audit-views."""
+    _main("audit_views", _AUDIT_VIEWS)
+
+
+def _main(command, description):
+    environment.open_streams()
+    values = options.define(command)
+    try:
+        try:
+            rest = values(sys.argv)
+        except flags.Error as error:
+            raise UserError(f"{error}\nsee bin/{command} --help") from error
+        if values["help"].value:
+            print(f"{description}\n\nFlags:\n{options.help_text(values)}")
+            sys.exit(0)
+        if len(rest) > 1:
+            raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
+        options.settle(values)
+        files = _gin_files(values, command)
+        environment.prepare(_written_folder(values))
+        environment.show_warnings()
+        _run(command, values, files)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error}; make room, then the same command continues", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _written_folder(values):
+    if "model_dir" in values:
+        return values.model_dir
+    return values.out if "jobs" in values else os.path.dirname(values.out) or os.curdir
+
+
+def _gin_files(values, command):
+    """Paths of the gin files, and sets the default model_dir."""
+    files = values.gin_file
+    if command == "audit_views":
+        if not values.images:
+            raise UserError("bin/audit_views needs --images, a folder; see bin/audit_views --help")
+        files = files or ["gin/audit_views.gin"]
+    if files and command == "show_views":
+        return [gin_files.find_file(file) for file in files]
+    if not files and command in ("evaluate", "export") and values.model_dir:
+        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
+        if not os.path.isfile(saved):
+            raise UserError(
+                f"{values.model_dir} holds no run ({saved} is missing); run bin/train first"
+            )
+        return [saved]
+    if not files:
+        needed = (
+            "--gin_file"
+            if command in ("train", "show_views", "sweep")
+            else "--model_dir of a run, or its --gin_file"
+        )
+        raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
+    default = os.path.join("runs", os.path.splitext(os.path.basename(files[0]))[0])
+    if command in ("sweep", "audit_views"):
+        values.out = values.out or default
+    else:
+        values.model_dir = values.model_dir or default
+    return [gin_files.find_file(file) for file in files]
+
+
+def _run(command, values, files):
+    if command == "sweep":
+        from infomin_tf.sweeps import command as sweep_command
+
+        arguments = values.out, values.data_dir, values.jobs, values.devices
+        sys.exit(sweep_command.run(files, values.gin_param, *arguments))
+    if command == "audit_views":
+        from infomin_tf.audit import command as audit_command
+
+        arguments = values.images, values.labels, values.out, values.jobs, values.devices
+        sys.exit(audit_command.run(files, values.gin_param, *arguments))
+    # Imported here, as TensorFlow takes seconds.
+    with environment.quiet_standard_error():
+        import tensorflow as tf
+
+        from infomin_tf.configuration import experiment_names  # noqa: F401
+        from infomin_tf.data.records import streaming_damage_explained
+        from infomin_tf.experiment.experiment import Experiment
+        from infomin_tf.sweeps import names  # noqa: F401
+
+    # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
+    sys.dont_write_bytecode = True
+    tf.config.experimental.enable_op_determinism()
+    # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
+    with streaming_damage_explained(values.data_dir):
+        if command == "show_views":
+            _show_views(values, files, Experiment)
+        else:
+            _train_or_repeat(command, values, files, Experiment)
+
+
+def _train_or_repeat(command, values, files, experiment_class):
+    import keras
+
+    from infomin_tf import seeds
+    from infomin_tf.distribution import strategies, workers
+
+    seed = values.seed
+    if command != "train":
+        saved_seed = run_folder.saved_seed(values.model_dir)
+        seed = seed if values["seed"].present else saved_seed
+    strategy = strategies.create_strategy(values.strategy)
+    with strategy.scope(), workers.clear_loss():
+        keras.utils.set_random_seed(seeds.stream(seed, "weights"))
+        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
+        if command != "train" and not root.is_whole(experiment_class, files):
+            files = [saved, *files]
+        experiment = _build(values, files, experiment_class)
+        text = gin_files.operative_text(seed)
+        arguments = {
+            "strategy": strategy,
+            "seed": seed,
+            "data_dir": values.data_dir,
+            "configuration": text,
+        }
+        again = options.again(values)
+        if command != "train":
+            run_folder.check_same_training(values.model_dir, text)
+        only_writer = run_folder.locked if workers.is_chief() else contextlib.nullcontext
+        with only_writer(values.model_dir):
+            if command == "train":
+                if workers.is_chief():
+                    run_folder.claim(values.model_dir, text, values.overwrite, again)
+                workers.wait_for_all()
+                workers.check_one_run(values.model_dir, run_folder.holds(values.model_dir, text))
+                experiment.run(values.model_dir, until=values.until, **arguments)
+            else:
+                experiment.repeat(command, values.model_dir, **arguments)
+            workers.wait_for_all()
+
+
+def _build(values, files, experiment_class):
+    """The experiment that the files configure, its layers made in the precision that they bind."""
+    from infomin_tf.training import precision
+
+    gin_files.parse(files, values.gin_param)
+    precision.use(root.bound(experiment_class, "precision", "float32"))
+    experiment = gin_files.build(experiment_class)
+    gin_files.check_all_used()
+    return experiment
+
+
+def _show_views(values, files, experiment_class):
+    experiment = _build(values, files, experiment_class)
+    experiment.save_picture(values.out, data_dir=values.data_dir, seed=values.seed)
+    print(f"wrote {values.out}")

@@ -1,0 +1,136 @@
+"""The flags of each command."""
+
+import os
+import shlex
+
+from absl import flags
+
+from infomin_tf.errors import UserError
+from infomin_tf.runs import paths, results
+
+_EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.steps = 1000"}
+_STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
+
+
+def define(command):
+    """The flags of bin/<command>, as absl's `FlagValues`."""
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
+    if command == "audit_views":
+        _text(values, "images", "folder of images, at any depth")
+        _text(
+            values,
+            "labels",
+            "folder with a folder for each class, or csv file; none without labels",
+        )
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        "gin file, of the working directory or of the package; repeatable, later ones win",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_param",
+        [],
+        f"one gin binding, such as '{_EXAMPLES.get(command, 'Pretrain.epochs = 3')}'; repeatable",
+        flag_values=values,
+    )
+    if command != "audit_views":
+        _text(values, "data_dir", "folder of prepared TFDS data sets")
+    if command in ("sweep", "audit_views"):
+        _define_many_runs(values)
+        return values
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "seed of everything random",
+        lower_bound=0,
+        upper_bound=2**31 - 1,
+        flag_values=values,
+    )
+    if command == "show_views":
+        flags.DEFINE_string("out", "views.png", "the picture that is written", flag_values=values)
+        return values
+    _text(
+        values,
+        "model_dir",
+        "where everything is written; default runs/<name of the first gin file>",
+    )
+    flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
+    if command == "train":
+        flags.DEFINE_enum(
+            "until", None, results.STAGES, "stop after this stage", flag_values=values
+        )
+        flags.DEFINE_boolean(
+            "overwrite",
+            False,
+            "delete a run of another configuration in model_dir",
+            flag_values=values,
+        )
+    return values
+
+
+def settle(values):
+    """Checks the values; a ~ becomes the home folder in every flag of a path.
+
+    Raises:
+        UserError: a device that is no number, a URL where only a folder of this machine will do, a name that is no UTF-8, or
+            a working directory that is gone.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(
+            f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
+        ) from error
+    for device in values["devices"].value if "devices" in values else ():
+        if not device.isdecimal():
+            raise UserError(f"--devices takes numbers of GPUs, such as 0,1, not {device!r}")
+    values.gin_file = [paths.expand(file) for file in values.gin_file]
+    for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
+        path = values[name].value = paths.expand(values[name].value)
+        is_url = "://" in (path or "")
+        if is_url and name != "data_dir":  # TensorFlow Datasets reads from storage, too
+            raise UserError(
+                f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
+            )
+        is_run = name == "model_dir" or (name == "out" and "jobs" in values)
+        if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
+            raise UserError(
+                f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a folder of another name"
+            )
+
+
+def help_text(values):
+    """A line for each flag."""
+    lines = []
+    for name in values:
+        flag = values[name]
+        if name != flag.name:
+            continue
+        default = "" if flag.default in (None, []) or flag.boolean else f"; default {flag.default}"
+        meaning = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
+        lines.append(f"  --{name:<10} {meaning}{default}")
+    return "\n".join(lines)
+
+
+def again(values):
+    """A function "evaluate" or "export" -> the command that does it with the flags of this one."""
+    given = [f"--model_dir={values.model_dir}"]
+    for name in ("gin_file", "gin_param"):
+        given += [f"--{name}={value}" for value in values[name].value]
+    others = ("data_dir", "strategy", "seed")
+    given += [f"--{name}={values[name].value}" for name in others if values[name].present]
+    return lambda command: shlex.join([f"bin/{command}", *given])
+
+
+def _text(values, name, meaning):
+    flags.DEFINE_string(name, None, meaning, flag_values=values)
+
+
+def _define_many_runs(values):
+    _text(values, "out", "where everything is written; default runs/<name of the first gin file>")
+    flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
+    flags.DEFINE_list(
+        "devices", [], "numbers of GPUs, one run on each at a time", flag_values=values
+    )

@@ -1,0 +1,1 @@
+"""gin files: names, parsing, what is refused, and how mistakes are explained."""

@@ -1,0 +1,69 @@
+"""What gin files of experiments can name; importing this module registers it."""
+
+import keras
+
+from infomin_tf.configuration import gin_names
+from infomin_tf.data import image_folder, images, label_maps, shapes, tfds_source
+from infomin_tf.data.sets import Data
+from infomin_tf.evaluation import linear
+from infomin_tf.evaluation import segmentation as segmentation_probe
+from infomin_tf.experiment import evaluate, experiment, export, learn_views, pretrain, views_of_run
+from infomin_tf.learners import bounds, negatives
+from infomin_tf.models import alexnet, encoder, heads, resnet
+from infomin_tf.moving_mnist import networks, pair, sequences, stages
+from infomin_tf.training import loop, schedules
+from infomin_tf.views import bands, color, families, generators, pairs, splits
+from infomin_tf.views.augment import blur, crop, jigsaw, photometric, rand_augment
+
+gin_names.register(experiment.Experiment, Data)
+gin_names.register(learn_views.LearnViews, views_of_run.ViewsOfRun, pretrain.Pretrain)
+gin_names.register(evaluate.Evaluate, evaluate.Transfer, export.Export)
+gin_names.register(linear.LinearProbe, segmentation_probe.SegmentationProbe)
+gin_names.register(loop.TrainingLoop)
+gin_names.register(schedules.Constant, schedules.Cosine, schedules.StepDecay)
+
+gin_names.register(tfds_source.Tfds, image_folder.ImageFolder, shapes.Shapes, images.Repeat)
+gin_names.register(label_maps.TfdsSegmentation, label_maps.SegmentationFolder)
+
+gin_names.register(pairs.IndependentPair, pairs.SharedPair, pairs.PatchPair)
+gin_names.register(pairs.CropAndFlip, pairs.ShiftAndFlip, pairs.CenterCrop, families.Family)
+gin_names.register(crop.RandomResizedCrop, crop.RandomShift, jigsaw.JigsawPatches)
+gin_names.register(photometric.ColorJitter, photometric.Greyscale, photometric.Solarize)
+gin_names.register(blur.GaussianBlur, rand_augment.RandAugment)
+gin_names.register(
+    families.moco_v1,
+    families.moco_v2,
+    families.simclr,
+    families.infomin,
+    families.infomin_colorless,
+    families.pirl_jigsaw,
+    group="families",
+)
+
+gin_names.register(splits.Whole, splits.ChannelSplit, splits.FrequencySplit)
+gin_names.register(color.RGB, color.YDbDr, color.YUV, color.YIQ, color.YCbCr, color.Lab, color.HSV)
+gin_names.register(bands.Bands)
+gin_names.register(generators.AdditiveGenerator, generators.ReversibleGenerator)
+gin_names.register(generators.AffineGenerator, generators.GlowGenerator)
+
+gin_names.register(encoder.Encoder, heads.LinearHead, heads.MlpHead, heads.JigsawHead)
+gin_names.register(alexnet.AlexNetHalf, resnet.ResNet18, resnet.ResNet34, resnet.ResNet50)
+gin_names.register(resnet.ResNet101, resnet.ResNet152)
+gin_names.register(resnet.ResNeXt50, resnet.ResNeXt101, resnet.ResNeXt152)
+gin_names.register(negatives.InBatch, negatives.NTXent)
+gin_names.register(negatives.MomentumQueue, negatives.MemoryBank)
+gin_names.register(bounds.InfoNCE, bounds.DonskerVaradhan, bounds.NWJ, bounds.SMILE)
+
+gin_names.register(sequences.MovingMnist, pair.FactorPair, splits.Sequence)
+gin_names.register(networks.ConvNet, stages.PretrainSequences)
+gin_names.register(stages.TrainSupervised, stages.EvaluateFactors)
+
+gin_names.register(
+    *(
+        optimizer
+        for name, optimizer in vars(keras.optimizers).items()
+        if isinstance(optimizer, type)
+        and issubclass(optimizer, keras.optimizers.Optimizer)
+        and name not in ("Optimizer", "LossScaleOptimizer")
+    )
+)

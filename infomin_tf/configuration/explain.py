@@ -1,0 +1,225 @@
+"""What gin's errors and names mean to the user: the place, the binding as it is written, the nearest valid name."""
+
+import difflib
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import tokenize
+import traceback
+
+import gin
+
+from infomin_tf.configuration import gin_names
+from infomin_tf.errors import UserError
+
+# Keras's layers, Python's functions, Keras's optimizers: their **kwargs hide the mistake from gin.
+_UNKNOWN_ARGUMENT = re.compile(
+    r"nrecognized keyword arguments.*?\{'(\w+)'"
+    r"|unexpected keyword argument '(\w+)'"
+    r"|not recognized: .*?'(\w+)'"
+)
+
+_UNKNOWN_NAME = re.compile(
+    r"No configurable matching (?:reference )?'@?(?:[\w/]*/)?([\w.]+)(?:\(\))?'"
+    r"|'([\w.]+)' was not provided by an import statement"
+)
+WHO_TAKES_WHAT = (
+    "bin/sweep takes files that bind Sweep, bin/audit_views such that bind Audit, the other commands those that bind "
+    "Experiment, such as gin/quickstart.gin"
+)
+_OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, KeyError, OSError)
+
+
+def near_files(name, folders):
+    """A line with the gin files whose names resemble one that is missing; empty when there are none.
+
+    Args:
+        name: of the missing file.
+        folders: where gin files are looked for.
+    """
+    known = {
+        os.path.relpath(os.path.join(root, file), folder or os.getcwd())
+        for folder in folders
+        for root, _, files in os.walk(os.path.join(folder or os.getcwd(), "gin"))
+        for file in files
+        if file.endswith(".gin")
+    }
+    beside = os.path.dirname(name)
+    if os.path.isdir(beside or "."):
+        known |= {os.path.join(beside, f) for f in os.listdir(beside or ".") if f.endswith(".gin")}
+    near = [path for path in sorted(known) if os.path.basename(path) == os.path.basename(name)]
+    near += [path for path in difflib.get_close_matches(name, known, 3, 0.6) if path not in near]
+    return f"\n  nearest: {', '.join(near)}" if near else ""
+
+
+def parse_error(error, source, folders):
+    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name; None when nothing is.
+
+    Args:
+        error: what gin raised while it read `source`.
+        source: what was read, in words.
+        folders: where gin files are looked for.
+    """
+    if isinstance(error, SyntaxError):
+        place = f'file "{error.filename}", line {error.lineno}' if error.filename else source
+        return f"{error.msg}\n  In {place}"
+    if isinstance(error, tokenize.TokenError):
+        return f"{error.args[0]}: a bracket or quote is not closed\n  In {source}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a text file in UTF-8 ({error}); save it as one\n  In {source}"
+    if isinstance(error, RecursionError):
+        return circle_of_files([source])
+    # Frames of modules that a gin file imports.
+    places = [p for p in traceback.extract_tb(error.__traceback__) if p.name == "<module>"]
+    if not places and not isinstance(error, _OF_A_FILE):
+        return None
+    if places:
+        place = places[-1]
+        what, _, inside = str(error).partition("\n")
+        where = f"{place.filename}, line {place.lineno}; fix that module"
+        return f"{type(error).__name__}: {what} in {where}\n{inside or f'  In {source}'}"
+    message = re.sub(r"<module '([\w.]+)'.*?>", r"\1", str(error))
+    message = re.sub(r"In bindings string line \d+\n.*", f"In {source}", message)
+    message = re.sub(r" in config string: \n.*", "", message, flags=re.DOTALL)
+    message = re.sub(r"\n +\^$", "", message)
+    hint = ""
+    if match := re.match(
+        r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message
+    ):
+        hint = _hint(match[2], _parameters(match[1]))
+    elif match := re.search(r"; ([\w.]+) has no attribute (\w+)", message):
+        module = importlib.import_module(match[1])
+        public = [n for n in dir(module) if n[0] != "_" and callable(getattr(module, n))]
+        hint = _hint(match[2], public)
+    elif match := _UNKNOWN_NAME.search(message):
+        wrong = next(filter(None, match.groups()))
+        message = message.replace(match[0], f"gin files have no name {wrong}")
+        hint = _hint_of_name(wrong)
+    elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
+        package = importlib.import_module(match[1])
+        modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
+        hint = _import_of_module(package, match[2]) or _hint(match[2], modules)
+    elif match := re.match(r"No module named '(\w+)'", message):
+        hint = f"\n  own modules are found next to the gin file and in the working directory; put {match[1]}.py there"
+    elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
+        hint = near_files(match[1], folders)
+    elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
+        message = f"the macro %{match[1]} is not bound; add {match[1]} = ..."
+    return message + hint
+
+
+def _import_of_module(module, name):
+    """Which import line gin takes in the place of one of a class or function; empty when the module has no such name."""
+    if name in gin_names.registered():
+        return f"\n  gin files say {name}, and need no line to import it"
+    if not hasattr(module, name):
+        return ""
+    package, _, last = module.__name__.rpartition(".")
+    line = f"from {package} import {last}" if package else f"import {last}"
+    return f"\n  gin files import modules: write {line}, and {last}.{name} for what is in it"
+
+
+def circle_of_files(files):
+    """Says that gin files include each other: each the next, the last the first."""
+    return f"gin files include each other without end: {' -> '.join(files)}; remove one of these includes"
+
+
+def behind_macro(value):
+    """What a macro such as %view_size stands for; other values, and a macro that leads nowhere, as they are."""
+    found, passed = value, []
+    while isinstance(found, gin.config.ConfigurableReference) and found.selector == "gin.macro":
+        scope = "/".join(found.scopes)
+        if scope in passed:
+            return value
+        passed.append(scope)
+        found = gin.config._CONFIG.get((scope, "gin.macro"), {}).get("value", value)
+    return found
+
+
+def building_error(error):
+    """What the user has to fix when a constructor raised `error`; None when that is not the user's doing.
+
+    A ValueError always is. A RuntimeError is when a parameter is missing or unknown; a TypeError and an AttributeError
+    besides, when they come from a class of this package or of Keras.
+    """
+    if isinstance(error, RecursionError):
+        return "bindings that lead back to themselves without end, such as A = %B and B = %A; fix one of them"
+    message, *places = re.split(r"\n +In call to configurable ", str(error))
+    message = message.partition("\n  No values supplied by Gin")[0]
+    place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None
+    if place is None:
+        return message if isinstance(error, UserError) else None
+    # Of several classes of that name, the one that the message has in full.
+    selectors = gin.config._REGISTRY.matching_selectors(place[1]) or [place[1]]
+    selector = min(selectors, key=lambda known: _full_name(known) not in places[0])
+    is_known = selector in gin.config._REGISTRY
+    start = written(place[2] or "", selector, "") if is_known else place[1] + "."
+    match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
+    missing = re.findall(r"'(\w+)'", match[1]) if match else []
+    if missing and set(missing) <= set(_parameters(selector)):
+        return "\n  ".join(["not bound; add", *(f"{start}{name} = ..." for name in missing)])
+    if match := _UNKNOWN_ARGUMENT.search(message):
+        name = next(filter(None, match.groups()))
+        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
+    if isinstance(error, AttributeError | TypeError | RuntimeError):
+        if not gin_names.name_of(selector) or isinstance(error, RuntimeError):
+            return None
+        message += "; one of its bindings is of the wrong kind"
+    return f"{message}\n  In {start[:-1]}"
+
+
+def written(scope, selector, name):
+    """A binding's left side as a user writes it, such as critic/AlexNetHalf.width.
+
+    Args:
+        scope: such as "critic"; "" for none.
+        selector: complete name of the class or function in gin's registry.
+        name: of the parameter.
+    """
+    if selector == "gin.macro":
+        return scope
+    source = gin.config._REGISTRY[selector].import_source
+    if ours := gin_names.name_of(selector):
+        selector = ours
+    elif source:
+        statement, inner = source
+        named = statement.is_from or statement.alias
+        selector = f"{statement.bound_name() if named else statement.module}.{inner}"
+    return f"{scope + '/' if scope else ''}{selector}.{name}"
+
+
+def _full_name(selector):
+    found = gin.config._REGISTRY.get_match(selector)
+    return f"{found.wrapped.__module__}.{found.wrapped.__qualname__}" if found else selector
+
+
+def _parameters(selector):
+    """Names of the parameters that gin can bind."""
+    matches = gin.config._REGISTRY.matching_selectors(selector)
+    if not matches:
+        return []
+    parameters = inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def _hint_of_name(wrong):
+    """The name without a module, as earlier versions had it before, or the nearest."""
+    names, last = gin_names.registered(), wrong.rpartition(".")[2]
+    known = [name for name in names if name.rpartition(".")[2] == last]
+    if known:
+        return f"\n  gin files say {known[0]}, without a module"
+    if "Experiment" not in names:  # a sweep, which is made without TensorFlow
+        return f"\n  {WHO_TAKES_WHAT}"
+    known = [*names, *(statement.bound_name() for statement in gin.config._IMPORTS)]
+    near = difflib.get_close_matches(wrong, known, 3) or difflib.get_close_matches(last, known, 3)
+    return f"\n  nearest valid name: {', '.join(near)}" if near else ""
+
+
+def _hint(wrong, candidates):
+    candidates = set(candidates) - {"dynamic_registration"}
+    near = difflib.get_close_matches(wrong, candidates, 1, 0.7)
+    if near:
+        return f"\n  nearest valid name: {near[0]}"
+    return f"\n  valid names: {', '.join(sorted(candidates))}" if candidates else ""

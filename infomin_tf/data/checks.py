@@ -1,0 +1,121 @@
+"""What a stage will need, looked at before the first training step."""
+
+import numpy as np
+
+from infomin_tf.data.images import ArrayImages
+from infomin_tf.distribution import strategies
+from infomin_tf.errors import UserError
+
+
+def check_batches(run, images, batch_size, loop, setting):
+    """Raises UserError unless an epoch of `images` has a batch that the replicas can share.
+
+    Args:
+        run: the `Run`.
+        images: loaded images.
+        batch_size: of the global batch.
+        loop: `TrainingLoop` that will read the batches.
+        setting: name of the parameter to bind, such as "LinearProbe.batch_size".
+    """
+    replicas = run.strategy.num_replicas_in_sync if run.strategy else 1
+    if batch_size > images.size:
+        raise UserError(
+            f"{setting} = {batch_size}, but {images.name} has {images.size} images to train on, fewer than one batch; "
+            f"bind {setting} = {images.size} or less, or add images"
+        )
+    if batch_size % replicas:
+        raise UserError(
+            f"{setting} = {batch_size} cannot be divided among {replicas} replicas; bind a multiple of {replicas}"
+        )
+    if loop.jit_compile and run.strategy:
+        strategies.check_xla(run.strategy)
+
+
+def check_view_size(run, view, setting):
+    """Raises UserError unless a view (None for none) has the size of the training views."""
+    if view is not None and view.size != run.pair.size:
+        raise UserError(
+            f"{setting} gives {view.size} px but the views of pre-training have {run.pair.size} px; make the sizes equal, "
+            "by view_size where the gin files have that macro"
+        )
+
+
+def check_jigsaw(pair, head, num_parts):
+    """Raises UserError unless a JigSaw view has its head, a head its view, and both one encoder."""
+    jigsaw = pair.jigsaw
+    if (jigsaw is None) != (head is None):
+        missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
+        raise UserError(
+            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
+        )
+    if jigsaw is not None and num_parts > 1:
+        raise UserError("a JigSaw view goes with views of whole images; bind Whole")
+    if jigsaw is not None and jigsaw.num_patches != head.num_patches:
+        raise UserError(
+            f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "
+            "equal"
+        )
+
+
+def check_classes(why, train, test):
+    """Raises UserError unless both sets are labelled by the same classes, of which `train` shows two or more.
+
+    Args:
+        why: what needs the labels, in words.
+        train, test: loaded images, or None.
+    """
+    if train is None or test is None:
+        raise UserError(
+            f"{why} needs labelled images; bind Data.train and Data.test in the gin file"
+        )
+    for images in (train, test):
+        if not images.class_names:
+            raise UserError(
+                f"{why} needs labelled images, but {images.name} has no classes; bind ImageFolder.labelled or "
+                "labels_file, or choose another set"
+            )
+    if train.class_names != test.class_names:
+        raise UserError(
+            f"{why} needs the same classes in training and test images; only {train.name} has "
+            f"{_beyond(train, test)}, only {test.name} has {_beyond(test, train)}; give both "
+            "the same class names, in one order, and images of each"
+        )
+    grounds = [getattr(images, "backgrounds", None) for images in (train, test)]
+    if all(grounds) and grounds[0].class_names != grounds[1].class_names:
+        raise UserError(
+            f"{why} needs the same classes of backgrounds in {grounds[0].name} and {grounds[1].name}"
+        )
+    for images in (train, test):
+        if isinstance(images, ArrayImages):
+            _check_labels(why, images)
+    _check_several(why, train)
+
+
+def _check_labels(why, images):
+    labels, number = images.labels.numpy(), len(images.class_names)
+    if labels.min() < 0:
+        raise UserError(
+            f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
+        )
+    if labels.max() >= number:
+        raise UserError(
+            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels.max()}; prepare it again "
+            "with all of its classes"
+        )
+
+
+def _check_several(why, train):
+    shown = train.class_names
+    if isinstance(train, ArrayImages):
+        shown = [train.class_names[label] for label in np.unique(train.labels.numpy())]
+    if len(shown) < 2:
+        raise UserError(
+            f"{why} needs images of two classes or more, but the {train.size} images of {train.name} are all of "
+            f"{shown[0]!r}; add images of another class, or choose another set"
+        )
+
+
+def _beyond(images, others):
+    """Names of the classes that one set has and another has not."""
+    names = [name for name in images.class_names if name not in others.class_names]
+    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"

@@ -1,0 +1,58 @@
+"""Which images an experiment learns from, is judged by and is tested on."""
+
+from infomin_tf.data import inspection
+from infomin_tf.data.images import Source
+from infomin_tf.errors import UserError
+
+
+class Data:
+    """Where the images come from.
+
+    Args:
+        unlabelled: source of the images to learn from; its labels are not used.
+        train: source of labelled images, for classifiers of view learning and for probes; None when there are none.
+        test: source of held-out labelled images; None when there are none.
+        held_out: source of the images on which mutual information is estimated; None for the test images or, where there
+            are none, the unlabelled ones.
+        limit: only so many images of each, to try a configuration out; None for all.
+    """
+
+    def __init__(
+        self,
+        unlabelled: Source,
+        train: Source | None = None,
+        test: Source | None = None,
+        held_out: Source | None = None,
+        limit: int | None = None,
+    ):
+        if limit is not None and (not isinstance(limit, int) or limit < 2):
+            raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; fix it")
+        held_out = held_out or test or unlabelled
+        self.sources, self._limit = (unlabelled, train, test, held_out), limit
+
+    def load(self, data_dir):
+        """Loads the sources; returns (unlabelled, train, test, held out), None where there is no source."""
+        loaded = []
+        for index, source in enumerate(self.sources):
+            twin = next(
+                (i for i in range(index) if source and _are_alike(source, self.sources[i])), None
+            )
+            loaded.append(self._load(source, data_dir) if twin is None else loaded[twin])
+        return loaded
+
+    def load_unlabelled(self, data_dir):
+        """The images to learn from alone."""
+        return self._load(self.sources[0], data_dir)
+
+    def _load(self, source, data_dir):
+        images = source and source.load(data_dir)
+        return inspection.thin(images, self._limit) if images and self._limit else images
+
+
+def _are_alike(source, other):
+    """Whether two sources are of one class with equal settings, so that one copy of the images serves both."""
+    if not hasattr(source, "load"):
+        return source == other
+    mine, theirs = vars(source), getattr(other, "__dict__", {})
+    same_names = type(source) is type(other) and mine.keys() == theirs.keys()
+    return same_names and all(_are_alike(mine[name], theirs[name]) for name in mine)

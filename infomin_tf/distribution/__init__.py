@@ -1,0 +1,1 @@
+"""All that knows tf.distribute: replicas, strategies, worker processes."""

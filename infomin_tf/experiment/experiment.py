@@ -1,0 +1,198 @@
+"""The root that a gin file configures: the stages of a run in order, each resumable."""
+
+import contextlib
+
+import keras
+
+from infomin_tf import seeds
+from infomin_tf.data import inspection
+from infomin_tf.data.checks import check_jigsaw
+from infomin_tf.data.sets import Data
+from infomin_tf.errors import UserError
+from infomin_tf.experiment import description, longer, order
+from infomin_tf.experiment.evaluate import Evaluate
+from infomin_tf.experiment.export import Export
+from infomin_tf.experiment.learn_views import LearnViews
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.run import Run, print_results
+from infomin_tf.experiment.views_of_run import ViewsOfRun
+from infomin_tf.moving_mnist.pair import FactorPair
+from infomin_tf.moving_mnist.stages import EvaluateFactors, TrainSupervised
+from infomin_tf.runs.paths import expand
+from infomin_tf.training.precision import in_use
+from infomin_tf.views import picture
+from infomin_tf.views.pairs import IndependentPair
+from infomin_tf.views.variance import adapt
+
+
+class Experiment:
+    """Learn views -> pre-train on them -> evaluate -> export.
+
+    Args:
+        data: `Data`.
+        pair: sampling of view pairs, such as `pairs.IndependentPair`; `LearnViews.pair` may be another one.
+        split: `splits.Whole`, `ChannelSplit` or `FrequencySplit`.
+        pretraining: `Pretrain`.
+        evaluation: `Evaluate`; None when there are no labels.
+        view_learning: `LearnViews`; `ViewsOfRun` for views that another run has learned; None to train on raw views.
+        export: `Export`; None for no export.
+        precision: of the networks, see `precision.use`, which must have been called with it before.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        pair: IndependentPair | FactorPair,
+        split: keras.Layer,
+        pretraining: Pretrain | TrainSupervised,
+        evaluation: Evaluate | EvaluateFactors | None = None,
+        view_learning: LearnViews | ViewsOfRun | None = None,
+        export: Export | None = None,
+        precision="float32",
+    ):
+        if precision != in_use():
+            raise ValueError(
+                f"the layers were made in {in_use()}; call precision.use({precision!r}) before"
+            )
+        if (view_learning is not None) != (split.generator is not None):
+            raise UserError(
+                "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
+                "view learning without a generator; bind both or neither"
+            )
+        if pair.views_are_one and split.num_parts == 1:
+            raise UserError(
+                "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
+                "IndependentPair, or a split of two parts"
+            )
+        check_jigsaw(pair, pretraining.jigsaw_head, split.num_parts)
+        pretraining.check_parts(split.num_parts)
+        views = {
+            "Evaluate.test_view": getattr(evaluation, "test_view", None),
+            "Pretrain.knn_view": pretraining.knn_view,
+            "Export.view": getattr(export, "view", None),
+            "LearnViews.pair": getattr(view_learning, "pair", None),
+        }
+        for name, view in views.items():
+            if view is not None and view.size != pair.size:
+                raise UserError(
+                    f"{name} gives {view.size} px but the views of pre-training have {pair.size} px; make the sizes equal, by view_size "
+                    "where the gin files have that macro"
+                )
+        pretraining.make_encoders(split.num_parts)
+        self._data, self._pair, self._split = data, pair, split
+        self._pretraining = pretraining
+        self._settings, self._parts = (
+            None,
+            {
+                "data": data,
+                "pair": pair,
+                "split": split,
+                "pretraining": pretraining,
+                "evaluation": evaluation,
+                "view_learning": view_learning,
+                "export": export,
+                "precision": precision,
+            },
+        )
+        stages = (view_learning, pretraining, evaluation, export)
+        self._stages = [stage for stage in stages if stage is not None]
+
+    @property
+    def stage_names(self):
+        """Names of this experiment's stages, in order."""
+        return tuple(stage.name for stage in self._stages)
+
+    def run(self, model_dir, *, strategy, seed, data_dir=None, until=None, configuration=""):
+        """Runs the stages that are not finished yet; prints a table of all numbers at the end.
+
+        Args:
+            model_dir: where everything is written.
+            strategy: tf.distribute strategy; call this under its scope.
+            seed: of everything random.
+            data_dir: where prepared TFDS data sets are looked for.
+            until: name of the last stage to run; None for all.
+            configuration: text of the operative configuration, of which model_dir is already; "" for the settings of the
+                objects that this experiment is made of, which are compared with those that model_dir was begun with.
+
+        Returns:
+            dict stage -> content of its results.json, for all stages that are finished: "numbers" (a list of dicts of name,
+            value, unit, protocol), "steps", "data", "seed", "versions" and more.
+
+        Raises:
+            UserError: a mistake that the message explains.
+        """
+        model_dir = expand(model_dir)
+        if until and until not in self.stage_names:
+            raise UserError(
+                f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
+            )
+        last = self.stage_names.index(until) + 1 if until else None
+        wanted = self._stages[:last]
+        with self._claimed(model_dir, seed, configuration) as text:
+            run = self._prepare(model_dir, strategy, seed, data_dir, text)
+            longer.settle(run, self._stages, wanted)
+            order.run_stages(run, wanted)
+        return print_results(model_dir)
+
+    def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
+        """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir; arguments and return
+        value as of `run`.
+        """
+        model_dir = expand(model_dir)
+        if name not in self.stage_names:
+            raise UserError(
+                f"the configuration of {model_dir} has no stage {name}; bind it and train"
+            )
+        *before, stage = self._stages[: self.stage_names.index(name) + 1]
+        with self._claimed(model_dir, seed, configuration, repeats=True) as text:
+            order.repeat(self._prepare(model_dir, strategy, seed, data_dir, text), before, stage)
+        return print_results(model_dir)
+
+    def _claimed(self, model_dir, seed, configuration, repeats=False):
+        """A context of the configuration's text; without one that of the objects, for which model_dir is claimed."""
+        if configuration:
+            return contextlib.nullcontext(configuration)
+        self._settings = self._settings or description.describe(self._parts, seed)
+        return order.claimed(model_dir, self._settings, repeats)
+
+    def save_picture(self, path, *, data_dir=None, seed=0):
+        """Writes a picture of 8 images with their views; of sequences, a .gif that moves, too.
+
+        Args:
+            path: of an image file, .png, .jpg or .gif.
+            data_dir, seed: see `run`.
+
+        Raises:
+            UserError: the picture cannot be written, or lies in a folder of images; or the views are all alike.
+        """
+        path = expand(path)
+        inspection.check_outside(path, self._data.sources)
+        images = self._data.load_unlabelled(data_dir)
+        if not self._pair.is_adapted:
+            self._pair.adapt(images.sample(2000))
+        moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
+        frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
+        picture.save(path, frames)
+
+    def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
+        """Loads the data and makes the split ready."""
+        unlabelled, train, test, held_out = self._data.load(data_dir)
+        inspection.warn(unlabelled, train, test, held_out)
+        keras.utils.set_random_seed(seeds.stream(seed, "split"))
+        self._split.build((None, self._pair.size, self._pair.size, 3))
+        learned_on = self._parts["view_learning"] and self._parts["view_learning"].pair
+        adapt(self._split, [pair for pair in (self._pair, learned_on) if pair], unlabelled)
+        return Run(
+            model_dir,
+            strategy,
+            seed,
+            unlabelled,
+            train,
+            test,
+            held_out,
+            self._pair,
+            self._split,
+            configuration,
+            data_dir,
+            self._pretraining.backbones,
+        )

@@ -1,0 +1,61 @@
+"""Stage 4: the encoder on disk."""
+
+import os
+import time
+
+import keras
+
+from infomin_tf import export
+from infomin_tf.data.checks import check_view_size
+from infomin_tf.distribution import workers
+from infomin_tf.errors import UserError, reason
+from infomin_tf.experiment.stage import Stage
+from infomin_tf.runs import run_folder
+from infomin_tf.runs.results import Number
+from infomin_tf.views.pairs import CenterCrop
+
+
+class Export(Stage):
+    """Writes model_dir/export/saved_model and model_dir/export/encoder.keras.
+
+    Args:
+        view: `pairs.CenterCrop` that the exported model applies, so that it takes images of any size; None: the model
+            takes images of exactly the views' size.
+    """
+
+    name = "export"
+
+    def __init__(self, view: CenterCrop | None = None):
+        self.view = view
+
+    def check(self, run):
+        """Raises UserError unless the networks can be described in a file, and the folder written to."""
+        check_view_size(run, self.view, "Export.view")
+        for part in (run.split, *run.backbones):
+            try:
+                keras.saving.serialize_keras_object(part)
+            except (NotImplementedError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"{type(part).__name__} cannot be exported ({reason(error)}); give it get_config (see "
+                    "keras.layers.Layer.get_config), or bind Experiment.export = None"
+                ) from error
+        if workers.is_chief():
+            run_folder.make_folder(run.directory(self.name), "another --model_dir")
+
+    def run(self, run):
+        """Exports, and writes results.json; of several workers the chief writes."""
+        extractor = run.extractor
+        started, size = time.monotonic(), run.pair.size
+        resize = self.view.resize if self.view else None
+        encoder = export.ImageEncoder(extractor, size, resize)
+        encoder.build()
+        directory = run.directory(self.name)
+        if workers.is_chief():
+            export.save_encoder(encoder, directory)
+        path = os.path.join(directory, "saved_model")
+        numbers = [
+            Number("features", float(extractor.output_dimension), "dimensions", path),
+            Number("parameters", float(encoder.count_params()), "", path),
+        ]
+        steps = run.numbers_of("pretrain")["steps"]
+        run.finish(self.name, numbers, steps, time.monotonic() - started)

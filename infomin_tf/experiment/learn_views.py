@@ -1,0 +1,254 @@
+"""Stage 1: learn the view generator g (section 4.2)."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import graphs, seeds
+from infomin_tf.data import pipeline
+from infomin_tf.data.checks import check_batches
+from infomin_tf.distribution import workers
+from infomin_tf.evaluation import doubts, features, mutual_information
+from infomin_tf.experiment.pictures import introduce, show_channels, write_channels
+from infomin_tf.experiment.stage import TrainedStage
+from infomin_tf.learners import bounds, view_learner
+from infomin_tf.models import heads
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.runs.results import Number
+from infomin_tf.settings import FROM_ZERO, check
+from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+from infomin_tf.views import saved
+from infomin_tf.views.pairs import IndependentPair
+
+
+class LearnViews(TrainedStage):
+    """Trains g against the critics (equation 2) and with the classifiers (equation 3).
+
+    The three rows of Table 5 are settings: unsupervised is `supervised_weight = 0` without `classifier_backbone`;
+    supervised is `unsupervised_weight = 0`; semi-supervised is both at 1.
+
+    Args:
+        critic: factory of f1 and f2, an `Encoder`.
+        critic_optimizer: keras optimizer of f1, f2.
+        generator_optimizer: keras optimizer of g, c1, c2.
+        pair: the crops that views are learned on, such as the two of `pairs.IndependentPair` (authors' code) or the one of
+            `pairs.SharedPair` (equation 2 has one X); None for those of pre-training. As large as these.
+        classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
+        bound: the estimate of I(v1; v2) that is minimised.
+        unsupervised_weight, supervised_weight: of the two terms of equation 3.
+        batch_size: unlabelled images per step (N of I_NCE).
+        labelled_batch_size: labelled images per step.
+        epochs: passes through the unlabelled images.
+        schedule: course of both learning rates.
+        loop: `TrainingLoop`.
+    """
+
+    name, usual = "learn_views", "100 epochs of 105,000 images"
+    information = "I_NCE of view learning"
+
+    def __init__(
+        self,
+        critic: Callable[[], keras.Layer],
+        critic_optimizer: keras.optimizers.Optimizer,
+        generator_optimizer: keras.optimizers.Optimizer,
+        pair: IndependentPair | None = None,
+        classifier_backbone: Callable[[], keras.Layer] | None = None,
+        bound: bounds.Bound | None = None,
+        unsupervised_weight=1.0,
+        supervised_weight=1.0,
+        batch_size=128,
+        labelled_batch_size=64,
+        epochs=100,
+        schedule: Schedule | None = None,
+        loop: TrainingLoop | None = None,
+    ):
+        check_length(self, epochs, batch_size, 2)
+        check_length(self, epochs, labelled_batch_size)
+        check(
+            self,
+            FROM_ZERO,
+            unsupervised_weight=unsupervised_weight,
+            supervised_weight=supervised_weight,
+        )
+        if not unsupervised_weight and not (supervised_weight and classifier_backbone):
+            raise ValueError(
+                "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or supervised_weight above 0 with "
+                "a classifier_backbone"
+            )
+        self.pair, self._critics = pair, (critic(), critic())
+        self._backbones = (
+            (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
+        )
+        self._optimizers = (critic_optimizer, generator_optimizer)
+        self._bound = bound or bounds.InfoNCE()
+        self._weights = (unsupervised_weight, supervised_weight)
+        self._batch_size, self._labelled_batch_size = batch_size, labelled_batch_size
+        self._epochs, self._schedule = epochs, schedule or Constant()
+        for optimizer in self._optimizers:
+            check_training(self, optimizer, self._schedule, epochs)
+        self._loop = loop or TrainingLoop()
+
+    def check(self, run):
+        """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
+        check_batches(run, run.unlabelled, self._batch_size, self._loop, "LearnViews.batch_size")
+        pipeline.check_views(run.unlabelled, self._pair(run))
+        if self._backbones:
+            run.need_labels("view learning with classifiers")
+            name = "LearnViews.labelled_batch_size"
+            check_batches(run, run.train, self._labelled_batch_size, self._loop, name)
+
+    @property
+    def trains_on(self):
+        """See `Stage`."""
+        return ("unlabelled", "train") if self._backbones else ("unlabelled",)
+
+    def needed(self, run, learner):
+        """Of the split with g; not of critics and classifiers."""
+        return run.split.variables
+
+    def _pair(self, run):
+        return (self.pair or run.pair).plain()
+
+    def leave(self, run, learner):
+        """The views in a file, for `ViewsOfRun`, and a picture of them."""
+        if workers.is_chief() and not saved.is_in(run.directory(self.name)):
+            saved.save(run.split, run.directory(self.name))
+            write_channels(run, run.directory(self.name))
+
+    def begin_again(self, run):
+        """Forgets the views of a shorter training."""
+        if workers.is_chief():
+            saved.forget(run.directory(self.name))
+
+    def prepare(self, run):
+        """Builds the learner and the task; returns (ViewLearner, Task)."""
+        steps_per_epoch, total_steps = self.steps(run)
+        learner = view_learner.ViewLearner(
+            run.split,
+            self._critics,
+            [Encoder(b, heads.Classifier(len(run.train.class_names))) for b in self._backbones],
+            self._bound,
+            *self.scheduled(run),
+            *self._weights,
+        )
+        learner.build((run.pair.size, run.pair.size, 3))
+        self._classify = graphs.compiled(
+            lambda views: tf.stack(learner.classify(views[0]), axis=1), reduce_retracing=True
+        )
+        task = Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: self._batches(run, step, shard),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+            on_start=lambda writer: introduce(run, self._pair(run), writer),
+            on_epoch_end=lambda step, writer, _: self._monitor(run, learner, step, writer),
+        )
+        return learner, task
+
+    def _batches(self, run, step, shard):
+        """Batches (unlabelled,) or (unlabelled, labelled) from a step on."""
+        sets = [(run.unlabelled, self._batch_size, "unlabelled")]
+        if self._backbones:
+            sets.append((run.train, self._labelled_batch_size, "labelled"))
+        streams = [
+            pipeline.training_batches(
+                images,
+                size,
+                seeds.stream(run.seed, f"learn_views/{name}"),
+                self._pair(run),
+                first_step=step,
+                shard=shard,
+            )
+            for images, size, name in sets
+        ]
+        return tf.data.Dataset.zip(tuple(streams))
+
+    def _monitor(self, run, learner, step, writer):
+        i_nce, figures = self._measure(run, learner, draws=5)
+        with writer.as_default():
+            for name, value in ({"i_nce": i_nce.mean} | figures).items():
+                tf.summary.scalar(f"held_out/{name}", value, step=step)
+            show_channels(run, step)
+        writer.flush()
+
+    def _measure(self, run, learner, draws):
+        """The critics' `Estimate`, and figures of the generator, on images outside the training set."""
+        images, pair = run.held_out, self._pair(run)
+        i_nce = mutual_information.estimate(
+            learner.embed,
+            {"i_nce": self._bound},
+            images,
+            pair,
+            seeds.stream(run.seed, "learn_views/held out"),
+            self._batch_size,
+            draws,
+        )["i_nce"]
+        seed = seeds.stream(run.seed, "learn_views/figures of the generator")
+        batches = pipeline.training_batches(images, i_nce.num_candidates, seed, pair)
+        (views, _), _ = next(iter(batches))
+        figures = {name: float(v) for name, v in generator_figures(run.split, views).items()}
+        if learner.classifiers:
+            figures |= self._classifier_accuracy(run)
+        return i_nce, figures
+
+    def _classifier_accuracy(self, run):
+        """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
+        logits, labels = features.extract(
+            self._classify,
+            run.test,
+            self._pair(run),
+            seed=seeds.stream(run.seed, "learn_views/accuracy of classifiers"),
+        )
+        choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
+        means = 100 * np.mean(choices == labels[:, None], axis=0)
+        return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
+
+    def measure(self, run, learner):
+        """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
+        i_nce, figures = self._measure(run, learner, draws=20)
+        where = f"{run.held_out_name}, crops as in training"
+        numbers = [
+            Number(
+                "mutual information of learned views",
+                i_nce.mean,
+                "nats",
+                f"{type(self._bound).__name__} bound, critics of view learning, {i_nce.protocol}, {where}",
+            )
+        ]
+        units = {
+            "classifier_1_accuracy": "%",
+            "classifier_2_accuracy": "%",
+            "log_det": "nats/pixel",
+        }
+        found = [
+            doubts.of_information(numbers[0].name, i_nce.mean, i_nce.num_candidates),
+            doubts.of_inversion(figures["inversion_error"]),
+        ]
+        for name, value in figures.items():
+            is_accuracy = name.endswith("_accuracy")
+            protocol = doubts.beside_chance(where, run.test) if is_accuracy else where
+            numbers.append(Number(name, value, units.get(name, ""), protocol))
+            found.append(doubts.of_accuracy(name, value, run.test) if is_accuracy else None)
+        return numbers, [doubt for doubt in found if doubt]
+
+
+def generator_figures(split, images):
+    """|g(X) - X|, the inversion error max |g^-1(g(X)) - X| and the mean log|det J| a pixel, for standardised X.
+
+    Args:
+        split: `ChannelSplit` with a generator.
+        images: [B, H, W, 3] in [0, 1].
+    """
+    x = split.standardize(images)
+    y, log_det = split.generator.forward_with_log_det(x)
+    return {
+        "distance_from_identity": tf.reduce_mean(tf.abs(y - x)),
+        "inversion_error": tf.reduce_max(tf.abs(split.generator.inverse(y) - x)),
+        "log_det": tf.reduce_mean(log_det),
+    }

@@ -1,0 +1,260 @@
+"""Stage 2: contrastive pre-training on the views, g frozen."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from infomin_tf import seeds
+from infomin_tf.data import pipeline
+from infomin_tf.data.checks import check_batches
+from infomin_tf.errors import UserError
+from infomin_tf.evaluation import embeddings, features, knn
+from infomin_tf.experiment.pictures import introduce
+from infomin_tf.experiment.stage import TrainedStage
+from infomin_tf.learners.contrastive import ContrastiveLearner
+from infomin_tf.learners.negatives import InBatch, MemoryBank, MomentumQueue
+from infomin_tf.models.features import FeatureExtractor
+from infomin_tf.settings import FROM_ZERO, SHARE, check
+from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+
+
+class Pretrain(TrainedStage):
+    """Trains one encoder per part of the split by InfoNCE (equation 1).
+
+    Args:
+        encoder: factory of an `Encoder`; called once per part, and again for key encoders.
+        optimizer: keras optimizer.
+        negatives: `InBatch`, `MomentumQueue` or `MemoryBank`.
+        jigsaw_head: `heads.JigsawHead` when the pair has a JigSaw view; None otherwise.
+        jigsaw_weight, both_directions, sum_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
+        batch_size: images per step.
+        epochs: passes through the unlabelled images.
+        schedule: course of the learning rate.
+        knn_every_epochs: how often kNN accuracy is measured on the way; 0 for never. Needs labelled images.
+        knn_view: the test view for it (`pairs.CenterCrop`).
+        num_candidates: N of the I_NCE in the results, which cannot exceed log N.
+        loop: `TrainingLoop`.
+    """
+
+    name, usual = "pretrain", "240 epochs of 105,000 images"
+
+    def __init__(
+        self,
+        encoder: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        negatives: InBatch | MomentumQueue | MemoryBank | None = None,
+        jigsaw_head: keras.Layer | None = None,
+        jigsaw_weight=0.5,
+        both_directions=True,
+        sum_directions=False,
+        weight_decay=0.0,
+        decay_only_kernels=False,
+        shuffle_keys=False,
+        batch_size=128,
+        epochs=240,
+        schedule: Schedule | None = None,
+        knn_every_epochs=0,
+        knn_view: Callable | None = None,
+        num_candidates=128,
+        loop: TrainingLoop | None = None,
+    ):
+        self._negatives = negatives or InBatch()
+        least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2
+        check_length(self, epochs, batch_size, least)
+        check(self, SHARE, jigsaw_weight=jigsaw_weight)
+        check(self, FROM_ZERO, weight_decay=weight_decay)
+        if num_candidates < 2 or knn_every_epochs < 0:
+            raise ValueError(
+                f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
+                f"{knn_every_epochs}"
+            )
+        self._optimizers, self._schedule = (optimizer,), schedule or Constant()
+        check_training(self, optimizer, self._schedule, epochs)
+        if decay_only_kernels and not weight_decay:
+            raise ValueError(
+                f"{type(self).__name__}.decay_only_kernels changes nothing without weight_decay; bind that, too"
+            )
+        if weight_decay and optimizer.weight_decay:
+            raise ValueError(
+                f"both {type(self).__name__}.weight_decay = {weight_decay} and {type(optimizer).__name__}.weight_decay = "
+                f"{optimizer.weight_decay} would shrink the weights; bind one of them to 0"
+            )
+        self._make_encoder, self.jigsaw_head = encoder, jigsaw_head
+        self._learning = {
+            "both_directions": both_directions,
+            "sum_directions": sum_directions,
+            "weight_decay": weight_decay,
+            "decay_only_kernels": decay_only_kernels,
+            "shuffle_keys": shuffle_keys,
+            "jigsaw_weight": jigsaw_weight,
+        }
+        self._batch_size, self._epochs = batch_size, epochs
+        self._knn_every_epochs, self.knn_view = knn_every_epochs, knn_view
+        if knn_every_epochs and knn_view is None:
+            raise UserError(
+                "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
+            )
+        self._num_candidates, self._loop = num_candidates, loop or TrainingLoop()
+
+    def check_parts(self, num_parts):
+        """Raises UserError when settings do not go with each other or with a split of that many parts."""
+        if self._negatives.one_encoder_only and num_parts > 1:
+            raise UserError(
+                f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "
+                f"{num_parts} parts; bind InBatch"
+            )
+        one_way = self.jigsaw_head is not None or not self._learning["both_directions"]
+        if self._learning["sum_directions"] and one_way:
+            raise UserError(
+                "Pretrain.sum_directions goes with both_directions and without a JigSaw head; bind Pretrain.sum_directions = "
+                "False"
+            )
+        if self._learning["shuffle_keys"] and not self._negatives.uses_key_encoders:
+            raise UserError(
+                f"Pretrain.shuffle_keys is for key encoders, which {type(self._negatives).__name__} has not; leave it out"
+            )
+
+    def make_encoders(self, num_parts):
+        """Makes the encoders for a split of `num_parts` parts; called once, before `run` or `restore`."""
+        copies = num_parts if self._negatives.uses_key_encoders else 0
+        self._encoders = [self._make_encoder() for _ in range(num_parts)]
+        self._key_encoders = [self._make_encoder() for _ in range(copies)]
+
+    @property
+    def backbones(self):
+        """One network per part of the split; what is probed and exported."""
+        return [encoder.backbone for encoder in self._encoders]
+
+    def check(self, run):
+        """Raises UserError unless there are images for a batch, of a kind that the learner takes, and labels for kNN."""
+        name = f"{type(self).__name__}.batch_size"
+        check_batches(run, run.unlabelled, self._batch_size, self._loop, name)
+        if self._knn_every_epochs:
+            run.need_labels("online kNN (Pretrain.knn_every_epochs)")
+        pipeline.check_views(self._images(run), self._pair(run))
+
+    def _images(self, run):
+        return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
+
+    def _pair(self, run):
+        one_view = _needs_one_view(self._negatives, self._learning, run.split)
+        return run.pair.of_one_view() if one_view else run.pair
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
+        return _build_features([self._make_encoder().backbone for _ in self._encoders], run)
+
+    def prepare(self, run):
+        """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
+        steps_per_epoch, total_steps = self.steps(run)
+        pair, images = self._pair(run), self._images(run)
+        learner = ContrastiveLearner(
+            run.split,
+            self._encoders,
+            self._negatives,
+            *self.scheduled(run),
+            self._key_encoders,
+            jigsaw_head=self.jigsaw_head,
+            num_images=run.unlabelled.size,
+            unlike_views=not pair.views_are_alike,
+            seed=run.seed,
+            make_views=_on_device(pair),
+            **self._learning,
+        )
+        learner.build((run.pair.size, run.pair.size, 3))
+        self._warn_of_repeats(run, learner)
+        task = Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: pipeline.training_batches(
+                images,
+                self._batch_size,
+                seeds.stream(run.seed, "pretrain/unlabelled"),
+                pair,
+                first_step=step,
+                shard=shard,
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+            on_start=lambda writer: self._introduce(run, writer),
+            on_epoch_end=lambda step, writer, last: self._monitor(run, step, writer, last),
+        )
+        return learner, task
+
+    def _warn_of_repeats(self, run, learner):
+        candidates = learner.num_candidates(self._batch_size)
+        if candidates <= run.unlabelled.size + 1:
+            return
+        if self._negatives.uses_key_encoders:
+            logging.warning(
+                "a queue of %d keys holds each of %d images more than once, so that older keys of an image are among its "
+                "negatives; lower MomentumQueue.size",
+                candidates - 1,
+                run.unlabelled.size,
+            )
+        else:
+            logging.warning(
+                "%d negatives of %d images hold each more than once, so that I_NCE is of fewer candidates than N; lower "
+                "MemoryBank.size, or bind None for the whole bank",
+                candidates - 1,
+                run.unlabelled.size,
+            )
+
+    def _introduce(self, run, writer):
+        introduce(run, run.pair, writer)
+
+    def _more_numbers(self, run):
+        return []
+
+    def needed(self, run, learner):
+        """Of the split and the backbones; not of heads, key encoders, queues and banks."""
+        return [*run.split.variables, *(v for b in self.backbones for v in b.variables)]
+
+    def leave(self, run, learner):
+        """The trained `FeatureExtractor`, and what makes an untrained one."""
+        run.extractor, run.untrained = self._features(run), lambda: self.untrained(run)
+
+    def _features(self, run):
+        return _build_features(self.backbones, run)
+
+    def _monitor(self, run, step, writer, last):
+        epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
+        with writer.as_default():
+            if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
+                extractor = self._features(run)
+                train, train_labels = features.extract(extractor, run.train, self.knn_view)
+                test, test_labels = features.extract(extractor, run.test, self.knn_view)
+                accuracy = knn.knn_accuracy(
+                    train, train_labels, test, test_labels, len(run.train.class_names)
+                )
+                tf.summary.scalar("knn_accuracy", accuracy, step=step)
+        writer.flush()
+
+    def measure(self, run, learner):
+        """I_NCE, alignment and uniformity of the trained encoders on held-out images."""
+        numbers, found = embeddings.measure(
+            run, learner.embed, self._negatives.temperature, self._num_candidates
+        )
+        return numbers + self._more_numbers(run), found
+
+
+def _needs_one_view(negatives, learning, split):
+    """Whether the keys come from a bank and only view 1 is encoded (InstDis, PIRL)."""
+    return negatives.needs_indices and not learning["both_directions"] and split.num_parts == 1
+
+
+def _on_device(pair):
+    """The function that makes views on the device, when the pair says so."""
+    return (lambda images, draws: pair.apply(images, draws, dense=True)) if pair.on_device else None
+
+
+def _build_features(backbones, run):
+    extractor = FeatureExtractor(run.split, backbones)
+    extractor.build((None, run.pair.size, run.pair.size, 3))
+    return extractor

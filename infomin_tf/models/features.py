@@ -1,0 +1,49 @@
+"""The features of an image: those of the backbones of all parts of its split."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="infomin_tf")
+class FeatureExtractor(keras.layers.Layer):
+    """image -> split -> backbone of each part -> concatenated features, float32: what is probed and what is exported.
+
+    Args:
+        split: layer, image [B, H, W, 3] in [0, 1] -> parts.
+        backbones: one layer a part, [B, H, W, C] -> [B, D].
+    """
+
+    def __init__(self, split, backbones, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.split, self.backbones = split, list(backbones)
+
+    def build(self, input_shape):
+        if not self.split.built:
+            self.split.build(input_shape)
+        for backbone, shape in zip(
+            self.backbones, self.split.part_shapes(input_shape[1:]), strict=True
+        ):
+            if not backbone.built:
+                backbone.build((None, *shape))
+        self.output_dimension = sum(backbone.output_dimension for backbone in self.backbones)
+        self.built = True
+
+    def call(self, images, training=None):
+        parts = self.split(images)
+        features = [f(v, training=training) for f, v in zip(self.backbones, parts, strict=True)]
+        return tf.cast(tf.concat(features, axis=-1), tf.float32)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        parts = {
+            "split": serialize(self.split),
+            "backbones": [serialize(b) for b in self.backbones],
+        }
+        return super().get_config() | parts
+
+    @classmethod
+    def from_config(cls, config):
+        """Of `get_config`; the parts are made from their own configurations."""
+        deserialize = keras.saving.deserialize_keras_object
+        split, backbones = deserialize(config.pop("split")), config.pop("backbones")
+        return cls(split, [deserialize(backbone) for backbone in backbones], **config)

@@ -1,0 +1,249 @@
+"""Pre-training on Colorful Moving-MNIST, its supervised baseline, and the probes of its three factors (section 4.1, B.4)."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from infomin_tf import seeds
+from infomin_tf.data import pipeline
+from infomin_tf.data.checks import check_batches, check_classes
+from infomin_tf.errors import UserError
+from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.stage import Stage, TrainedStage
+from infomin_tf.learners.negatives import InBatch
+from infomin_tf.models.encoder import Encoder
+from infomin_tf.models.features import FeatureExtractor
+from infomin_tf.moving_mnist import factors
+from infomin_tf.moving_mnist.networks import SequenceEncoder
+from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.moving_mnist.supervised import FactorLearner
+from infomin_tf.runs.results import Number
+from infomin_tf.settings import COUNT, check
+from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+
+
+class PretrainSequences(Pretrain):
+    """Contrasts frames 1 to k, by the backbone and an LSTM, with an image, by the same backbone alone.
+
+    Args:
+        backbone: factory of the network of single frames; called once.
+        head: factory of a head; called for both encoders.
+        optimizer, negatives, batch_size, epochs, schedule, weight_decay, num_candidates, loop: see `Pretrain`.
+        units: of the LSTM.
+    """
+
+    usual = "200 epochs of 60,000 digits"
+
+    def __init__(
+        self,
+        backbone: Callable[[], keras.Layer],
+        head: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        negatives: InBatch | None = None,
+        units=64,
+        batch_size=128,
+        epochs=200,
+        schedule: Schedule | None = None,
+        weight_decay=0.0,
+        num_candidates=128,
+        loop: TrainingLoop | None = None,
+    ):
+        super().__init__(
+            None,
+            optimizer,
+            negatives,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            epochs=epochs,
+            schedule=schedule,
+            num_candidates=num_candidates,
+            loop=loop,
+        )
+        check(self, COUNT, units=units)
+        self._make_backbone, self._make_head, self._units = backbone, head, units
+
+    def make_encoders(self, num_parts):
+        """Makes both encoders; they share the backbone."""
+        backbone = self._make_backbone()
+        self._key_encoders = []
+        self._encoders = [
+            SequenceEncoder(backbone, self._make_head(), self._units),
+            Encoder(backbone, self._make_head()),
+        ]
+
+    @property
+    def backbones(self):
+        """The network of single frames."""
+        return [self._encoders[-1].backbone]
+
+    def check(self, run):
+        """Raises UserError unless the images are sequences, enough for a batch, whose views share something."""
+        _check_sequences("PretrainSequences", run.unlabelled)
+        if not run.pair.shared:
+            raise UserError(
+                "the views share nothing, so there is nothing to learn; bind FactorPair.keep_digit, keep_position or "
+                "keep_background"
+            )
+        super().check(run)
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of a new backbone, as it is initialised."""
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
+        return _extractor(self._make_backbone(), run)
+
+    def _introduce(self, run, writer):
+        with writer.as_default():
+            tf.summary.text("configuration", run.configuration, step=0)
+            tf.summary.image(
+                "views/frames_and_view_2", run.pair.picture(run.train, run.seed)[None], step=0
+            )
+
+    def _features(self, run):
+        return _extractor(*self.backbones, run)
+
+    def _more_numbers(self, run):
+        entropy = run.held_out.entropy(run.pair.shared)
+        how = f"of {', '.join(run.pair.shared)} in {run.held_out_name}; digit: which drawing, background: which crop"
+        return [Number("entropy of the shared factors", entropy, "nats", how)]
+
+
+class TrainSupervised(TrainedStage):
+    """The supervised baseline: the backbone and a linear head for each factor, end to end; the losses are added.
+
+    Args:
+        backbone: factory of the network of single frames; called once.
+        optimizer, batch_size, epochs, schedule, loop: see `Pretrain`.
+    """
+
+    name, trains_on, usual = "pretrain", ("train",), "200 epochs of 60,000 digits"
+    knn_view = jigsaw_head = None
+
+    def __init__(
+        self,
+        backbone: Callable[[], keras.Layer],
+        optimizer: keras.optimizers.Optimizer,
+        batch_size=128,
+        epochs=200,
+        schedule: Schedule | None = None,
+        loop: TrainingLoop | None = None,
+    ):
+        check_length(self, epochs, batch_size)
+        self._make_backbone, self._optimizers = backbone, (optimizer,)
+        self._batch_size, self._epochs = batch_size, epochs
+        self._schedule, self._loop = schedule or Constant(), loop or TrainingLoop()
+        check_training(self, optimizer, self._schedule, epochs)
+
+    def check_parts(self, num_parts):
+        """Any split will do."""
+
+    def make_encoders(self, num_parts):
+        """Makes the backbone."""
+        self._backbone = self._make_backbone()
+
+    @property
+    def backbones(self):
+        """The network that is trained."""
+        return [self._backbone]
+
+    def check(self, run):
+        """Raises UserError unless there are labelled sequences, enough for a batch."""
+        run.need_labels("supervised training")
+        for images in (run.train, run.test):
+            _check_sequences("TrainSupervised", images)
+        check_batches(run, run.train, self._batch_size, self._loop, "TrainSupervised.batch_size")
+
+    def needed(self, run, learner):
+        """Of the network; not of its heads."""
+        return learner.extractor.variables
+
+    def measure(self, run, learner):
+        """Errors of the network's own heads."""
+        return factors.end_to_end_errors(learner, run), []
+
+    def leave(self, run, learner):
+        """The trained `FeatureExtractor`, and what makes an untrained one."""
+        run.extractor, run.untrained = learner.extractor, lambda: self.untrained(run)
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of a new backbone, as it is initialised."""
+        keras.utils.set_random_seed(seeds.stream(run.seed, "untrained"))
+        return _extractor(self._make_backbone(), run)
+
+    def prepare(self, run):
+        """Builds the learner and the task; returns (FactorLearner, Task)."""
+        steps_per_epoch, total_steps = self.steps(run)
+        (optimizer,) = self.scheduled(run)
+        sets = {"digit": run.train.digits, "background": run.train.backgrounds}
+        sizes = {name: len(images.class_names) for name, images in sets.items()}
+        learner = FactorLearner(_extractor(self._backbone, run), sizes, run.train.canvas, optimizer)
+        learner.build((run.pair.size, run.pair.size, 3))
+        task = Task(
+            name=self.name,
+            learner=learner,
+            make_batches=lambda step, shard: pipeline.frame_batches(
+                run.train,
+                self._batch_size,
+                seeds.stream(run.seed, "pretrain/frames"),
+                first_step=step,
+                shard=shard,
+            ),
+            global_batch_size=self._batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            directory=run.directory(self.name),
+        )
+        return learner, task
+
+
+class EvaluateFactors(Stage):
+    """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
+
+    Args:
+        num_train, num_test: frames, drawn once from the training and from the test images.
+        random_encoder: probe the same backbone untrained, too.
+    """
+
+    name, test_view = "evaluate", None
+
+    def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
+        if num_train < 10 or num_test < 1:
+            raise ValueError(
+                f"EvaluateFactors takes num_train >= 10 and num_test >= 1, not {num_train} and {num_test}"
+            )
+        self._num_train, self._num_test, self._random_encoder = num_train, num_test, random_encoder
+
+    def check(self, run):
+        """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
+        run.need_labels("evaluation")
+        for images in (run.train, run.test):
+            _check_sequences("EvaluateFactors", images)
+        grounds = (images.backgrounds for images in (run.train, run.test))
+        check_classes("evaluation of backgrounds", *grounds)
+
+    def run(self, run):
+        """Measures, and writes results.json."""
+        numbers, seconds = factors.probe_errors(
+            run, run.extractor, "pre-trained", self._num_train, self._num_test
+        )
+        numbers += factors.chance_errors(run, self._num_train, self._num_test)
+        if self._random_encoder:
+            more, extra = factors.probe_errors(
+                run, run.untrained(), "untrained", self._num_train, self._num_test
+            )
+            numbers, seconds = numbers + more, seconds + extra
+        run.finish(self.name, numbers, run.numbers_of("pretrain")["steps"], seconds)
+
+
+def _check_sequences(what, images):
+    if not isinstance(images, Sequences):
+        raise UserError(
+            f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
+        )
+
+
+def _extractor(backbone, run):
+    extractor = FeatureExtractor(run.split.of_images(), [backbone])
+    extractor.build((None, run.pair.size, run.pair.size, 3))
+    return extractor

@@ -1,0 +1,232 @@
+"""Folders that runs write to: whose they are, who writes now, and whether their configuration is the same."""
+
+import contextlib
+import fcntl
+import glob
+import os
+import re
+import shlex
+import shutil
+import socket
+import tempfile
+
+from absl import logging
+
+from infomin_tf.runs.files import UNFINISHED, write_atomically
+from infomin_tf.runs import differences, results
+from infomin_tf.errors import UserError
+
+FILE_NAME = "config.gin"
+_MADE_BY_A_RUN = (*results.STAGES, FILE_NAME)
+_LOCK = "run.lock"
+
+
+@contextlib.contextmanager
+def locked(model_dir):
+    """Makes this process the only writer of model_dir, and removes what a killed one left half-written there.
+
+    The kernel takes the lock back however the process ends. The lock's file stays.
+
+    Raises:
+        UserError: another process writes to model_dir, files there are no run's, or nothing can be written there.
+    """
+    _found(model_dir)
+    with contextlib.ExitStack() as stack:
+        with _clear_errors(model_dir):
+            os.makedirs(model_dir, exist_ok=True)
+            file = stack.enter_context(open(os.path.join(model_dir, _LOCK), "a+"))
+            _lock(file, model_dir)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            for folder in (model_dir, *(os.path.join(model_dir, stage) for stage in results.STAGES)):
+                for path in glob.glob(os.path.join(glob.escape(folder), UNFINISHED + "*")):
+                    _delete(path)
+        yield
+
+
+def _lock(file, model_dir):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        raise UserError(
+            f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, or use another "
+            "--model_dir"
+        ) from error
+    except OSError as error:
+        logging.warning(
+            "%s cannot be locked (%s); see to it that no other process writes there",
+            model_dir,
+            error.strerror,
+        )
+
+
+def claim(model_dir, text, overwrite, again=None):
+    """Makes model_dir, which is locked, this configuration's own and saves it there.
+
+    One that differs in the length of the training is left to `longer.settle`, which saves it.
+
+    Args:
+        model_dir: of the run.
+        text: of `operative_text`.
+        overwrite: delete a run of another configuration first.
+        again: function "evaluate" or "export" -> the command that does it again with this configuration.
+
+    Raises:
+        UserError: model_dir holds a run of another configuration, or files of those names that are no run.
+    """
+    found = _found(model_dir)
+    with _clear_errors(model_dir):
+        if found:
+            changed = overwrite and _is_earlier(_read(model_dir))
+            changed = changed or differences.compare(_saved_text(model_dir), text)
+            if changed and not overwrite:
+                _check_goes_on(model_dir, changed, text, again)
+                if changed_lengths(model_dir, text):
+                    return
+            for name in found if changed and overwrite else ():
+                _delete(os.path.join(model_dir, name))
+        save(model_dir, text)
+
+
+def save(model_dir, text):
+    """Writes the configuration to model_dir."""
+    write_atomically(os.path.join(model_dir, FILE_NAME), text)
+
+
+def adopt(model_dir, text):
+    """Gives a run of earlier versions, which had no configuration from Python, that of now."""
+    stages = [name for name in results.STAGES if os.path.isdir(os.path.join(model_dir, name))]
+    if stages and not os.path.lexists(os.path.join(model_dir, FILE_NAME)):
+        logging.warning("%s has no %s; its settings are not compared", model_dir, FILE_NAME)
+        save(model_dir, text)
+
+
+def holds(model_dir, text):
+    """Whether model_dir is of a run of that configuration, or of one that differs in the length of the training."""
+    path = os.path.join(model_dir, FILE_NAME)
+    if not os.path.isfile(path):
+        return False
+    return not differences.compare(_saved_text(model_dir), text) or bool(
+        changed_lengths(model_dir, text)
+    )
+
+
+def changed_lengths(model_dir, text):
+    """`differences.of_length` of model_dir's configuration and another."""
+    return differences.of_length(_saved_text(model_dir), text)
+
+
+def _check_goes_on(model_dir, changed, text, again):
+    """Raises UserError unless only the length differs, or what comes after a training that is not finished."""
+    names = [differences.named(line) for line in changed]
+    of_training = differences.training_differences(_saved_text(model_dir), text)
+    if changed_lengths(model_dir, text):
+        return
+    lines = f"{model_dir} holds another run:\n  " + "\n  ".join(changed)
+    is_finished = results.read(os.path.join(model_dir, "pretrain")) is not None
+    if of_training or differences.SEED in names or again is None:
+        fix = "use another --model_dir, or --overwrite to delete that run"
+        if is_finished and again and again("evaluate").startswith("bin/"):
+            own = shlex.join([f"--model_dir={model_dir}"])
+            fix += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take it as it is"
+        raise UserError(f"{lines}\n{fix}")
+    if not is_finished:
+        return
+    of_export = [name for name in names if re.search(r"\bExport\.|Experiment\.export$", name)]
+    stages = ["evaluate"] * (of_export != names) + ["export"] * bool(of_export)
+    raise UserError(
+        f"{lines}\nonly {' and '.join(stages)} would change, and the training is finished; use\n  "
+        + "\n  ".join(again(stage) for stage in stages)
+    )
+
+
+def _found(model_dir):
+    """What of a run is in model_dir.
+
+    Raises:
+        UserError: files of those names that are no run.
+    """
+    found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
+    if found and FILE_NAME not in found:
+        raise UserError(
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is no run to continue or delete; "
+            "use another --model_dir, or remove these yourself"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _clear_errors(model_dir):
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{model_dir} cannot be written ({error.strerror}); use another --model_dir"
+        ) from error
+
+
+def make_folder(path, instead="another --out"):
+    """Makes a folder, and sees whether it can be written to, or raises UserError that names what to use instead."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); use {instead}") from error
+
+
+def check_same_training(model_dir, text):
+    """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
+    changed = differences.training_differences(_saved_text(model_dir), text)
+    if changed:
+        raise UserError(
+            f"{model_dir} was trained with another configuration:\n  "
+            + "\n  ".join(changed)
+            + "\nonly evaluation and export may differ"
+        )
+
+
+def saved_seed(model_dir):
+    """The seed in model_dir/config.gin.
+
+    Raises:
+        UserError: there is no run in model_dir.
+    """
+    match = re.match(r"# seed: (\d+)", _saved_text(model_dir))
+    return int(match[1]) if match else 0
+
+
+def _saved_text(model_dir):
+    text = _read(model_dir)
+    if _is_earlier(text):
+        raise UserError(
+            f"{model_dir} was made by an earlier version, whose configurations name modules; use that version for it, or "
+            "another --model_dir, or bin/train with --overwrite to delete it and train again"
+        )
+    return text
+
+
+def _is_earlier(text):
+    return re.search(r"^experiment\.Experiment\.", text, re.MULTILINE) is not None
+
+
+def _read(model_dir):
+    path = os.path.join(model_dir, FILE_NAME)
+    if not os.path.lexists(path):
+        raise UserError(f"{model_dir} holds no run ({path} is missing); run bin/train first")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); use another --model_dir, or delete that folder"
+        ) from error
+
+
+def _delete(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.remove(path)

@@ -1,0 +1,143 @@
+"""Figures of a sweep: accuracy, or another number, against I_NCE."""
+
+import io
+import os
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from infomin_tf.sweeps import reverse_u
+
+_OFFSETS = [(side * 6, up) for up in (5, -5, 16, -16, 27, -27) for side in (1, -1)]
+_MARKERS = "osD^vP*X<>"
+
+
+def draw_curve(outcome):
+    """A figure: accuracy against I_NCE, a point a setting, coloured and labelled by strength, error bars over seeds.
+
+    Bars are one standard deviation; the best setting has a star. Where there are enough settings, a parabola and its 95 %
+    band (`reverse_u`). Without accuracies, I_NCE of each setting.
+
+    Args:
+        outcome: `outcome.Outcome` with a setting or more.
+    """
+    panels = max(1, len(outcome.metrics))
+    figure, grid = plt.subplots(
+        1, panels, figsize=(7.5 * panels, 5), layout="constrained", squeeze=False
+    )
+    figure.suptitle(outcome.sweep.title)
+    information = outcome.sweep.information
+    if outcome.metric is None:
+        _draw_i_nce(grid[0, 0], outcome.settings, information)
+    for axes, metric in zip(grid[0], outcome.metrics, strict=False):
+        settings = [s for s in outcome.settings if {metric, information} <= s.values.keys()]
+        if settings:
+            colors, markers = _looks(settings, outcome.sweep.axes)
+            best = max(settings, key=lambda s, metric=metric: s.mean(metric))
+            is_line = len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered
+            draw_points(axes, settings, metric, best, colors, markers, is_line, information)
+            _draw_parabola(axes, reverse_u.find(settings, information, metric))
+    return figure
+
+
+def draw_points(axes, settings, metric, best, colors, markers, is_line=False, information="I_NCE"):
+    """One panel of points.
+
+    Args:
+        axes: of matplotlib.
+        settings: `outcome.Setting`s with the metric and I_NCE.
+        metric: name of the number on the vertical axis.
+        best: the setting that has a star.
+        colors, markers: of each setting.
+        is_line: whether the points are joined in their order.
+        information: name of the number on the horizontal axis.
+    """
+    x = np.array([s.mean(information) for s in settings])
+    y = np.array([s.mean(metric) for s in settings])
+    bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in (information, metric)]
+    if is_line:
+        axes.plot(x, y, color="0.75", zorder=1)
+    axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor="0.7", capsize=2, zorder=2)
+    for color, marker, a, b in zip(colors, markers, x, y, strict=True):
+        axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3)
+    label = f"best: {' / '.join(best.labels)}"
+    place = best.mean(information), best.mean(metric)
+    axes.scatter(
+        *place, marker="*", s=260, facecolor="none", edgecolor="crimson", zorder=4, label=label
+    )
+    axes.legend(loc="best", fontsize=9)
+    axes.margins(x=0.15, y=0.1)
+    axes.grid(alpha=0.3)
+    axes.set_xlabel(f"{information}, nats")
+    axes.set_ylabel(metric if metric == "uniformity" else f"{metric}, %")
+    _write_labels(axes, x, y, [" / ".join(s.labels) for s in settings])
+
+
+def save(figure, out):
+    """Writes out/curve.png and out/curve.svg; returns the bytes of a PNG, and closes the figure."""
+    for kind in ("png", "svg"):
+        figure.savefig(os.path.join(out, f"curve.{kind}"), dpi=150)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=130)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _write_labels(axes, x, y, texts):
+    """A label next to each point, at the first place in the panel where it meets no point and no other label; else the last."""
+    axes.figure.draw_without_rendering()
+    panel = axes.get_window_extent()
+    points = axes.transData.transform(np.column_stack([x, y]))
+    taken = []
+    for a, b, text in zip(x, y, texts, strict=True):
+        for right, up in _OFFSETS:
+            label = axes.annotate(
+                text,
+                (a, b),
+                xytext=(right, up),
+                textcoords="offset points",
+                ha="left" if right > 0 else "right",
+                va="bottom" if up > 0 else "top",
+                fontsize=9,
+            )
+            box = label.get_window_extent()
+            is_inside = panel.x0 < box.x0 and box.x1 < panel.x1
+            if is_inside and not box.count_contains(points) and not box.count_overlaps(taken):
+                break
+            if (right, up) != _OFFSETS[-1]:
+                label.remove()
+        taken.append(box)
+
+
+def _draw_parabola(axes, parabola):
+    if parabola is None:
+        return
+    x = np.linspace(parabola.x.min(), parabola.x.max(), 100)
+    fitted, low, high = parabola.band(x)
+    axes.autoscale(False)  # the band may leave the panel, the points not
+    axes.plot(x, fitted, color="0.5", linestyle="--", linewidth=1, zorder=1)
+    axes.fill_between(x, low, high, color="0.5", alpha=0.15, linewidth=0, zorder=0)
+
+
+def _draw_i_nce(axes, settings, information):
+    places = np.arange(len(settings))
+    errors = np.nan_to_num([s.spread(information) for s in settings])
+    axes.errorbar(places, [s.mean(information) for s in settings], errors, fmt="o-", capsize=2)
+    axes.set_xticks(places, [" / ".join(s.labels) for s in settings], rotation=30, ha="right")
+    axes.set_ylabel(f"{information}, nats")
+    axes.grid(alpha=0.3)
+
+
+def _looks(settings, axes):
+    """Colours by the first axis, markers by the second."""
+    shades = plt.get_cmap("viridis")(np.linspace(0.0, 0.9, len(axes[0].labels)))
+    colors = [shades[axes[0].labels.index(s.labels[0])] for s in settings]
+    markers = [
+        _MARKERS[axes[1].labels.index(s.labels[1]) % len(_MARKERS)] if len(axes) > 1 else "o"
+        for s in settings
+    ]
+    return colors, markers

@@ -1,0 +1,114 @@
+"""A sweep to look at: a page that needs no other file."""
+
+import base64
+import html
+import os
+
+from infomin_tf.runs import files
+from infomin_tf.sweeps import curve
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; font-size: 13px } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: right;
+white-space: nowrap }
+td:first-child, th:first-child { text-align: left } img { max-width: 100% } pre { background: #f5f5f5; padding: .8em;
+overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 1.5em 1em 0;
+display: inline-block } figcaption { color: #555 }
+.problem { color: #a00 }
+"""
+
+
+def write(outcome, pictures, configuration, out):
+    """Writes out/curve.png, out/curve.svg and out/report.html.
+
+    Args:
+        outcome: `outcome.Outcome`.
+        pictures: dict caption -> path of a picture.
+        configuration: text of the sweep's gin configuration.
+        out: folder.
+    """
+    minutes = sum(row.seconds for row in outcome.rows) / 60
+    paper = outcome.sweep.expectation
+    parts = [
+        bullets(outcome.verdict()),
+        f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
+        image(
+            curve.save(curve.draw_curve(outcome), out),
+            f"accuracy against {outcome.sweep.information}",
+        )
+        if outcome.settings
+        else "",
+        "<h2>Means over seeds</h2><p>± one standard deviation over seeds. "
+        f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
+        table(*outcome.table()),
+        protocols(outcome.rows),
+        problems(outcome.rows),
+        views(pictures),
+        f"<h2>Configuration</h2><pre>{html.escape(configuration)}</pre>",
+        commands(outcome.rows),
+    ]
+    files.write_atomically(os.path.join(out, "report.html"), page(outcome.sweep.title, parts))
+
+
+def page(title, parts):
+    """A whole HTML page of parts."""
+    title = html.escape(title)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
+    )
+
+
+def bullets(sentences):
+    """An HTML list of plain sentences."""
+    return "<ul>" + "".join(f"<li>{html.escape(s)}</li>" for s in sentences) + "</ul>"
+
+
+def table(header, rows):
+    """An HTML table of plain cells."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def protocols(rows):
+    """How the numbers of the first point that has results were measured."""
+    found = next((row.protocols for row in rows if row.protocols), {})
+    if not found:
+        return ""
+    named = [f"{name}: {protocol}" for name, protocol in found.items()]
+    return "<h2>How it was measured (first point)</h2>" + bullets(named)
+
+
+def problems(rows):
+    """The points without results, and why; nothing when there are none."""
+    items = "".join(
+        f'<li class="problem"><b>{html.escape(row.point.name)}</b>: {html.escape(row.problem)}</li>'
+        for row in rows
+        if row.problem
+    )
+    return f"<h2>Points without results</h2><ul>{items}</ul>" if items else ""
+
+
+def views(pictures):
+    """Pictures of views (dict caption -> path); nothing when there are none."""
+    figures = []
+    for caption, path in pictures.items():
+        with open(path, "rb") as file:
+            shown = image(file.read(), f"views at {caption}")
+        figures.append(f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>")
+    return "<h2>Views</h2>" + "".join(figures) if figures else ""
+
+
+def commands(rows):
+    """The command of each point."""
+    lines = html.escape("\n".join(row.command for row in rows))
+    return f"<h2>Commands</h2><pre>{lines}</pre>"
+
+
+def image(data, description):
+    """An <img> that holds its PNG."""
+    encoded = base64.b64encode(data).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{encoded}">'

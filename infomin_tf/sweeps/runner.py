@@ -1,0 +1,217 @@
+"""Runs the missing points of a sweep, each in a process of its own; nothing here imports TensorFlow."""
+
+import concurrent.futures
+import fcntl
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+from tqdm import tqdm
+
+from infomin_tf.configuration import gin_files
+from infomin_tf.errors import UserError
+from infomin_tf.runs import files, results
+
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# -P: modules of the working directory do not hide those of Python.
+_PYTHON = [sys.executable, "-P", "-c"]
+_TRAIN = "from infomin_tf.command_line.main import train_main; train_main()"
+_SHOW_VIEWS = "from infomin_tf.command_line.main import show_views_main; show_views_main()"
+
+
+class Runner:
+    """Runs the missing points of a sweep.
+
+    Args:
+        sweep: `Sweep`.
+        out: folder; a point is written under out/points/<name>.
+        data_dir: folder of prepared TFDS data sets.
+        jobs: points at a time, without devices.
+        devices: GPU numbers, one point on each at a time; () leaves the choice to TensorFlow.
+    """
+
+    def __init__(self, sweep, out, data_dir=None, jobs=1, devices=()):
+        self.sweep, self.out, self.data_dir = sweep, out, data_dir
+        self.jobs = len(devices) or jobs
+        self._devices = list(devices)
+        self._processes, self._lock = set(), threading.Lock()
+        self._stopped = False
+
+    def model_dir(self, point):
+        """Where a point is written."""
+        return os.path.join(self.out, "points", point.name)
+
+    def command(self, point):
+        """The command of a point, as a person would type it."""
+        flags = [*point.flags(self.data_dir), f"--model_dir={self.model_dir(point)}"]
+        return shlex.join(["bin/train", *flags, f"--until={self.sweep.until}"])
+
+    def is_finished(self, point):
+        """Whether its last stage has results.
+
+        Raises:
+            UserError: the point was run with other settings, or with views that another run has learned again since.
+        """
+        finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
+        path = os.path.join(self.model_dir(point), "command.json")
+        if finished and os.path.exists(path):
+            known = files.read_json(path, "use another --out, or delete the folder it is in")
+            _check_same(known, _record(point), self.model_dir(point))
+            _check_views(self.model_dir(point))
+        return finished
+
+    def run(self):
+        """Runs what is missing; returns dict point -> why it has no results (failed, or left out), for those without."""
+        points = self.sweep.points()
+        missing = [point for point in points if not self.is_finished(point)]
+        started, problems = time.monotonic(), {}
+        with (
+            tqdm(total=len(points), initial=len(points) - len(missing), unit="point") as progress,
+            concurrent.futures.ThreadPoolExecutor(self.jobs) as pool,
+        ):
+            free = list(self._devices)
+
+            def attempt(point):
+                hours = (time.monotonic() - started) / 3600
+                if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
+                    return f"left out: the budget of {self.sweep.hours} h is spent"
+                device = free.pop() if self._devices else None
+                try:
+                    return self._run_point(point, device)
+                finally:
+                    if self._devices:
+                        free.append(device)
+
+            futures = {pool.submit(attempt, point): point for point in missing}
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    point, problem = futures[future], future.result()
+                    if problem:
+                        problems[point] = problem
+                        progress.write(f"{point.name}: {problem}", file=sys.stderr)
+                    progress.update()
+            except BaseException:
+                self._stop()
+                raise
+        return {point: problems[point] for point in points if point in problems}
+
+    def show_views(self, point):
+        """Path of a picture of a setting's views, made when missing; None when it cannot be made."""
+        path = os.path.join(self.out, "views", f"{point.setting}.png")
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            unfinished = f"{path.removesuffix('.png')}.part.png"
+            flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
+            log = path.removesuffix(".png") + ".log"
+            if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log) != 0:
+                print(f"no picture of {point.setting}: {_last_error(log)} ({log})", file=sys.stderr)
+                return None
+            os.replace(unfinished, path)
+        return path
+
+    def learned_channels(self, point):
+        """Path of the picture of learned channels, which is there where a point has learned its views."""
+        return os.path.join(self.model_dir(point), "learn_views", results.CHANNELS_PICTURE)
+
+    def _run_point(self, point, device):
+        """Trains; returns None, or what went wrong."""
+        model_dir = self.model_dir(point)
+        os.makedirs(model_dir, exist_ok=True)
+        with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
+            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its run continues, the next
+            # sweep waits for it here.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.is_finished(point):
+                return None
+            files.write_atomically(
+                os.path.join(model_dir, "command.json"), json.dumps(_record(point))
+            )
+            flags = [
+                *point.flags(self.data_dir),
+                f"--model_dir={model_dir}",
+                f"--until={self.sweep.until}",
+            ]
+            log = os.path.join(model_dir, "log.txt")
+            status = self._call([*_PYTHON, _TRAIN, *flags], log, device, lock)
+        return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
+
+    def _call(self, command, log, device=None, lock=None):
+        path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+        if device is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = str(device)
+        with open(log, "w") as file:
+            process = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=file,
+                env=environment,
+                start_new_session=True,
+                pass_fds=[lock.fileno()] if lock else [],
+            )
+            with self._lock:
+                self._processes.add(process)
+                if self._stopped:  # between its start and here
+                    process.terminate()
+            try:
+                status = process.wait()
+            except BaseException:
+                process.terminate()
+                raise
+        with self._lock:
+            self._processes.discard(process)
+        return status
+
+    def _stop(self):
+        """Asks the running points to save and leave; the same command continues from there."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.terminate()
+
+
+def _record(point):
+    """What a point is run with, without the place of its data."""
+    return {"flags": point.flags(None), "gin": gin_files.digest(point.gin_files)}
+
+
+def _check_same(known, now, model_dir):
+    if known["flags"] != now["flags"]:
+        raise UserError(
+            f"{model_dir} was run as\n  {shlex.join(known['flags'])}\nbut is now\n  {shlex.join(now['flags'])}\n"
+            "use another --out"
+        )
+    if known["gin"] != now["gin"]:
+        raise UserError(
+            f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files that these include; use "
+            "another --out"
+        )
+
+
+def _check_views(model_dir):
+    """Of a point whose views are those of another run (`ViewsOfRun`), which may be gone."""
+    folder = os.path.join(model_dir, "learn_views")
+    source = (results.read(folder) or {}).get("views_of", "")
+    copy, there = (os.path.join(place, results.VIEWS) for place in (folder, source))
+    if source and os.path.exists(copy) and os.path.exists(there):
+        fix = "learn these views again, or delete this file"
+        weights = [files.read_json(path, fix).get("weights") for path in (copy, there)]
+        if weights[0] != weights[1]:
+            raise UserError(
+                f"{model_dir} was run with views of {source} that were learned again since; use another --out, or delete the "
+                "folders of the points to run them again"
+            )
+
+
+def _last_error(log):
+    """What a failed run said last."""
+    with open(log, errors="replace") as file:
+        lines = [line.strip() for line in re.split(r"[\r\n]", file.read()) if line.strip()]
+    starts = [place for place, line in enumerate(lines) if line.startswith("error:")]
+    said = lines[starts[-1] :] if starts else lines[-1:] or ["it said nothing"]
+    return " ".join(said).removeprefix("error: ")[:400]

@@ -1,0 +1,1 @@
+"""From a learner to trained weights: loop, step, optimizer, schedules, checkpoints, precision."""

@@ -1,0 +1,267 @@
+"""One loop for every learner: strategy.run over train_step, checkpoints, TensorBoard, progress, clean stops."""
+
+import contextlib
+import dataclasses
+import signal
+import sys
+import time
+import typing
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from infomin_tf.distribution import replicas, strategies, workers
+from infomin_tf.errors import UserError
+from infomin_tf.settings import FROM_ZERO, check
+from infomin_tf.training.checkpoint import Checkpoint
+from infomin_tf.training.step import check_finite, compile_steps
+
+
+@dataclasses.dataclass
+class Task:
+    """What the loop trains.
+
+    Args:
+        name: of the stage, for the progress bar and messages.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`; `tables`, if it
+            has any, are variables that a step reads whole and then writes by rows.
+        make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
+        global_batch_size: images per step.
+        steps_per_epoch: steps.
+        total_steps: steps.
+        directory: where checkpoints and events go.
+        on_start: function (writer) called before the first step.
+        on_epoch_end: function (step, writer, last) called after each epoch and after the last step, for monitors; it
+            must not change the learner.
+    """
+
+    name: str
+    learner: keras.Model
+    make_batches: Callable
+    global_batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+    directory: str
+    on_start: Callable | None = None
+    on_epoch_end: Callable | None = None
+
+
+class Trained(typing.NamedTuple):
+    """What a training came to.
+
+    Args:
+        steps: done, over all the runs that it took.
+        seconds: of wall-clock time, over all the runs.
+        i_nce: (mean in nats over the steps of the last epoch, their number), as the learner saw them; None without.
+    """
+
+    steps: int
+    seconds: float
+    i_nce: tuple[float, int] | None
+
+
+class TrainingLoop:
+    """How the loop runs; none of these but `steps_limit` changes the numbers that come out.
+
+    Args:
+        steps_per_call: train steps in one call of the compiled function (a TPU wants many).
+        checkpoint_minutes: wall-clock time between checkpoints; 0 for one after each call of the compiled function.
+        checkpoint_steps: steps between checkpoints, besides; None for by time alone.
+        checkpoints_kept: how many of the newest checkpoints stay on disk.
+        jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
+        skipped_steps_limit: steps that a stage may leave out because a loss, or a weight after them, is not finite; they
+            change nothing. One more stops the stage; with 0 the first does. Takes a copy of all weights when it is not 0.
+        steps_limit: end every stage after that many steps, to try a configuration out; None for no limit.
+    """
+
+    def __init__(
+        self,
+        steps_per_call=20,
+        checkpoint_minutes=5.0,
+        checkpoint_steps: int | None = None,
+        checkpoints_kept=2,
+        jit_compile=False,
+        skipped_steps_limit=0,
+        steps_limit: int | None = None,
+    ):
+        counts = {
+            "steps_per_call": steps_per_call,
+            "checkpoint_steps": checkpoint_steps,
+            "checkpoints_kept": checkpoints_kept,
+            "steps_limit": steps_limit,
+        }
+        given = [(name, count) for name, count in counts.items() if count is not None]
+        wrong = [f"{n} = {c!r}" for n, c in given if not isinstance(c, int) or c < 1]
+        if wrong:
+            raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
+        check(self, FROM_ZERO, checkpoint_minutes=checkpoint_minutes)
+        if skipped_steps_limit < 0:
+            raise ValueError(f"skipped_steps_limit is 0 or more, not {skipped_steps_limit}")
+        self.skipped_steps_limit = skipped_steps_limit
+        self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
+        self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
+        self.checkpoint_minutes, self.checkpoints_kept = checkpoint_minutes, checkpoints_kept
+
+    def fit(self, task, strategy):
+        """Trains from the newest checkpoint in the task's directory, if there is one, to `total_steps`.
+
+        A run that was stopped and continues equals an uninterrupted one, on one device to the bit: batches are a
+        function of the step, and all state is in the checkpoint.
+
+        Args:
+            task: a `Task`.
+            strategy: the tf.distribute strategy under whose scope the learner was built.
+
+        Returns:
+            `Trained`.
+
+        Raises:
+            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk, XLA on several CPUs.
+            SystemExit: after SIGTERM or Ctrl-C, once the state is saved.
+        """
+        if self.steps_limit:
+            task = dataclasses.replace(task, total_steps=min(task.total_steps, self.steps_limit))
+        if self.jit_compile:
+            strategies.check_xla(strategy)
+        checkpoint = Checkpoint(task.learner, task.directory, self.checkpoints_kept)
+        step = checkpoint.restore()
+        if step >= task.total_steps:
+            return Trained(step, checkpoint.seconds, checkpoint.i_nce)
+        checkpoint.check_streams()
+        batches = replicas.distribute_batches(
+            strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
+        )
+        skips = self.skipped_steps_limit > 0
+        run_steps = compile_steps(task.learner, strategy, self.jit_compile, skips)
+        writer = workers.summary_writer(task.directory)
+        saved_at = time.monotonic()
+        with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
+            if step == 0 and task.on_start:
+                task.on_start(writer)
+            while step < task.total_steps:
+                until_epoch = task.steps_per_epoch - step % task.steps_per_epoch
+                count = min(self.steps_per_call, until_epoch, task.total_steps - step)
+                if self.checkpoint_steps:
+                    count = min(count, self.checkpoint_steps - step % self.checkpoint_steps)
+                started = time.monotonic()
+                history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+                if skips:
+                    history = self._leave_out(history, task, step, checkpoint)
+                check_finite(history, task, step, checkpoint)
+                if "i_nce" in history:
+                    begins_epoch = step % task.steps_per_epoch == 0
+                    checkpoint.note_i_nce(history["i_nce"], begins_epoch)
+                step += count
+                seconds = time.monotonic() - started
+                metrics = {n: float(values.mean()) for n, values in history.items() if len(values)}
+                metrics["images_per_second"] = task.global_batch_size * count / seconds
+                _report(metrics, step, progress, count)
+                last = step == task.total_steps
+                if task.on_epoch_end and (step % task.steps_per_epoch == 0 or last):
+                    task.on_epoch_end(step, writer, last)
+                due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
+                due = due or (self.checkpoint_steps and step % self.checkpoint_steps == 0)
+                asked_to_stop = workers.gather(stop.signal or 0).max()
+                if due or asked_to_stop or last:
+                    checkpoint.save(step)
+                    saved_at = time.monotonic()
+                if asked_to_stop:
+                    _leave(task, step, int(asked_to_stop))
+        if strategy.num_replicas_in_sync > 1:
+            # Statistics that each replica had of its own are those of the first from here on.
+            workers.wait_for_all()  # until the chief has saved
+            checkpoint.restore()
+        return Trained(step, checkpoint.seconds, checkpoint.i_nce)
+
+    def _leave_out(self, history, task, step, checkpoint):
+        """The metrics of the steps that were not skipped."""
+        skipped = history.pop("skipped") > 0
+        total = checkpoint.count_skipped(int(skipped.sum()))
+        if total > self.skipped_steps_limit:
+            raise UserError(
+                f"{task.name}: a loss or a weight was not finite at step {step + int(np.flatnonzero(skipped)[-1]) + 1}, as in "
+                f"{total - 1} steps before, which were left out; TrainingLoop.skipped_steps_limit is "
+                f"{self.skipped_steps_limit}. The last good checkpoint is {checkpoint.newest or 'none yet'}. Lower the "
+                "learning rate and start with another --model_dir"
+            )
+        if skipped.any():
+            logging.warning(
+                "%s: left out %d step(s) after step %d, as a loss or a weight was not finite (%d so far)",
+                task.name,
+                skipped.sum(),
+                step,
+                total,
+            )
+        tf.summary.scalar("skipped_steps", total, step=step + len(skipped))
+        return {name: values[~skipped] for name, values in history.items()}
+
+
+class _StopSignals:
+    """Notes SIGTERM and SIGINT while the loop runs, so that it can save first; a second one stops at once."""
+
+    def __enter__(self):
+        self.signal = None
+        self._previous = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, frame):
+        del frame
+        self.signal = number
+        self._restore()
+
+    def _restore(self):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def __exit__(self, *exception):
+        self._restore()
+
+
+def _leave(task, step, number):
+    """Says where the run stands and exits with the status of the signal."""
+    workers.wait_for_all()  # until the chief has saved
+    print(
+        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command continues from there",
+        file=sys.stderr,
+    )
+    raise SystemExit(128 + number)
+
+
+def _progress(task, step):
+    return tqdm(
+        total=task.total_steps,
+        initial=step,
+        desc=task.name,
+        unit="step",
+        disable=not workers.is_chief(),
+        mininterval=0.5 if sys.stderr.isatty() else 15.0,
+        dynamic_ncols=True,
+    )
+
+
+def _report(metrics, step, progress, count):
+    for name, value in metrics.items():
+        tf.summary.scalar(name, value, step=step)
+    shown = {name: metrics[name] for name in ("loss", "generator_loss", "i_nce") if name in metrics}
+    progress.set_postfix(
+        {name: f"{value:.3f}" for name, value in shown.items()}
+        | {"images/s": f"{metrics['images_per_second']:.0f}"},
+        refresh=False,
+    )
+    progress.update(count)
+    if metrics.get("embedding_spread", 1.0) < 0.05:
+        logging.log_every_n_seconds(
+            logging.WARNING,
+            "step %d: the embeddings have nearly collapsed to one point (spread %.3f, healthy is near 1); a lower "
+            "learning rate, more negatives or other views may help",
+            60,
+            step,
+            metrics["embedding_spread"],
+        )

@@ -1,0 +1,119 @@
+"""From a learner's `train_step` to one compiled call of many steps on all replicas."""
+
+import numpy as np
+import tensorflow as tf
+
+from infomin_tf import graphs
+from infomin_tf.distribution import replicas
+from infomin_tf.errors import UserError
+from infomin_tf.training.checkpoint import state
+
+
+def replica_step(learner, jit_compile=False):
+    """The learner's `train_step` as it runs on a replica, for a graph: under XLA, or reading its tables without a copy."""
+    if jit_compile:
+        return graphs.compiled(learner.train_step, jit_compile=True)
+
+    def step(batch):
+        for table in getattr(learner, "tables", ()):
+            replicas.read_without_copy(table.value)
+        return learner.train_step(batch)
+
+    return step
+
+
+def compile_steps(learner, strategy, jit_compile=False, skips=False):
+    """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas.
+
+    Args:
+        learner: see `training.Task`.
+        strategy: under whose scope it was built.
+        jit_compile: see `training.TrainingLoop`.
+        skips: a step whose losses, or the weights after it, are not finite changes nothing; the metric `skipped` is 1 then.
+    """
+    step = _with_loss_scale(replica_step(learner, jit_compile), learner)
+    if skips:
+        step = _skipping(step, state(learner))
+
+    @graphs.compiled
+    def one_step(batch):
+        metrics = strategy.run(step, args=(batch,))
+        return {
+            name: tf.cast(
+                strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32
+            )
+            for name, value in metrics.items()
+        }
+
+    @graphs.compiled
+    def several_steps(iterator, count):
+        # The trace of one step tells the metrics' names, so that the loop holds the only copy of the step.
+        names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
+        history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
+
+        def next_step(index, history):
+            metrics = one_step(next(iterator))
+            return index + 1, {n: history[n].write(index, metrics[n]) for n in names}
+
+        _, history = tf.while_loop(lambda index, _: index < count, next_step, (0, history))
+        return {name: array.stack() for name, array in history.items()}
+
+    return lambda iterator, count: several_steps(iterator, tf.constant(count))
+
+
+def _with_loss_scale(step, learner):
+    """The step with the metric `loss_scale`, the smallest of the learner's optimizers, where the loss is scaled."""
+
+    def step_and_scale(batch):
+        metrics = step(batch)
+        scales = [getattr(optimizer, "loss_scale", None) for optimizer in learner.optimizers]
+        scales = [scale for scale in scales if scale is not None]
+        return metrics | ({"loss_scale": tf.reduce_min(tf.stack(scales))} if scales else {})
+
+    return step_and_scale
+
+
+def _skipping(step, variables):
+    floating = [v for v in variables if tf.as_dtype(v.dtype).is_floating]
+
+    def step_or_nothing(batch):
+        metrics, kept = {}, []
+
+        def is_finite():
+            losses = [value for name, value in metrics.items() if name.endswith("loss")]
+            checked = [tf.math.is_finite(x) for x in (*losses, *(v.value for v in floating))]
+            here = tf.reduce_all([tf.reduce_all(x) for x in checked])
+            [share] = replicas.mean_over_replicas([tf.cast(here, tf.float32)])
+            kept.append(share > 1.0 - 1e-6)
+            return kept[0]
+
+        with replicas.undone_unless(is_finite, variables):
+            metrics |= step(batch)
+        return metrics | {"skipped": 1.0 - tf.cast(kept[0], tf.float32)}
+
+    return step_or_nothing
+
+
+def check_finite(history, task, step, checkpoint):
+    """Raises UserError where a loss is not finite, or no scale of the loss makes the gradients so.
+
+    Args:
+        history: dict metric -> values of the steps after `step`.
+        task: `training.Task`.
+        step: before them.
+        checkpoint: `Checkpoint`, whose newest is named.
+    """
+    if "loss_scale" in history and history["loss_scale"].min(initial=1.0) < 1.0:
+        raise UserError(
+            f"{task.name}: gradients are not finite at any scale of the loss, near step {step + 1}; the last good checkpoint "
+            f"is {checkpoint.newest or 'none yet'}. Start with another --model_dir and a lower learning rate, or with "
+            'Experiment.precision = "mixed_bfloat16" or "float32"'
+        )
+    for name, values in history.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if name.endswith("loss") and len(bad):
+            raise UserError(
+                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
+                f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
+                "with another --model_dir; to leave such steps out, bind TrainingLoop.skipped_steps_limit there"
+            )
