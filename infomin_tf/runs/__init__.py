@@ -1,0 +1,1 @@
+"""What lies on disk: folders of runs, results, configurations that are compared."""

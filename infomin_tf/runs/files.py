@@ -1,0 +1,48 @@
+"""Files that are whole or not there, however a process ends."""
+
+import json
+import os
+import tempfile
+
+from infomin_tf.errors import UserError
+
+UNFINISHED = ".unfinished_"
+
+
+def read_json(path, fix):
+    """The content of a JSON file; UserError with the fix when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); {fix}") from error
+
+
+def write_atomically(path, content):
+    """Writes a file, of text or bytes, so that a reader, or a killed process, never sees half of it.
+
+    Raises:
+        UserError: it cannot be written; a file that was there before stays as it is.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with unfinished_folder(os.path.dirname(path)) as folder:
+            unfinished = os.path.join(folder, os.path.basename(path))
+            with open(unfinished, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); make room or make it writable, then run the same command "
+            "to continue"
+        ) from error
+
+
+def unfinished_folder(directory):
+    """A context with a folder in `directory` whose files are moved to their places once they are complete.
+
+    It is deleted at the end, or when `directory` is next written to by a run, where that was killed.
+    """
+    return tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=directory)
