@@ -37,6 +37,7 @@ class Ours(Contestant):
     def __init__(self, case):
         from infomin_tf.data import image_folder, pipeline
         from infomin_tf.data.images import ArrayImages
+        from infomin_tf.data.order import Order
         from infomin_tf.views import color, families, pairs, splits
 
         super().__init__(case)
@@ -48,7 +49,7 @@ class Ours(Contestant):
         pair = pairs.IndependentPair(families.infomin(case.size))
         whole = splits.Whole(color.RGB(), MEAN, STD)
         whole.build((None, case.size, case.size, 3))
-        views = pipeline.training_batches(images, case.batch, 0, pair)
+        views = pipeline.training_batches(images, Order(case.batch, 0), pair)
         self._batches = views.map(lambda v, labels: (whole(v[0])[0], whole(v[1])[0], labels))
 
     def batches(self):

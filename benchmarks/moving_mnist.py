@@ -24,7 +24,8 @@ class Contestant:
         import numpy as np
         import tensorflow as tf
 
-        from infomin_tf.data import images, pipeline
+        from infomin_tf.data import images
+        from infomin_tf.data.order import Order
         from infomin_tf.learners import contrastive, negatives
         from infomin_tf.models import encoder, heads
         from infomin_tf.moving_mnist import networks
@@ -46,7 +47,7 @@ class Contestant:
         )
         sequences = Sequences(digits, grounds, 64)
         pair = FactorPair(keep_digit=True)
-        self._stream = pipeline.training_batches(sequences, BATCH, 0, pair)
+        self._stream = pair.batches(sequences, Order(BATCH, 0))
         self._batches = iter(self._stream)
         self._batch = next(self._batches)
         split = splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3)

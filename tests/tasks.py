@@ -5,11 +5,13 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.order import Order, Shard
 from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.views.pairs import Pair
 from tests import small
 
 
-class NoisyViews:
+class NoisyViews(Pair):
     """Each image with noise that is drawn in each step, as two views and some patches: a graph of few operations.
 
     Args:
@@ -45,7 +47,7 @@ def contrastive_task(directory, total_steps=13, **arguments):
         name="test",
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
-            IMAGES, 8, 1, PAIR, first_step=step, shard=shard
+            IMAGES, Order(8, 1, first_step=step, shard=Shard(*shard)), PAIR
         ),
         global_batch_size=8,
         steps_per_epoch=5,
@@ -64,7 +66,7 @@ def bank_task(directory, total_steps=13, size=10):
         name="test",
         learner=learner,
         make_batches=lambda step, shard: pipeline.training_batches(
-            IMAGES.numbered(), 8, 1, WITH_PATCHES, first_step=step, shard=shard
+            IMAGES.numbered(), Order(8, 1, first_step=step, shard=Shard(*shard)), WITH_PATCHES
         ),
         global_batch_size=8,
         steps_per_epoch=5,
@@ -76,7 +78,9 @@ def bank_task(directory, total_steps=13, size=10):
 def view_task(directory, total_steps=7):
     def batches(step, shard):
         streams = [
-            pipeline.training_batches(IMAGES, size, seed, PAIR, first_step=step, shard=shard)
+            pipeline.training_batches(
+                IMAGES, Order(size, seed, first_step=step, shard=Shard(*shard)), PAIR
+            )
             for size, seed in ((8, 1), (4, 2))
         ]
         return tf.data.Dataset.zip(tuple(streams))

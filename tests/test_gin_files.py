@@ -198,7 +198,7 @@ def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
         assert type(made._pair).__name__ == "SharedPair"
         assert type(made._stages[0].pair).__name__ == "IndependentPair"
         assert made._stages[0].pair.sampler is not made._pair.sampler
-        rates.add(tuple(float(o.learning_rate) for o in made._stages[0]._optimizers))
+        rates.add(tuple(float(o.learning_rate) for o in made._stages[0].training.optimizers))
         gin.clear_config()
     [(critics, generator)] = rates
     expected = (2e-4, 6e-4) if size == "stl10" else (1e-3, 2e-3)

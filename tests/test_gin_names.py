@@ -39,7 +39,7 @@ def test_no_shipped_file_has_a_line_to_import():
 
 def test_references_make_the_class_itself():
     made = build(BASE)._pretraining
-    assert type(made) is Pretrain and type(made._optimizers[0]) is keras.optimizers.SGD
+    assert type(made) is Pretrain and type(made.training.optimizers[0]) is keras.optimizers.SGD
 
 
 def test_a_name_stands_for_one_thing():
@@ -85,7 +85,7 @@ def test_modules_of_this_package_may_be_imported_as_own_ones_are(tmp_path):
     (tmp_path / "own.gin").write_text(
         "from infomin_tf.stages import pretrain\npretrain.Pretrain.epochs = 7\n"
     )
-    assert build(BASE, "own.gin")._pretraining._epochs == 7
+    assert build(BASE, "own.gin")._pretraining.training.epochs == 7
 
 
 def test_a_configuration_names_what_it_binds_alike_with_and_without_own_modules(tmp_path):

@@ -12,6 +12,7 @@ from infomin_tf.data.images import ArrayImages
 from infomin_tf.evaluation import mutual_information
 from infomin_tf.learners import bounds, losses
 from infomin_tf.views import pairs
+from infomin_tf.views.pairs import Pair
 from tests import small
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
@@ -112,7 +113,7 @@ def test_the_protocol_says_which_images_were_left_out(count, draws, words):
         tf.numpy_function(lambda x: seen.append(np.unique(x)), [x1], [])
         return x1, x2
 
-    class Same:
+    class Same(Pair):
         def draw(self, num_images, seed):
             return {"nothing": tf.zeros([num_images])}
 

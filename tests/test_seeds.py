@@ -11,11 +11,14 @@ import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.data import pipeline
+from infomin_tf.data.order import Order, views_seed
+from infomin_tf.data.streams import _epoch_seed
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.segmentation import batches as segmentation_batches
 from infomin_tf.experiment.learn_views import LearnViews
 from infomin_tf.learners.negatives import MemoryBank
 from infomin_tf.training.checkpoint import Checkpoint
+from infomin_tf.views.sampler import Sampler
 from tests import small, tasks
 
 SOURCES = sorted(pathlib.Path(seeds.__file__).parent.rglob("*.py"))
@@ -71,7 +74,7 @@ def test_no_stream_is_told_apart_by_a_sum_or_a_product():
     assert not wrong
 
 
-class Noise:
+class Noise(Sampler):
     """Views that show what was drawn alone."""
 
     def draw(self, num_images, seed):
@@ -84,22 +87,28 @@ class Noise:
 def first_batches(seed):
     """Images and views of the first batches of every set that is read by steps."""
     learning = types.SimpleNamespace(
-        _batch_size=8, _labelled_batch_size=8, _backbones=(1, 1), _pair=lambda _: Noise()
+        _labelled_batch_size=8, _backbones=(1, 1), _pair=lambda _: Noise()
     )
     images = tasks.IMAGES.numbered()
     run = types.SimpleNamespace(seed=seed, unlabelled=images, train=images)
     found = {}
-    batch = next(iter(LearnViews._batches(learning, run, 0, (0, 1))))
+    batch = next(
+        iter(
+            LearnViews._batches(
+                learning, run, Order(8, seeds.stream(seed, "learn_views/unlabelled"))
+            )
+        )
+    )
     for name, (x1, places) in zip(("unlabelled", "labelled"), batch, strict=True):
         found[name] = (places.numpy(), x1.numpy())
     maps, truth = np.arange(40.0, dtype=np.float32), np.arange(40)
     for name in ("pretrain/unlabelled", "evaluate/segmentation"):
         stream = seeds.stream(seed, name)
         if name.startswith("pretrain"):
-            x1, places = next(iter(pipeline.training_batches(images, 8, stream, Noise())))
+            x1, places = next(iter(pipeline.training_batches(images, Order(8, stream), Noise())))
             found[name] = (places.numpy(), x1.numpy())
         else:
-            _, places = next(iter(segmentation_batches(maps, truth, 8, stream, 0, (0, 1))))
+            _, places = next(iter(segmentation_batches(maps, truth, Order(8, stream))))
             found[name] = (places.numpy(), None)
     return found
 
@@ -114,9 +123,9 @@ def test_no_set_of_a_seed_is_read_as_another_of_its_neighbours():
 
 def test_keys_of_steps_differ_over_steps_and_seeds():
     steps = [tf.constant(step, tf.int64) for step in range(60)]
-    keys = [pipeline._step_seed(seed, step).numpy() for seed in range(4) for step in steps]
+    keys = [views_seed(seed, step).numpy() for seed in range(4) for step in steps]
     assert len(np.unique(keys, axis=0)) == len(keys)
-    orders = [int(pipeline._epoch_seed(seed, epoch)) for seed in SEEDS for epoch in steps[:5]]
+    orders = [int(_epoch_seed(Order(1, seed), epoch)) for seed in SEEDS for epoch in steps[:5]]
     assert len(set(orders)) == len(orders)
 
 

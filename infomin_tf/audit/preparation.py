@@ -14,7 +14,7 @@ from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
-from infomin_tf.views.colors import are_grey
+from infomin_tf.views.augment.colors import are_grey
 
 _TEST_SHARE = 0.25
 _LEAST_IMAGES = 200

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from infomin_tf.data.images import ArrayImages
 from infomin_tf.distribution import strategies
 from infomin_tf.errors import UserError
 
@@ -80,34 +79,29 @@ def check_classes(why, train, test):
             f"{_beyond(train, test)}, only {test.name} has {_beyond(test, train)}; give both "
             "the same class names, in one order, and images of each"
         )
-    grounds = [getattr(images, "backgrounds", None) for images in (train, test)]
-    if all(grounds) and grounds[0].class_names != grounds[1].class_names:
-        raise UserError(
-            f"{why} needs the same classes of backgrounds in {grounds[0].name} and {grounds[1].name}"
-        )
     for images in (train, test):
-        if isinstance(images, ArrayImages):
+        if images.known_labels() is not None:
             _check_labels(why, images)
     _check_several(why, train)
 
 
 def _check_labels(why, images):
-    labels, number = images.labels.numpy(), len(images.class_names)
-    if labels.min() < 0:
+    labels, number = images.known_labels(), len(images.class_names)
+    if min(labels) < 0:
         raise UserError(
             f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
         )
-    if labels.max() >= number:
+    if max(labels) >= number:
         raise UserError(
-            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels.max()}; prepare it again "
+            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {max(labels)}; prepare it again "
             "with all of its classes"
         )
 
 
 def _check_several(why, train):
-    shown = train.class_names
-    if isinstance(train, ArrayImages):
-        shown = [train.class_names[label] for label in np.unique(train.labels.numpy())]
+    labels, shown = train.known_labels(), train.class_names
+    if labels is not None:
+        shown = [train.class_names[label] for label in np.unique(labels)]
     if len(shown) < 2:
         raise UserError(
             f"{why} needs images of two classes or more, but the {train.size} images of {train.name} are all of "

@@ -9,9 +9,9 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf.data import deep_images, folder_labels, folder_layout
+from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.data.image_files import ENDINGS, find_images, is_plain_jpeg, read_as_png, read_image
 from infomin_tf.data.images import ArrayImages
-from infomin_tf.data.inspection import Facts, fingerprint
 from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand

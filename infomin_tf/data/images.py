@@ -1,7 +1,7 @@
 """Loaded sets of images, in memory or streamed.
 
 A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is a small description that a gin file
-binds; its `load` returns one of the classes here, which the input pipeline reads.
+binds; its `load` returns an `Images`, which the input pipeline reads.
 """
 
 import typing
@@ -9,8 +9,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data.streams import StreamedImages as StreamedImages
-from infomin_tf.data.streams import spread
+from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.errors import UserError
 
 
@@ -19,10 +18,87 @@ class Source(typing.Protocol):
     """What a gin file binds where images are taken from."""
 
     def load(self, data_dir=None):
-        """Loaded images; `data_dir` is the folder of prepared TFDS sets."""
+        """Loaded `Images`; `data_dir` is the folder of prepared TFDS sets."""
 
 
-class ArrayImages:
+class Images:
+    """A loaded set.
+
+    Attributes:
+        name: of the set, such as "stl10:train".
+        size: number of images.
+        image_shape: (H, W, 3); None where they are made on the fly.
+        class_names: of the labels; () when there are none.
+        facts: what is known of the images without reading them.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut while
+            decoding; None where that cannot be.
+    """
+
+    encoded, facts = None, Facts()
+
+    def raw(self, order, chunk):
+        """Infinite tf.data.Dataset of the images of training.
+
+        Each epoch takes the images in an order of its own; every image occurs at most once per epoch.
+
+        Args:
+            order: `Order`; its shards together are the batch of one host.
+            chunk: images that come together, a divisor of `order.size`.
+
+        Returns:
+            (images uint8 [chunk, H, W, 3], labels int32 [chunk]), chunk after chunk.
+        """
+        raise NotImplementedError
+
+    def in_order(self, batch_size):
+        """tf.data.Dataset of (images, labels), every image once; the last, smaller batch is kept."""
+        raise NotImplementedError
+
+    def thin(self, count):
+        """At most `count` images, spread evenly over the set, as a set of their own."""
+        raise NotImplementedError
+
+    def hold_out(self, stride):
+        """The set without every stride-th image, and a set of those."""
+        raise NotImplementedError
+
+    def numbered(self):
+        """The same images, each labelled with its place in the set."""
+        raise NotImplementedError
+
+    def sample(self, count):
+        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same; None where images are made on the fly."""
+        raise NotImplementedError
+
+    def known_labels(self):
+        """int [M], -1 where there is none; None where they are not known before the images are read."""
+        return self.facts.labels
+
+    def fingerprints(self):
+        """A `facts.fingerprint` of each image; () where they are not known."""
+        return self.facts.fingerprints or ()
+
+    def digest_parts(self):
+        """Bytes that change with pixels and labels, as far as they are known."""
+        found, labels = list(self.fingerprints()), self.known_labels()
+        found += [] if labels is None else [np.asarray(labels, np.int32).tobytes()]
+        return found + self.facts.place_bytes()
+
+    def in_batches(self, batch_size, batches):
+        """Which images are in so many batches of training, in words."""
+        drawn, left_out = batch_size * batches, self.size % batch_size
+        if drawn <= self.size:
+            return f"{drawn} of {self.size} images"
+        passes = f"{self.size} images in new views"
+        return f"{passes}, {left_out} of them left out of each pass" if left_out else passes
+
+
+def spread(count, size):
+    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
+    return np.linspace(0, size - 1, min(count, size)).round().astype(int)
+
+
+class ArrayImages(Images):
     """Images in memory, with random access.
 
     Args:
@@ -32,8 +108,6 @@ class ArrayImages:
         class_names: of the labels; () when there are none.
         factors: of rendered images, a dict name -> int [M].
     """
-
-    facts = None  # `inspection.Facts`, where a source has some
 
     def __init__(self, name, images, labels, class_names=(), factors=None):
         self.name, self.class_names = name, tuple(class_names)
@@ -51,6 +125,27 @@ class ArrayImages:
     def image_shape(self):
         """(H, W, 3)."""
         return tuple(self.images.shape[1:])
+
+    def raw(self, order, chunk):
+        """See `Images`."""
+        return order.shuffled(self.size, chunk).map(self.gather, tf.data.AUTOTUNE)
+
+    def in_order(self, batch_size):
+        """See `Images`."""
+        return tf.data.Dataset.range(self.size).batch(batch_size).map(self.gather)
+
+    def known_labels(self):
+        """See `Images`."""
+        return self.labels.numpy()
+
+    def fingerprints(self):
+        """See `Images`; kept, once they are made."""
+        if self.facts.fingerprints is None:
+            starts = range(0, self.images.shape[0], 1024)
+            parts = (self.images[start : start + 1024].numpy() for start in starts)
+            found = [fingerprint(image) for part in parts for image in part]
+            self.facts = self.facts.replace(fingerprints=found)
+        return self.facts.fingerprints
 
     def thin(self, count):
         """At most `count` images, spread evenly over the set, as a set of their own."""

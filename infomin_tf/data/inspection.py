@@ -1,38 +1,15 @@
 """What loaded sets have in common, and which classes they show."""
 
-import dataclasses
 import hashlib
 import os
-import typing
 
 import numpy as np
 from absl import logging
 
-from infomin_tf.data.images import ArrayImages, Source
+from infomin_tf.data.facts import Facts
+from infomin_tf.data.images import Source
 from infomin_tf.data.tfds_splits import count_shared as count_shared_places
 from infomin_tf.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What a source knows of the images of a set beyond the set itself.
-
-    Args:
-        labels: int [M], -1 where there is none; None where they are not known before the images are read.
-        fingerprints: list of `fingerprint`; None where they are not known.
-        scales: `deep_images.Scales` of a folder, found in its images; None where there is nothing to find.
-        places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`); None for other sets.
-    """
-
-    labels: np.ndarray | None = None
-    fingerprints: list | None = None
-    scales: typing.Any = None
-    places: tuple | None = None
-
-
-def fingerprint(image):
-    """bytes [8] that two images share if their pixels are alike."""
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest()
 
 
 def count_shared(images, others):
@@ -48,34 +25,24 @@ def count_shared(images, others):
         return 0
     if images is others:
         return others.size
-    places = [facts.places for facts in map(_facts, (images, others)) if facts.places]
+    places = [one.facts.places for one in (images, others) if one.facts.places]
     if len(places) == 2 and places[0][0] == places[1][0]:
         return count_shared_places(places[0][1], places[1][1])
-    if getattr(images, "image_shape", None) != getattr(others, "image_shape", ()):
+    if images.image_shape != others.image_shape:
         return 0
-    known = set(_fingerprints(images))
-    return sum(found in known for found in _fingerprints(others))
+    known = set(images.fingerprints())
+    return sum(found in known for found in others.fingerprints())
 
 
 def digest(images):
     """Text that changes with the pixels and labels of a set, as far as they are known; "" where they are not."""
-    parts = [getattr(images, name, None) for name in ("digits", "backgrounds")]
-    if None not in parts:
-        return " ".join(map(digest, parts))
-    if hasattr(images, "maps"):
-        found = [fingerprint(part) for part in (images.images, images.maps)]
-    else:
-        found, labels = list(_fingerprints(images)), _labels(images)
-        found += [] if labels is None else [np.asarray(labels, np.int32).tobytes()]
-        found += (
-            [os.path.basename(facts.places[0]).encode()] if (facts := _facts(images)).places else []
-        )
+    found = images.digest_parts()
     return hashlib.blake2b(b"".join(found), digest_size=16).hexdigest() if found else ""
 
 
 def count_classes(images):
     """int [classes], the number of images of each; None where that is not known."""
-    labels = _labels(images)
+    labels = images.known_labels()
     if labels is None or not images.class_names:
         return None
     labels = np.asarray(labels)
@@ -91,7 +58,7 @@ def describe(images, with_classes=False):
 def thin(images, count):
     """`images.thin(count)`, of which is still known how deep images are scaled."""
     part = images.thin(count)
-    if scales := _facts(images).scales:
+    if scales := images.facts.scales:
         part.facts = Facts(scales=scales)
     return part
 
@@ -165,7 +132,7 @@ def _warn_of_classes(train, test):
 
 
 def _warn_of_scales(kind, sets):
-    scales = {images.name: getattr(_facts(images).scales, kind, None) for images in sets if images}
+    scales = {images.name: getattr(images.facts.scales, kind, None) for images in sets if images}
     scales = {name: scale for name, scale in scales.items() if scale}
     if len(set(scales.values())) > 1:
         logging.warning(
@@ -173,22 +140,3 @@ def _warn_of_scales(kind, sets):
             "ImageFolder.white = %g for all, or keep them in one folder, divided by ImageFolder.split or a labels_file",
             *(kind, ", ".join(scales), max(scale.white for scale in scales.values())),
         )
-
-
-def _labels(images):
-    return images.labels.numpy() if isinstance(images, ArrayImages) else _facts(images).labels
-
-
-def _facts(images):
-    return getattr(images, "facts", None) or Facts()
-
-
-def _fingerprints(images):
-    """A fingerprint of each image, which the set keeps; none where they are not known."""
-    facts = _facts(images)
-    if facts.fingerprints is None and isinstance(images, ArrayImages):
-        starts = range(0, images.images.shape[0], 1024)
-        parts = (images.images[start : start + 1024].numpy() for start in starts)
-        found = [fingerprint(image) for part in parts for image in part]
-        images.facts = facts = dataclasses.replace(facts, fingerprints=found)
-    return facts.fingerprints or []

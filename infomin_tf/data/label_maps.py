@@ -9,7 +9,9 @@ import tensorflow_datasets as tfds
 
 from infomin_tf import graphs
 from infomin_tf.data import deep_images
+from infomin_tf.data.facts import fingerprint
 from infomin_tf.data.image_files import open_image, read_whole
+from infomin_tf.data.images import Images
 from infomin_tf.data.records import damage_explained
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
@@ -19,7 +21,7 @@ _KINDS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff")
 
 
 @dataclasses.dataclass
-class SegmentationImages:
+class SegmentationImages(Images):
     """A loaded set.
 
     Args:
@@ -36,6 +38,15 @@ class SegmentationImages:
     def size(self):
         """Number of images."""
         return len(self.images)
+
+    @property
+    def class_names(self):
+        """(): classes are of pixels."""
+        return ()
+
+    def digest_parts(self):
+        """See `Images`."""
+        return [fingerprint(part) for part in (self.images, self.maps)]
 
 
 class TfdsSegmentation:

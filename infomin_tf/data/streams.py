@@ -1,22 +1,18 @@
-"""Images that are read from disk each time, and places that are spread evenly over a set."""
+"""Images that are read from disk each time."""
 
 import dataclasses
 import functools
-import typing
 
 import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs
-
-
-def spread(count, size):
-    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
-    return np.linspace(0, size - 1, min(count, size)).round().astype(int)
+from infomin_tf.data.facts import Facts
+from infomin_tf.data.images import Images, spread
 
 
 @dataclasses.dataclass
-class StreamedImages:
+class StreamedImages(Images):
     """Images that do not fit into memory: cheap records in a fixed order, and how to decode one.
 
     Args:
@@ -29,7 +25,7 @@ class StreamedImages:
         shuffle_buffer: records that are shuffled together.
         encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
             while decoding; None where `decode` does more than that.
-        facts: `inspection.Facts`; None where the source has none.
+        facts: see `Images`.
         records_between: function (start, stop) -> records at these places, without reading those before; None for none.
     """
 
@@ -41,8 +37,39 @@ class StreamedImages:
     decode: callable
     shuffle_buffer: int = 50_000
     encoded: callable = None
-    facts: typing.Any = None
+    facts: Facts = Facts()
     records_between: callable = None
+
+    def raw(self, order, chunk):
+        """See `Images`."""
+        decoded = self.records_in(order).map(self.decode, tf.data.AUTOTUNE)
+        return decoded.batch(chunk, drop_remainder=True)
+
+    @graphs.without_autograph
+    def records_in(self, order):
+        """Records in the order of training: one shuffle buffer an epoch, what came before the first step skipped."""
+        steps, size = self.size // order.batch_size, order.size
+
+        def epoch_records(epoch):
+            # Of this traced function alone: a global seed of 0 would make shuffle compare the tensor below with 0.
+            tf.compat.v1.set_random_seed(1)
+            already = tf.cast(order.first_step % steps * order.batch_size, tf.int64)
+            skipped = tf.where(epoch == order.first_step // steps, already, tf.zeros_like(already))
+            shuffled = self.records().shuffle(
+                self.shuffle_buffer, seed=_epoch_seed(order, epoch), reshuffle_each_iteration=False
+            )
+            places = shuffled.take(steps * order.batch_size).skip(skipped).enumerate()
+            kept = places.filter(
+                lambda place, _: place % order.batch_size // size == order.shard.index
+            )
+            return kept.map(lambda _, record: record)
+
+        epochs = tf.data.Dataset.range(order.first_step // steps, tf.int64.max - 1)
+        return epochs.flat_map(epoch_records)
+
+    def in_order(self, batch_size):
+        """See `Images`."""
+        return self.records().map(self.decode, tf.data.AUTOTUNE).batch(batch_size)
 
     def numbered(self):
         """The same images, each labelled with its place in the set."""
@@ -85,7 +112,7 @@ class StreamedImages:
 
     def _part(self, size, records):
         return dataclasses.replace(
-            self, size=size, records=records, facts=None, records_between=None
+            self, size=size, records=records, facts=Facts(), records_between=None
         )
 
     @graphs.without_autograph
@@ -113,3 +140,8 @@ class StreamedImages:
         places = self.records().take(len(is_chosen)).enumerate()
         kept = places.filter(lambda place, _: tf.gather(is_chosen, place))
         return kept.map(lambda _, record: record)
+
+
+def _epoch_seed(order, epoch):
+    key = tf.stack([tf.constant(order.key, tf.int64), epoch])
+    return tf.random.stateless_uniform([], key, minval=1, maxval=2**31, dtype=tf.int64)

@@ -4,8 +4,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from infomin_tf import graphs
+from infomin_tf.data.facts import Facts
 from infomin_tf.data.images import ArrayImages
-from infomin_tf.data.inspection import Facts
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
 from infomin_tf.data.streams import StreamedImages
 from infomin_tf.data.tfds_opening import open_builder

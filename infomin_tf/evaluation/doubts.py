@@ -4,16 +4,13 @@ import math
 
 import numpy as np
 
-from infomin_tf.data.images import ArrayImages
-
 _FEW_STEPS = 100
 
 
 def commonest_class(images):
     """Percent of the images that are of the commonest class; None for sets that are streamed."""
-    if not isinstance(images, ArrayImages):
-        return None
-    return 100.0 * float(np.bincount(images.labels.numpy()).max()) / images.size
+    labels = images.known_labels()
+    return None if labels is None else 100.0 * float(np.bincount(labels).max()) / len(labels)
 
 
 def beside_chance(protocol, images):

@@ -7,23 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.data import pipeline
-from infomin_tf.data.checks import check_batches, check_view_size
+from infomin_tf.data.checks import check_view_size
 from infomin_tf.distribution import replicas, workers
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.models import heads
 from infomin_tf.settings import ABOVE_ZERO, check
-from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.optimizer import Update
 from infomin_tf.training.schedules import (
-    Constant,
     Schedule,
     check_length,
-    check_training,
-    scheduled,
 )
-from infomin_tf.views import pairs
+from infomin_tf.training.training import Training
 from infomin_tf.views.families import Family
 
 _STRIDE = 10  # every tenth image chooses the rate
@@ -125,21 +121,21 @@ class LinearProbe:
     ):
         check_length(self, min(epochs, tuning_epochs), batch_size)
         check(self, ABOVE_ZERO, epochs=epochs, tuning_epochs=tuning_epochs)
-        self._optimizer, self._train_view = optimizer, pairs.SingleView(train_view)
-        self._epochs, self._batch_size = epochs, batch_size
-        self._schedule, self._loop = schedule or Constant(), loop or TrainingLoop()
-        self._learning_rates, self._tuning_epochs = learning_rates, tuning_epochs
-        check_training(self, optimizer, self._schedule, epochs)
+        self._optimizer, self._train_view = optimizer, train_view
+        self._batch_size, self._schedule, self._loop = batch_size, schedule, loop
+        self._epochs, self._tuning_epochs = epochs, tuning_epochs
+        self._learning_rates = learning_rates
+        self._training(self._rate, epochs)
         for rate in learning_rates or ():
             check(self, ABOVE_ZERO, learning_rates=rate)
             for length in (epochs, tuning_epochs):
-                check_training(self, self._optimizer_at(rate), self._schedule, length)
+                self._training(rate, length)
 
     def check(self, run):
         """Raises UserError unless the labelled images make a batch, of the views' size, on this many replicas."""
         check_view_size(run, self._train_view, "LinearProbe.train_view")
-        name = "LinearProbe.batch_size"
-        check_batches(run, run.train, self._batch_size, self._loop, name)
+        training = self._training(self._rate, self._epochs)
+        training.check(run, run.train)
         if self._learning_rates:
             rest, held = run.train.hold_out(_STRIDE)
             if not held.size:
@@ -147,7 +143,7 @@ class LinearProbe:
                     f"LinearProbe.learning_rates are chosen on held-out images of {run.train.name}, which has none to spare; "
                     "add images, or bind LinearProbe.learning_rates = None"
                 )
-            check_batches(run, rest, self._batch_size, self._loop, name)
+            training.check(run, rest)
 
     def accuracy(self, run, extractor, test_view, name):
         """Trains a probe in model_dir/evaluate/<name> (or continues) and tests it.
@@ -161,8 +157,9 @@ class LinearProbe:
         Returns:
             `Probed`.
         """
-        self._train_view.adapt(run.train)
-        rate, chosen, seconds = self._optimizer.get_config()["learning_rate"], "", 0.0
+        if not self._train_view.is_adapted:
+            self._train_view.adapt(run.train.sample(2000))
+        rate, chosen, seconds = self._rate, "", 0.0
         if self._learning_rates:
             rate, seconds = self._choose_rate(run, extractor, test_view, name)
             chosen = f" (of {len(self._learning_rates)}, on held-out training images)"
@@ -192,35 +189,31 @@ class LinearProbe:
 
     def _train(self, run, images, extractor, rate, epochs, name):
         """(the trained learner, its steps, seconds of training)."""
-        steps_per_epoch = pipeline.steps_per_epoch(images, self._batch_size)
-        total_steps = round(epochs * steps_per_epoch)
-        optimizer = self._optimizer_at(rate)
-        optimizer = scheduled(optimizer, self._schedule, total_steps, steps_per_epoch)
+        training = self._training(rate, epochs)
         keras.utils.set_random_seed(seeds.stream(run.seed, f"evaluate/weights of {name}"))
+        (optimizer,) = training.scheduled(images)
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
-        task = Task(
-            name=f"evaluate: {name}",
-            learner=learner,
-            make_batches=lambda step, shard: pipeline.training_batches(
-                images,
-                self._batch_size,
-                seeds.stream(run.seed, f"evaluate/{name}"),
-                self._train_view,
-                first_step=step,
-                shard=shard,
-            ),
-            global_batch_size=self._batch_size,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
-            directory=run.directory(f"evaluate/{name}"),
+        task = training.task(
+            f"evaluate: {name}",
+            learner,
+            images,
+            lambda order: self._train_view.batches(images, order),
+            seeds.stream(run.seed, f"evaluate/{name}"),
+            run.directory(f"evaluate/{name}"),
         )
-        steps, seconds, _ = self._loop.fit(task, run.strategy)
+        steps, seconds, _ = training.loop.fit(task, run.strategy)
         return learner, steps, seconds
 
-    def _optimizer_at(self, rate):
+    @property
+    def _rate(self):
+        return self._optimizer.get_config()["learning_rate"]
+
+    def _training(self, rate, epochs):
+        """The `Training` of a probe at a rate."""
         config = self._optimizer.get_config() | {"learning_rate": rate}
-        return type(self._optimizer).from_config(config)
+        optimizer = type(self._optimizer).from_config(config)
+        return Training(self, (optimizer,), epochs, self._batch_size, self._schedule, self._loop)
 
 
 def top_k(logits, labels, k):

@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs, seeds
-from infomin_tf.data import pipeline
-from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.data.order import Order
 
 CHUNK = 2048  # pairs that are embedded at a time, where there are more
 
@@ -46,7 +45,7 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
             trained pair of encoders in inference mode.
         measures: dict name -> function (z1, z2) -> scalar, such as an object of `contrastive.bounds`.
         images: loaded images that the encoders have not been trained on.
-        pair: function (images, seed) -> (x1, x2), of `views.pairs`.
+        pair: `Pair`, whose batches hold (x1, x2).
         seed: of the batches and the views.
         num_candidates: N; all images when there are fewer. Above 2048 rounded down to a multiple of that, embedded in parts,
             and in fewer batches, at least 2.
@@ -68,9 +67,9 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
         which = f"{num_candidates} of {images.size} images, chosen anew for each"
     else:
         compiled = graphs.compiled(lambda x1, x2: measure(*embed(x1, x2)))
-        batches = pipeline.training_batches(images, num_candidates, seed, pair).take(draws)
+        batches = pair.batches(images, Order(num_candidates, seed)).take(draws)
         rows = [compiled(x1, x2) for (x1, x2), _ in batches]
-        which = _which_images(images, num_candidates, draws)
+        which = images.in_batches(num_candidates, draws)
     result = {}
     for name in measures:
         values = [float(row[name]) for row in rows]
@@ -89,17 +88,6 @@ def _in_chunks(embed, images, pair, seed, num_candidates, draws):
     """(z1, z2) [N, D] of batch after batch, whose images differ, embedded some at a time."""
     compiled = graphs.compiled(embed)
     for draw in range(draws):
-        chunks = pipeline.training_batches(images, CHUNK, seeds.stream(seed, f"draw {draw}"), pair)
+        chunks = pair.batches(images, Order(CHUNK, seeds.stream(seed, f"draw {draw}")))
         parts = [compiled(x1, x2) for (x1, x2), _ in chunks.take(num_candidates // CHUNK)]
         yield tuple(tf.concat(part, axis=0) for part in zip(*parts, strict=True))
-
-
-def _which_images(images, num_candidates, draws):
-    """Which images are in so many batches; each comes once before any comes again, and a pass has whole batches only."""
-    if isinstance(images, Sequences):
-        return "new sequences"
-    drawn, left_out = num_candidates * draws, images.size % num_candidates
-    if drawn <= images.size:
-        return f"{drawn} of {images.size} images"
-    passes = f"{images.size} images in new views"
-    return f"{passes}, {left_out} of them left out of each pass" if left_out else passes

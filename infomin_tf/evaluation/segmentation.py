@@ -5,16 +5,15 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs, seeds
-from infomin_tf.data import pipeline
-from infomin_tf.data.checks import check_batches
 from infomin_tf.data.images import Source
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
 from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.settings import ABOVE_ZERO, COUNT, check
-from infomin_tf.training.loop import Task, TrainingLoop
+from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.optimizer import Update
-from infomin_tf.training.schedules import Cosine, check_length, scheduled
+from infomin_tf.training.schedules import Cosine
+from infomin_tf.training.training import Training
 
 
 class DecoderLearner(keras.Model):
@@ -81,14 +80,13 @@ class SegmentationProbe:
         filters=64,
         loop: TrainingLoop | None = None,
     ):
-        check_length(self, epochs, batch_size)
         check(self, ABOVE_ZERO, epochs=epochs, learning_rate=learning_rate)
         check(self, COUNT, num_classes=num_classes, filters=filters)
         self._sources, self._loaded = (train, test), None
         self._num_classes, self._ignored = num_classes, ignored
-        self._epochs, self._batch_size = epochs, batch_size
-        self._learning_rate, self._filters = learning_rate, filters
-        self._loop = loop or TrainingLoop()
+        self._epochs, self._batch_size, self._filters = epochs, batch_size, filters
+        adam = keras.optimizers.Adam(learning_rate)
+        self._training = Training(self, (adam,), epochs, batch_size, Cosine(), loop)
 
     def check(self, run):
         """Raises UserError unless the sets can be read, fit each other and the settings, and the networks have maps."""
@@ -100,8 +98,7 @@ class SegmentationProbe:
                 f"the label maps of {train.name} are {train.maps.shape[1:]}, those of {test.name} {test.maps.shape[1:]}; give "
                 "both sources of SegmentationProbe one size"
             )
-        name = "SegmentationProbe.batch_size"
-        check_batches(run, train, self._batch_size, self._loop, name)
+        self._training.check(run, train)
         for backbone in run.backbones:
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
@@ -143,53 +140,35 @@ class SegmentationProbe:
 
     def _train(self, run, images, maps):
         """(the trained decoder, seconds of training)."""
-        steps_per_epoch = pipeline.steps_per_epoch(images, self._batch_size)
-        steps = round(self._epochs * steps_per_epoch)
-        optimizer = keras.optimizers.Adam(self._learning_rate)
-        optimizer = scheduled(optimizer, Cosine(), steps, steps_per_epoch)
+        (optimizer,) = self._training.scheduled(images)
         decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
         learner = DecoderLearner(decoder, self._ignored, optimizer)
         learner.build(maps.shape[1:])
-        task = Task(
-            name="evaluate: segmentation",
-            learner=learner,
-            make_batches=lambda step, shard: batches(
-                maps,
-                images.maps,
-                self._batch_size,
-                seeds.stream(run.seed, "evaluate/segmentation"),
-                step,
-                shard,
-            ),
-            global_batch_size=self._batch_size,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=steps,
-            directory=run.directory("evaluate/segmentation"),
+        task = self._training.task(
+            "evaluate: segmentation",
+            learner,
+            images,
+            lambda order: batches(maps, images.maps, order),
+            seeds.stream(run.seed, "evaluate/segmentation"),
+            run.directory("evaluate/segmentation"),
         )
-        return decoder, self._loop.fit(task, run.strategy).seconds
+        return decoder, self._training.loop.fit(task, run.strategy).seconds
 
 
-@graphs.without_autograph
-def batches(maps, truth, batch_size, seed, first_step, shard):
-    """Infinite batches from any step on; each epoch has an order of its own, keyed by (seed, epoch).
+def batches(maps, truth, order):
+    """Infinite batches of (maps, label maps) in the order of training.
 
     Args:
         maps: float32 [M, h, w, C].
         truth: label maps [M, H, W].
-        batch_size, seed, first_step, shard: see `pipeline.training_batches`.
+        order: `Order`.
     """
-    steps, size = len(maps) // batch_size, batch_size // shard[1]
-    last = tf.constant(len(maps) - 1, tf.int64)
     with tf.device("CPU:0"):
         maps, truth = tf.constant(maps), tf.constant(truth, tf.int32)
-
-    def read(step):
-        places = step % steps * batch_size + shard[0] * size + tf.range(size, dtype=tf.int64)
-        order = tf.stack([tf.cast(seed, tf.int64), step // steps])
-        chosen = tf.random.experimental.index_shuffle(places, order, last)
-        return tf.gather(maps, chosen), tf.gather(truth, chosen)
-
-    return tf.data.Dataset.range(first_step, tf.int64.max - 1).map(read).prefetch(2)
+    places = order.shuffled(len(maps), order.size)
+    return places.map(lambda chosen: (tf.gather(maps, chosen), tf.gather(truth, chosen))).prefetch(
+        2
+    )
 
 
 def _check_maps(images, num_classes, ignored):

@@ -84,7 +84,7 @@ def _described(sets):
         role: {
             "name": images.name,
             "size": images.size,
-            "classes": list(getattr(images, "class_names", ())),
+            "classes": list(images.class_names),
             "digest": inspection.digest(images),
         }
         for role, images in sets.items()
@@ -111,6 +111,6 @@ def _planned(run, stage):
     """Learning rates of a training, at all of few steps and at evenly spread ones of many; None without training."""
     if not stage.trains_on:
         return None
-    count = max(stage.last_step(run), 1)
+    count = max(stage.training.last_step(stage.images(run)), 1)
     steps = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_STEPS)).round().astype(int))
-    return {"steps": steps.tolist(), "rates": stage.rates(run, steps)}
+    return {"steps": steps.tolist(), "rates": stage.training.rates(stage.images(run), steps)}

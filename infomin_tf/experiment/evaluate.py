@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.data.checks import check_view_size
-from infomin_tf.data.images import ArrayImages, Source
+from infomin_tf.data.images import Source
 from infomin_tf.distribution import workers
 from infomin_tf.evaluation import doubts, features, knn, logistic
 from infomin_tf.evaluation.linear import LinearProbe
@@ -121,8 +121,9 @@ class Evaluate(Stage):
         return super().sets(run) | more
 
     def _check_cached(self, run):
-        if self._logistic_regression and isinstance(run.train, ArrayImages):
-            logistic.check_labels(run.train.labels.numpy())
+        labels = run.train.known_labels()
+        if self._logistic_regression and labels is not None:
+            logistic.check_labels(labels)
 
     def run(self, run):
         """Measures, and writes results.json."""

@@ -170,8 +170,9 @@ class Experiment:
         images = self._data.load_unlabelled(data_dir)
         if not self._pair.is_adapted:
             self._pair.adapt(images.sample(2000))
-        moves = path.lower().endswith(".gif") and hasattr(self._pair, "animation")
-        frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
+        make = self._pair.animation if path.lower().endswith(".gif") else self._pair.picture
+        made = make(images, seed)
+        frames = made if path.lower().endswith(".gif") else [made]
         picture.save(path, frames)
 
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):

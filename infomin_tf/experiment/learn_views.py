@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs, seeds
-from infomin_tf.data import pipeline
 from infomin_tf.data.checks import check_batches
+from infomin_tf.data.order import Order
 from infomin_tf.distribution import workers
 from infomin_tf.evaluation import doubts, features, mutual_information
 from infomin_tf.experiment.pictures import introduce, show_channels, write_channels
@@ -18,10 +18,11 @@ from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.runs.results import Number
 from infomin_tf.settings import FROM_ZERO, check
-from infomin_tf.training.loop import Task, TrainingLoop
-from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+from infomin_tf.training.loop import TrainingLoop
+from infomin_tf.training.schedules import Schedule, check_length
+from infomin_tf.training.training import Training
 from infomin_tf.views import saved
-from infomin_tf.views.pairs import IndependentPair
+from infomin_tf.views.pairs import Pair
 
 
 class LearnViews(TrainedStage):
@@ -54,7 +55,7 @@ class LearnViews(TrainedStage):
         critic: Callable[[], keras.Layer],
         critic_optimizer: keras.optimizers.Optimizer,
         generator_optimizer: keras.optimizers.Optimizer,
-        pair: IndependentPair | None = None,
+        pair: Pair | None = None,
         classifier_backbone: Callable[[], keras.Layer] | None = None,
         bound: bounds.Bound | None = None,
         unsupervised_weight=1.0,
@@ -65,7 +66,8 @@ class LearnViews(TrainedStage):
         schedule: Schedule | None = None,
         loop: TrainingLoop | None = None,
     ):
-        check_length(self, epochs, batch_size, 2)
+        optimizers = (critic_optimizer, generator_optimizer)
+        self.training = Training(self, optimizers, epochs, batch_size, schedule, loop, least=2)
         check_length(self, epochs, labelled_batch_size)
         check(
             self,
@@ -82,23 +84,18 @@ class LearnViews(TrainedStage):
         self._backbones = (
             (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
         )
-        self._optimizers = (critic_optimizer, generator_optimizer)
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
-        self._batch_size, self._labelled_batch_size = batch_size, labelled_batch_size
-        self._epochs, self._schedule = epochs, schedule or Constant()
-        for optimizer in self._optimizers:
-            check_training(self, optimizer, self._schedule, epochs)
-        self._loop = loop or TrainingLoop()
+        self._labelled_batch_size = labelled_batch_size
 
     def check(self, run):
         """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
-        check_batches(run, run.unlabelled, self._batch_size, self._loop, "LearnViews.batch_size")
-        pipeline.check_views(run.unlabelled, self._pair(run))
+        self.training.check(run, run.unlabelled)
+        self._pair(run).cuts_files(run.unlabelled)  # refuses what cannot be
         if self._backbones:
             run.need_labels("view learning with classifiers")
             name = "LearnViews.labelled_batch_size"
-            check_batches(run, run.train, self._labelled_batch_size, self._loop, name)
+            check_batches(run, run.train, self._labelled_batch_size, self.training.loop, name)
 
     @property
     def trains_on(self):
@@ -125,48 +122,38 @@ class LearnViews(TrainedStage):
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ViewLearner, Task)."""
-        steps_per_epoch, total_steps = self.steps(run)
         learner = view_learner.ViewLearner(
             run.split,
             self._critics,
             [Encoder(b, heads.Classifier(len(run.train.class_names))) for b in self._backbones],
             self._bound,
-            *self.scheduled(run),
+            *self.training.scheduled(run.unlabelled),
             *self._weights,
         )
         learner.build((run.pair.size, run.pair.size, 3))
         self._classify = graphs.compiled(
             lambda views: tf.stack(learner.classify(views[0]), axis=1), reduce_retracing=True
         )
-        task = Task(
-            name=self.name,
-            learner=learner,
-            make_batches=lambda step, shard: self._batches(run, step, shard),
-            global_batch_size=self._batch_size,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
-            directory=run.directory(self.name),
+        task = self.training.task(
+            self.name,
+            learner,
+            run.unlabelled,
+            lambda order: self._batches(run, order),
+            seeds.stream(run.seed, "learn_views/unlabelled"),
+            run.directory(self.name),
             on_start=lambda writer: introduce(run, self._pair(run), writer),
             on_epoch_end=lambda step, writer, _: self._monitor(run, learner, step, writer),
         )
         return learner, task
 
-    def _batches(self, run, step, shard):
-        """Batches (unlabelled,) or (unlabelled, labelled) from a step on."""
-        sets = [(run.unlabelled, self._batch_size, "unlabelled")]
+    def _batches(self, run, order):
+        """Batches (unlabelled,) or (unlabelled, labelled)."""
+        pair = self._pair(run)
+        streams = [pair.batches(run.unlabelled, order)]
         if self._backbones:
-            sets.append((run.train, self._labelled_batch_size, "labelled"))
-        streams = [
-            pipeline.training_batches(
-                images,
-                size,
-                seeds.stream(run.seed, f"learn_views/{name}"),
-                self._pair(run),
-                first_step=step,
-                shard=shard,
-            )
-            for images, size, name in sets
-        ]
+            seed = seeds.stream(run.seed, "learn_views/labelled")
+            labelled = order._replace(batch_size=self._labelled_batch_size, seed=seed)
+            streams.append(pair.batches(run.train, labelled))
         return tf.data.Dataset.zip(tuple(streams))
 
     def _monitor(self, run, learner, step, writer):
@@ -186,11 +173,11 @@ class LearnViews(TrainedStage):
             images,
             pair,
             seeds.stream(run.seed, "learn_views/held out"),
-            self._batch_size,
+            self.training.batch_size,
             draws,
         )["i_nce"]
         seed = seeds.stream(run.seed, "learn_views/figures of the generator")
-        batches = pipeline.training_batches(images, i_nce.num_candidates, seed, pair)
+        batches = pair.batches(images, Order(i_nce.num_candidates, seed))
         (views, _), _ = next(iter(batches))
         figures = {name: float(v) for name, v in generator_figures(run.split, views).items()}
         if learner.classifiers:

@@ -34,7 +34,11 @@ def settle(run, stages, wanted):
                 + "\n  ".join(changed)
                 + f"\n{why}; use another --model_dir, or --overwrite to delete that run"
             )
-    longer = [stage for stage in trained if _done(run, stage) < stage.last_step(run)]
+    longer = [
+        stage
+        for stage in trained
+        if _done(run, stage) < stage.training.last_step(stage.images(run))
+    ]
     first = stages.index(longer[0]) if longer else len(stages)
     for stage in wanted[first:]:
         begun.check_images(run, stage, finished=False)
@@ -54,7 +58,7 @@ def _done(run, stage):
 
 def _why_not(run, stage, later):
     """Why a stage does not end as if it had had the new length from the start; None where it does."""
-    done, end = _done(run, stage), stage.last_step(run)
+    done, end = _done(run, stage), stage.training.last_step(stage.images(run))
     if end < done:
         return f"{stage.name} has done {done} steps, and {end} are asked for: steps cannot be taken back"
     if done < end and any(_done(run, other) for other in later):
@@ -69,13 +73,13 @@ def _why_not(run, stage, later):
     steps = np.array(planned["steps"])
     then = np.array(planned["rates"])[:, steps < done]
     steps = steps[steps < done]
-    now = np.array(stage.rates(run, steps)).reshape(then.shape)
+    now = np.array(stage.training.rates(stage.images(run), steps)).reshape(then.shape)
     differ = np.flatnonzero((then != now).any(axis=0))
     if not len(differ):
         return None
     first = differ[0]
     return (
-        f"{stage.name} has done {done} steps, and with {type(stage.schedule).__name__} the learning rate at step "
+        f"{stage.name} has done {done} steps, and with {type(stage.training.schedule).__name__} the learning rate at step "
         f"{steps[first]} was {then[:, first].max():.6g}, but would have been {now[:, first].max():.6g}. What keeps the rates "
         "of the steps that are done continues: Constant, or StepDecay with of_epochs bound to the new length"
     )

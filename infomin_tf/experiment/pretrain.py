@@ -7,8 +7,6 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf import seeds
-from infomin_tf.data import pipeline
-from infomin_tf.data.checks import check_batches
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import embeddings, features, knn
 from infomin_tf.experiment.pictures import introduce
@@ -17,8 +15,9 @@ from infomin_tf.learners.contrastive import ContrastiveLearner
 from infomin_tf.learners.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.settings import FROM_ZERO, SHARE, check
-from infomin_tf.training.loop import Task, TrainingLoop
-from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+from infomin_tf.training.loop import TrainingLoop
+from infomin_tf.training.schedules import Schedule
+from infomin_tf.training.training import Training
 
 
 class Pretrain(TrainedStage):
@@ -63,7 +62,7 @@ class Pretrain(TrainedStage):
     ):
         self._negatives = negatives or InBatch()
         least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2
-        check_length(self, epochs, batch_size, least)
+        self.training = Training(self, (optimizer,), epochs, batch_size, schedule, loop, least)
         check(self, SHARE, jigsaw_weight=jigsaw_weight)
         check(self, FROM_ZERO, weight_decay=weight_decay)
         if num_candidates < 2 or knn_every_epochs < 0:
@@ -71,8 +70,6 @@ class Pretrain(TrainedStage):
                 f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
                 f"{knn_every_epochs}"
             )
-        self._optimizers, self._schedule = (optimizer,), schedule or Constant()
-        check_training(self, optimizer, self._schedule, epochs)
         if decay_only_kernels and not weight_decay:
             raise ValueError(
                 f"{type(self).__name__}.decay_only_kernels changes nothing without weight_decay; bind that, too"
@@ -91,13 +88,12 @@ class Pretrain(TrainedStage):
             "shuffle_keys": shuffle_keys,
             "jigsaw_weight": jigsaw_weight,
         }
-        self._batch_size, self._epochs = batch_size, epochs
         self._knn_every_epochs, self.knn_view = knn_every_epochs, knn_view
         if knn_every_epochs and knn_view is None:
             raise UserError(
                 "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
             )
-        self._num_candidates, self._loop = num_candidates, loop or TrainingLoop()
+        self._num_candidates = num_candidates
 
     def check_parts(self, num_parts):
         """Raises UserError when settings do not go with each other or with a split of that many parts."""
@@ -130,13 +126,12 @@ class Pretrain(TrainedStage):
 
     def check(self, run):
         """Raises UserError unless there are images for a batch, of a kind that the learner takes, and labels for kNN."""
-        name = f"{type(self).__name__}.batch_size"
-        check_batches(run, run.unlabelled, self._batch_size, self._loop, name)
+        self.training.check(run, run.unlabelled)
         if self._knn_every_epochs:
             run.need_labels("online kNN (Pretrain.knn_every_epochs)")
-        pipeline.check_views(self._images(run), self._pair(run))
+        self._pair(run).cuts_files(self._numbered(run))  # refuses what cannot be
 
-    def _images(self, run):
+    def _numbered(self, run):
         return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
 
     def _pair(self, run):
@@ -150,13 +145,12 @@ class Pretrain(TrainedStage):
 
     def prepare(self, run):
         """Builds the learner and the task; returns (ContrastiveLearner, Task)."""
-        steps_per_epoch, total_steps = self.steps(run)
-        pair, images = self._pair(run), self._images(run)
+        pair, images = self._pair(run), self._numbered(run)
         learner = ContrastiveLearner(
             run.split,
             self._encoders,
             self._negatives,
-            *self.scheduled(run),
+            *self.training.scheduled(run.unlabelled),
             self._key_encoders,
             jigsaw_head=self.jigsaw_head,
             num_images=run.unlabelled.size,
@@ -167,28 +161,20 @@ class Pretrain(TrainedStage):
         )
         learner.build((run.pair.size, run.pair.size, 3))
         self._warn_of_repeats(run, learner)
-        task = Task(
-            name=self.name,
-            learner=learner,
-            make_batches=lambda step, shard: pipeline.training_batches(
-                images,
-                self._batch_size,
-                seeds.stream(run.seed, "pretrain/unlabelled"),
-                pair,
-                first_step=step,
-                shard=shard,
-            ),
-            global_batch_size=self._batch_size,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
-            directory=run.directory(self.name),
+        task = self.training.task(
+            self.name,
+            learner,
+            images,
+            lambda order: pair.batches(images, order),
+            seeds.stream(run.seed, "pretrain/unlabelled"),
+            run.directory(self.name),
             on_start=lambda writer: self._introduce(run, writer),
             on_epoch_end=lambda step, writer, last: self._monitor(run, step, writer, last),
         )
         return learner, task
 
     def _warn_of_repeats(self, run, learner):
-        candidates = learner.num_candidates(self._batch_size)
+        candidates = learner.num_candidates(self.training.batch_size)
         if candidates <= run.unlabelled.size + 1:
             return
         if self._negatives.uses_key_encoders:
@@ -224,7 +210,7 @@ class Pretrain(TrainedStage):
         return _build_features(self.backbones, run)
 
     def _monitor(self, run, step, writer, last):
-        epoch = step // pipeline.steps_per_epoch(run.unlabelled, self._batch_size)
+        epoch = step // self.training.steps(run.unlabelled)[0]
         with writer.as_default():
             if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
                 extractor = self._features(run)

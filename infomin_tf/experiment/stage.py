@@ -3,7 +3,6 @@
 from infomin_tf.evaluation import doubts
 from infomin_tf.runs.results import Number
 from infomin_tf.training.checkpoint import Checkpoint
-from infomin_tf.training.schedules import learning_rates, scheduled
 
 
 class Stage:
@@ -36,22 +35,22 @@ class Stage:
 class TrainedStage(Stage):
     """A stage that trains a learner.
 
-    It has `_loop` (a `TrainingLoop`), `_batch_size`, `_epochs`, `_schedule` and `_optimizers`; `usual` says how
-    long the paper trains.
+    It has a `Training`; `usual` says how long the paper trains.
     """
 
     trains_on = ("unlabelled",)
     information = "I_NCE of training"  # name of the number
+    training, usual = None, ""
 
     def run(self, run):
         """Trains, or continues training; writes results.json."""
         learner, task = self.prepare(run)
-        trained = self._loop.fit(task, run.strategy)
+        trained = self.training.loop.fit(task, run.strategy)
         numbers, found = self.measure(run, learner)
         numbers += self._numbers_of_training(run, learner, trained)
-        per_epoch, planned = self.steps(run)
-        few = doubts.of_length(trained.steps, per_epoch, self.usual)
+        few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
         found = [few, *found] if few else found
+        planned = task.total_steps
         run.finish(self.name, numbers, trained.steps, trained.seconds, found, planned_steps=planned)
         self.leave(run, learner)
 
@@ -62,34 +61,9 @@ class TrainedStage(Stage):
         run.check_finished(self.name, step)
         self.leave(run, learner)
 
-    @property
-    def schedule(self):
-        """Of the learning rates."""
-        return self._schedule
-
-    def steps(self, run):
-        """(steps of an epoch, steps of all epochs)."""
-        images = getattr(run, self.trains_on[0])
-        per_epoch = max(
-            images.size // self._batch_size, 1
-        )  # `check` refuses less; a finished stage can be read
-        return per_epoch, round(self._epochs * per_epoch)
-
-    def last_step(self, run):
-        """Where the training ends."""
-        return min(self.steps(run)[1], self._loop.steps_limit or self.steps(run)[1])
-
-    def scheduled(self, run):
-        """The optimizers, each with its course of the learning rate."""
-        per_epoch, total = self.steps(run)
-        return [scheduled(o, self._schedule, total, per_epoch) for o in self._optimizers]
-
-    def rates(self, run, steps):
-        """Learning rate of each optimizer at steps, a list of lists."""
-        per_epoch, total = self.steps(run)
-        return [
-            learning_rates(o, self._schedule, total, per_epoch, steps) for o in self._optimizers
-        ]
+    def images(self, run):
+        """The `Images` that an epoch goes through."""
+        return run.sets()[self.trains_on[0]]
 
     def prepare(self, run):
         """Builds the learner and the `training.Task`; returns both."""
@@ -108,7 +82,7 @@ class TrainedStage(Stage):
         if trained.i_nce is None:
             return []
         mean, steps = trained.i_nce
-        candidates = learner.num_candidates(self._batch_size)
+        candidates = learner.num_candidates(self.training.batch_size)
         how = (
             f"{learner.bound_name}, N {candidates} of {run.unlabelled.size} images, mean over the last {steps} steps of training, "
             "batch statistics"

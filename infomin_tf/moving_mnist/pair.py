@@ -3,12 +3,14 @@
 import tensorflow as tf
 
 from infomin_tf import seeds
+from infomin_tf.data.order import WHOLE, steps_per_epoch
 from infomin_tf.errors import UserError
 from infomin_tf.settings import COUNT, check
-from infomin_tf.views.augment.common import split_seed, take_shard
+from infomin_tf.views.augment.common import split_seed
+from infomin_tf.views.pairs import Pair
 
 
-class FactorPair:
+class FactorPair(Pair):
     """v1 = frames 1 to k; v2 = one image that keeps chosen factors of frame t, the others drawn anew (section 4.1).
 
     A kept digit is the same drawing, a kept background the same crop.
@@ -41,13 +43,6 @@ class FactorPair:
         )
         self.size, self.num_frames, self.target_frame = size, num_frames, target_frame
 
-    views_are_one, views_are_alike = False, False
-    jigsaw, on_device, is_adapted = None, False, True
-
-    def plain(self):
-        """The same pair: it is always made on the host."""
-        return self
-
     @property
     def shared(self):
         """Names of the shared factors."""
@@ -58,14 +53,26 @@ class FactorPair:
         }
         return tuple(name for name, keep in kept.items() if keep)
 
-    def __call__(self, sequences, count, seed, shard=(0, 1)):
+    def batches(self, images, order):
+        """Infinite batches of ((v1, v2), labels of -1) of `Sequences`, which are drawn and rendered in each step."""
+        steps_per_epoch(images, order.batch_size)  # refuses sets that are too small
+
+        size = order.size
+
+        def of_step(step):
+            views = self(images, order.batch_size, order.views_seed(step), order.shard)
+            return views, tf.fill([size], -1)
+
+        return order.by_step(of_step).prefetch(tf.data.AUTOTUNE)
+
+    def __call__(self, sequences, count, seed, shard=WHOLE):
         """Views of sequences.
 
         Args:
             sequences: `Sequences`.
             count: sequences that are drawn.
             seed: int32 [2].
-            shard: (index, number): which of so many equal parts of them is made, B = count / number.
+            shard: which part of them is made, B = count / shard.count.
 
         Returns:
             (v1 float32 [B, k, canvas, canvas, 3], v2 float32 [B, canvas, canvas, 3]) in [0, 1].
@@ -74,7 +81,7 @@ class FactorPair:
             raise UserError(
                 f"FactorPair.size is {self.size} px and MovingMnist.canvas {sequences.canvas}; make them equal"
             )
-        factors, target = take_shard(self.factors(sequences, count, seed), shard)
+        factors, target = shard.of(self.factors(sequences, count, seed))
         v1 = sequences.render(factors, sequences.corners(factors, range(1, self.num_frames + 1)))
         return v1, sequences.render(target, target["corner"][:, None])[:, 0]
 

@@ -5,10 +5,11 @@ import math
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.data.images import ArrayImages, Source
+from infomin_tf.data.images import ArrayImages, Images, Source
+from infomin_tf.data.order import WHOLE, steps_per_epoch
 from infomin_tf.errors import UserError
 from infomin_tf.settings import COUNT, check
-from infomin_tf.views.augment.common import split_seed, take_shard
+from infomin_tf.views.augment.common import split_seed
 
 SPEED = 0.1
 
@@ -53,13 +54,15 @@ class MovingMnist:
         return Sequences(digits, backgrounds, self._canvas)
 
 
-class Sequences:
+class Sequences(Images):
     """Digits that move over backgrounds.
 
     Args:
         digits, backgrounds: labelled `ArrayImages`.
         canvas: side of a frame in pixels.
     """
+
+    image_shape = None
 
     def __init__(self, digits, backgrounds, canvas):
         self.digits, self.backgrounds, self.canvas = digits, backgrounds, canvas
@@ -76,6 +79,26 @@ class Sequences:
     def size(self):
         """Sequences in an epoch: as many as there are digits."""
         return self.digits.size
+
+    def raw(self, order, chunk):
+        """Single frames of each step, drawn anew, chunk after chunk: (images, labels) of `frames`."""
+        steps_per_epoch(self, order.batch_size)  # refuses sets that are too small
+        size = order.size
+        steps = order.by_step(
+            lambda step: self.frames(order.batch_size, order.views_seed(step), order.shard)
+        )
+        return steps.unbatch().batch(chunk, drop_remainder=True) if chunk < size else steps
+
+    def sample(self, count):
+        """None: frames are made on the fly."""
+
+    def digest_parts(self):
+        """See `Images`; of digits and backgrounds."""
+        return self.digits.digest_parts() + self.backgrounds.digest_parts()
+
+    def in_batches(self, batch_size, batches):
+        """See `Images`."""
+        return "new sequences"
 
     def thin(self, count):
         """Sequences of at most `count` of the digits and as many of the backgrounds."""
@@ -147,19 +170,19 @@ class Sequences:
             "background": tf.gather(self.backgrounds.labels, factors["background"]),
         }
 
-    def frames(self, count, seed, shard=(0, 1)):
+    def frames(self, count, seed, shard=WHOLE):
         """Single frames, for probes.
 
         Args:
             count: frames that are drawn.
             seed: int32 [2].
-            shard: (index, number): which of so many equal parts of them is made, B = count / number.
+            shard: which part of them is made, B = count / shard.count.
 
         Returns:
             (images float32 [B, canvas, canvas, 3] in [0, 1], labels: a dict of digit and background, int32 [B], and
             position, the digit's centre (y, x) in pixels, float32 [B, 2]).
         """
-        factors = take_shard(self.draw(count, seed), shard)
+        factors = shard.of(self.draw(count, seed))
         corners = tf.round(factors["start"])[:, None]
         centre = corners[:, 0] + (self.canvas - self.room) / 2
         return self.render(factors, corners)[:, 0], self.labels(factors) | {"position": centre}

@@ -6,8 +6,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.data import pipeline
-from infomin_tf.data.checks import check_batches, check_classes
+from infomin_tf.data.checks import check_classes
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.experiment.stage import Stage, TrainedStage
@@ -20,8 +19,9 @@ from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.moving_mnist.supervised import FactorLearner
 from infomin_tf.runs.results import Number
 from infomin_tf.settings import COUNT, check
-from infomin_tf.training.loop import Task, TrainingLoop
-from infomin_tf.training.schedules import Constant, Schedule, check_length, check_training
+from infomin_tf.training.loop import TrainingLoop
+from infomin_tf.training.schedules import Schedule
+from infomin_tf.training.training import Training
 
 
 class PretrainSequences(Pretrain):
@@ -129,11 +129,8 @@ class TrainSupervised(TrainedStage):
         schedule: Schedule | None = None,
         loop: TrainingLoop | None = None,
     ):
-        check_length(self, epochs, batch_size)
-        self._make_backbone, self._optimizers = backbone, (optimizer,)
-        self._batch_size, self._epochs = batch_size, epochs
-        self._schedule, self._loop = schedule or Constant(), loop or TrainingLoop()
-        check_training(self, optimizer, self._schedule, epochs)
+        self._make_backbone = backbone
+        self.training = Training(self, (optimizer,), epochs, batch_size, schedule, loop)
 
     def check_parts(self, num_parts):
         """Any split will do."""
@@ -150,9 +147,8 @@ class TrainSupervised(TrainedStage):
     def check(self, run):
         """Raises UserError unless there are labelled sequences, enough for a batch."""
         run.need_labels("supervised training")
-        for images in (run.train, run.test):
-            _check_sequences("TrainSupervised", images)
-        check_batches(run, run.train, self._batch_size, self._loop, "TrainSupervised.batch_size")
+        _check_labelled("TrainSupervised", run)
+        self.training.check(run, run.train)
 
     def needed(self, run, learner):
         """Of the network; not of its heads."""
@@ -173,26 +169,18 @@ class TrainSupervised(TrainedStage):
 
     def prepare(self, run):
         """Builds the learner and the task; returns (FactorLearner, Task)."""
-        steps_per_epoch, total_steps = self.steps(run)
-        (optimizer,) = self.scheduled(run)
+        (optimizer,) = self.training.scheduled(run.train)
         sets = {"digit": run.train.digits, "background": run.train.backgrounds}
         sizes = {name: len(images.class_names) for name, images in sets.items()}
         learner = FactorLearner(_extractor(self._backbone, run), sizes, run.train.canvas, optimizer)
         learner.build((run.pair.size, run.pair.size, 3))
-        task = Task(
-            name=self.name,
-            learner=learner,
-            make_batches=lambda step, shard: pipeline.frame_batches(
-                run.train,
-                self._batch_size,
-                seeds.stream(run.seed, "pretrain/frames"),
-                first_step=step,
-                shard=shard,
-            ),
-            global_batch_size=self._batch_size,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
-            directory=run.directory(self.name),
+        task = self.training.task(
+            self.name,
+            learner,
+            run.train,
+            lambda order: run.train.raw(order, order.size).prefetch(tf.data.AUTOTUNE),
+            seeds.stream(run.seed, "pretrain/frames"),
+            run.directory(self.name),
         )
         return learner, task
 
@@ -217,10 +205,7 @@ class EvaluateFactors(Stage):
     def check(self, run):
         """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
         run.need_labels("evaluation")
-        for images in (run.train, run.test):
-            _check_sequences("EvaluateFactors", images)
-        grounds = (images.backgrounds for images in (run.train, run.test))
-        check_classes("evaluation of backgrounds", *grounds)
+        _check_labelled("EvaluateFactors", run)
 
     def run(self, run):
         """Measures, and writes results.json."""
@@ -241,6 +226,12 @@ def _check_sequences(what, images):
         raise UserError(
             f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
         )
+
+
+def _check_labelled(what, run):
+    for images in (run.train, run.test):
+        _check_sequences(what, images)
+    check_classes(f"{what} of backgrounds", *(s.backgrounds for s in (run.train, run.test)))
 
 
 def _extractor(backbone, run):

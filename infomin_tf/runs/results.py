@@ -5,10 +5,10 @@ import dataclasses
 import json
 import os
 import platform
-import tempfile
 from importlib import metadata
 
 from infomin_tf.errors import UserError
+from infomin_tf.runs.files import read_json, write_atomically
 
 FILE_NAME = "results.json"
 STAGES = ("learn_views", "pretrain", "evaluate", "export")

@@ -12,9 +12,9 @@ import tempfile
 
 from absl import logging
 
-from infomin_tf.runs.files import UNFINISHED, write_atomically
-from infomin_tf.runs import differences, results
 from infomin_tf.errors import UserError
+from infomin_tf.runs import differences, results
+from infomin_tf.runs.files import UNFINISHED, write_atomically
 
 FILE_NAME = "config.gin"
 _MADE_BY_A_RUN = (*results.STAGES, FILE_NAME)
@@ -39,7 +39,10 @@ def locked(model_dir):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            for folder in (model_dir, *(os.path.join(model_dir, stage) for stage in results.STAGES)):
+            for folder in (
+                model_dir,
+                *(os.path.join(model_dir, stage) for stage in results.STAGES),
+            ):
                 for path in glob.glob(os.path.join(glob.escape(folder), UNFINISHED + "*")):
                     _delete(path)
         yield

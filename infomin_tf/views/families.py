@@ -6,38 +6,47 @@ their strength knobs; sizes are in pixels, areas are shares of the image (c of s
 
 import tensorflow as tf
 
+from infomin_tf.views.augment import jpeg
 from infomin_tf.views.augment.blur import GaussianBlur
-from infomin_tf.views.augment.common import batch_size_of, one_by_one, split_seed
-from infomin_tf.views.augment.crop import RandomResizedCrop, RandomShift
+from infomin_tf.views.augment.common import one_by_one, split_seed
+from infomin_tf.views.augment.crop import RandomResizedCrop
 from infomin_tf.views.augment.jigsaw import JigsawPatches
-from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
 from infomin_tf.views.augment.rand_augment import OPERATIONS_LEAVING_COLOR, RandAugment
+from infomin_tf.views.augment.transform import Transform
+from infomin_tf.views.sampler import Sampler
 
 
-class Family:
+class Family(Sampler):
     """A crop and operations on it: images uint8 [B, H, W, 3] -> views float32 [B, size, size, 3] in [0, 1].
 
     Args:
         crop: `RandomResizedCrop` or `RandomShift`.
-        operations: of `infomin_tf.views.augment`, applied in order. `apply` must be what XLA compiles, and gets batches of
-            one on the host, whole batches on a device.
+        operations: of `infomin_tf.views.augment`, applied in order.
+
+    Raises:
+        ValueError: one that is no `Transform`.
     """
 
-    def __init__(self, crop: RandomResizedCrop | RandomShift | RandomPatch, operations=()):
+    def __init__(self, crop: Transform, operations: tuple[Transform, ...] = ()):
+        if wrong := [part for part in (crop, *operations) if not isinstance(part, Transform)]:
+            raise ValueError(
+                f"Family takes transforms, which {type(wrong[0]).__name__} is not; make it a subclass of "
+                "infomin_tf.views.augment.transform.Transform"
+            )
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
 
     @property
     def is_adapted(self):
-        """Whether nothing is to be measured from data; see `adapt`."""
-        return all(getattr(operation, "is_adapted", True) for operation in self.operations)
+        """See `Sampler`."""
+        return all(operation.is_adapted for operation in self.operations)
 
     def adapt(self, images):
         """Operations take from images uint8 [M, H, W, 3] what they measure: `RandAugment` its fill."""
         if not self.is_adapted:
             for operation in self.operations:
-                getattr(operation, "adapt", lambda _: None)(images)
+                operation.adapt(images)
             self._finish_one_by_one = one_by_one(self._finish)  # traced anew
 
     def draw(self, num_images, seed):
@@ -57,6 +66,15 @@ class Family:
         """
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
+    def cuts_files(self, images):
+        """See `Sampler`."""
+        return images.encoded is not None and self.crop.cuts_files
+
+    def of_file(self, encoded, draws):
+        """The view [size, size, 3] of an image file, scalar string, by draws of a batch of one."""
+        [crops] = jpeg.decode_crops(encoded, (self,), (draws,))
+        return self.finish(crops, draws)[0]
+
     def finish(self, crops, draws, dense=False):
         """Views of crops, float32 [B, size, size, 3] in [0, 255]: the operations after the crop."""
         if dense or not self.operations:
@@ -68,10 +86,6 @@ class Family:
         for operation, parameters in zip(self.operations, draws, strict=True):
             crops = operation.apply(crops, parameters)
         return crops * (1.0 / 255.0)
-
-    def __call__(self, images, seed):
-        """A random view of each image."""
-        return self.apply(images, self.draw(batch_size_of(images), seed))
 
 
 def moco_v1(size=224, area=(0.2, 1.0), jitter=0.4):

@@ -2,11 +2,12 @@
 
 from infomin_tf.errors import UserError
 from infomin_tf.views import picture
-from infomin_tf.views.augment import crop
-from infomin_tf.views.augment.common import batch_size_of, split_seed
+from infomin_tf.views.augment import crop, jpeg
+from infomin_tf.views.augment.common import split_seed
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.patches import RandomPatch
 from infomin_tf.views.families import Family
+from infomin_tf.views.sampler import Sampler
 
 
 class CropAndFlip(Family):
@@ -61,11 +62,55 @@ class CenterCrop:
 
     def __call__(self, images, seed=None):
         """A view of each image, float32 [B, size, size, 3] in [0, 1]."""
-        del seed
         return crop.resize_and_center_crop(images, self.resize, self.size) / 255.0
 
 
-class IndependentPair:
+class Pair(Sampler):
+    """Two views of each image, (x1, x2), or three with a JigSaw view.
+
+    Attributes:
+        samplers: the sampler of each view that is made.
+        jigsaw: `JigsawPatches` of the third view; None for two views.
+        views_are_one: whether x1 and x2 are one and the same.
+        views_are_alike: whether x1 and x2 are independent draws of one sampler, so that an earlier x1 stands for x2.
+    """
+
+    samplers, jigsaw = (), None
+    views_are_one, views_are_alike = False, False
+
+    def plain(self):
+        """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
+        return self
+
+    def of_one_view(self):
+        """The same pair with x1 in the place of x2, for learners that encode x1 alone.
+
+        Raises:
+            UserError: x1 does not stand for x2.
+        """
+        raise UserError(
+            f"{type(self).__name__} makes two unlike views, but a memory bank with Pretrain.both_directions = False sees "
+            "the first alone; bind Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
+        )
+
+    def picture(self, images, seed=0):
+        """A picture of 8 images with their views, uint8 [height, width, 3].
+
+        Args:
+            images: `Images`.
+            seed: of the views.
+
+        Raises:
+            UserError: the views are all alike.
+        """
+        raise NotImplementedError
+
+    def animation(self, images, seed=0):
+        """Frames uint8 [height, width, 3] of what moves; one where nothing does."""
+        return [self.picture(images, seed)]
+
+
+class IndependentPair(Pair):
     """v1 = t1(X), v2 = t2(X): one sampler applied twice with independent draws (section 3.4, InstDis and MoCo).
 
     Args:
@@ -75,61 +120,43 @@ class IndependentPair:
             of the host in the input pipeline. The draws are the same, and so are the views up to rounding.
     """
 
-    views_are_one = False
-
     def __init__(self, sampler: Family, jigsaw: JigsawPatches | None = None, on_device=False):
         self.sampler, self.jigsaw, self.on_device = sampler, jigsaw, on_device
         self.size = sampler.size
 
     @property
     def views_are_alike(self):
-        """Whether x1 and x2 are independent draws of one sampler, so that an earlier x1 stands for x2."""
+        """See `Pair`."""
         return self.samplers[0] is self.samplers[1]
 
     def of_one_view(self):
-        """The same pair with x1 in the place of x2, for learners that encode x1 alone.
-
-        Raises:
-            UserError: x1 does not stand for x2.
-        """
+        """See `Pair`."""
         if not self.views_are_alike:
-            raise UserError(
-                f"{type(self).__name__} makes two unlike views, but a memory bank with Pretrain.both_directions = False sees "
-                "the first alone; bind Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
-            )
+            return super().of_one_view()
         return SharedPair(self.sampler, self.jigsaw, self.on_device)
 
     @property
     def is_adapted(self):
-        """Whether nothing is to be measured from data; see `Family.adapt`."""
-        return all(getattr(sampler, "is_adapted", True) for sampler in self.samplers)
+        """See `Sampler`."""
+        return self.sampler.is_adapted
 
     def adapt(self, images):
         """See `Family.adapt`."""
-        for sampler in set(self.samplers):
-            getattr(sampler, "adapt", lambda _: None)(images)
+        self.sampler.adapt(images)
 
     def plain(self):
-        """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
+        """See `Pair`."""
         return type(self)(self.sampler)
 
     def picture(self, images, seed=0):
-        """A picture of 8 images with 8 views each, uint8 [height, width, 3].
-
-        Args:
-            images: loaded images.
-            seed: of the views.
-
-        Raises:
-            UserError: the views are all alike.
-        """
+        """See `Pair`; 8 views of each image."""
         shown = images.sample(64)
         picture.check_changes(self.plain(), shown)
         return picture.view_grid(self.plain(), shown, seed)
 
     @property
     def samplers(self):
-        """The sampler of each view that is made."""
+        """See `Pair`."""
         views = (self.sampler, self.sampler)
         return (*views, self.jigsaw) if self.jigsaw else views
 
@@ -157,12 +184,24 @@ class IndependentPair:
         views = zip(self.samplers, crops, draws, strict=True)
         return self._views(s.finish(part, parameters, dense) for s, part, parameters in views)
 
+    def cuts_files(self, images):
+        """See `Sampler`."""
+        if images.encoded is None or not all(s.crop.cuts_files for s in self.samplers):
+            return False
+        if self.on_device:
+            raise UserError(
+                f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
+                "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
+            )
+        return True
+
+    def of_file(self, encoded, draws):
+        """The views of an image file, scalar string, by draws of a batch of one."""
+        crops = jpeg.decode_crops(encoded, self.samplers, draws)
+        return tuple(view[0] for view in self.finish(crops, draws))
+
     def _views(self, made):
         return tuple(made)
-
-    def __call__(self, images, seed):
-        """Random views of each image."""
-        return self.apply(images, self.draw(batch_size_of(images), seed))
 
 
 class SharedPair(IndependentPair):
@@ -215,31 +254,3 @@ class PatchPair(IndependentPair):
         corner = patch.corner(images, draws[0][0])
         crops = [patch.cut(images, corner), patch.cut(images, corner + patch.distance)]
         return self.finish(crops, draws, dense)
-
-
-class SingleView:
-    """One view of each image, for probes; the interface of a pair.
-
-    Args:
-        sampler: a `Family`.
-    """
-
-    def __init__(self, sampler):
-        self.samplers, self.size = (sampler,), sampler.size
-
-    def adapt(self, images):
-        """See `Family.adapt`; images are loaded ones."""
-        if not self.samplers[0].is_adapted:
-            self.samplers[0].adapt(images.sample(2000))
-
-    def draw(self, num_images, seed):
-        """The drawn parameters."""
-        return (self.samplers[0].draw(num_images, seed),)
-
-    def apply(self, images, draws):
-        """Views float32 [B, size, size, 3] in [0, 1] of images uint8 [B, H, W, 3]."""
-        return self.samplers[0].apply(images, draws[0])
-
-    def finish(self, crops, draws):
-        """Views of crops that were cut already."""
-        return self.samplers[0].finish(crops[0], draws[0])

@@ -6,7 +6,7 @@ from absl import logging
 from PIL import Image
 
 from infomin_tf import seeds
-from infomin_tf.data.streams import spread
+from infomin_tf.data.images import spread
 from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import split_seed
 

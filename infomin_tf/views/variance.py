@@ -4,10 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.errors import UserError, warn_once
-from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.views.augment.colors import are_grey, spread_out, thinned
 from infomin_tf.views.bands import Bands
 from infomin_tf.views.color import RGB
-from infomin_tf.views.colors import are_grey, spread_out, thinned
 from infomin_tf.views.splits import ChannelSplit, FrequencySplit
 
 _TENTH = 0.1257  # of standard normal numbers, 10 % are nearer to 0
@@ -20,15 +19,15 @@ def adapt(split, pairs, unlabelled):
     Args:
         split: of `infomin_tf.views.splits`, built.
         pairs: of `infomin_tf.views.pairs`.
-        unlabelled: loaded images; sequences, which are drawn, have nothing to measure.
+        unlabelled: `Images`; of those that are made on the fly nothing is measured.
 
     Raises:
         UserError: see `check_variance`.
     """
-    if isinstance(unlabelled, Sequences):
-        return
     measures = split.mean is None or not all(pair.is_adapted for pair in pairs)
     images = unlabelled.sample(2000 if measures else 200)
+    if images is None:
+        return
     for pair in pairs:
         pair.adapt(images)
     split.adapt(images)

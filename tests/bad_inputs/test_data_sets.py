@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages, Repeat
 from infomin_tf.data.label_maps import SegmentationImages, TfdsSegmentation
+from infomin_tf.data.order import Order
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.evaluation.logistic import fit_logistic
@@ -195,12 +196,12 @@ def run(train, test, held_out=None):
 
 @refused.by("7 images, fewer than one batch of 8", "use a smaller batch size or more images")
 def fewer_images_than_a_batch(folder):
-    pipeline.training_batches(images([0] * 7), 8, 0, None)
+    pipeline.training_batches(images([0] * 7), Order(8, 0), None)
 
 
 @refused.by("a batch has at least 1 image, not 0", "fix the batch size")
 def batch_of_nothing(folder):
-    pipeline.training_batches(images([0] * 7), 0, 0, None)
+    pipeline.training_batches(images([0] * 7), Order(0, 0), None)
 
 
 @refused.by("two images or more, but some has 1", "add images, or bind Data.held_out")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.order import Order, Shard
 from infomin_tf.evaluation import segmentation
 from infomin_tf.evaluation.linear import ProbeLearner
 from infomin_tf.evaluation.segmentation import DecoderLearner
@@ -46,8 +46,8 @@ def contrastive(pair=PAIR, numbered=False, **arguments):
 
 
 def stream(transform, images, size=BATCH, seed=1):
-    return lambda step, shard: pipeline.training_batches(
-        images, size, seed, transform, first_step=step, shard=shard
+    return lambda step, shard: transform.batches(
+        images, Order(size, seed, first_step=step, shard=Shard(*shard))
     )
 
 
@@ -70,7 +70,7 @@ def view_learning(labelled_size):
 def probe():
     learner = ProbeLearner(extractor(), 3, keras.optimizers.SGD(0.1, momentum=0.9))
     learner.build(None)
-    return learner, stream(pairs.SingleView(CROPS), small.images(40))
+    return learner, stream(CROPS, small.images(40))
 
 
 def extractor():
@@ -110,7 +110,9 @@ def supervised_factors():
     learner = FactorLearner(extractor(), sizes, 12, optimizer)
     learner.build(small.VIEW_SHAPE)
     source = sequences()
-    return learner, lambda step, shard: pipeline.frame_batches(source, BATCH, 1, step, shard)
+    return learner, lambda step, shard: source.raw(
+        Order(BATCH, 1, first_step=step, shard=Shard(*shard)), BATCH
+    )
 
 
 def decoder():

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from infomin_tf import graphs
 from infomin_tf.data import pipeline
+from infomin_tf.data.order import Order, Shard
 from infomin_tf.distribution import replicas
 from infomin_tf.views import families, pairs
 from infomin_tf.views.augment.blur import GaussianBlur
@@ -27,7 +28,9 @@ def blurred_pair(on_device):
 def trained_on_views_of_the_host():
     """The weights of a learner after three batches."""
     learner = small.contrastive_learner(whole=True)
-    for batch in pipeline.training_batches(small.images(16), 8, 0, blurred_pair(False)).take(3):
+    for batch in pipeline.training_batches(small.images(16), Order(8, 0), blurred_pair(False)).take(
+        3
+    ):
         learner.train_step(batch)
     return small.weights(learner)
 
@@ -41,7 +44,7 @@ def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
     step = learner.train_step
     if jit_compile:
         step = graphs.compiled(step, jit_compile=True)
-    for batch in pipeline.training_batches(small.images(16), 8, 0, pair).take(3):
+    for batch in pipeline.training_batches(small.images(16), Order(8, 0), pair).take(3):
         step(batch)
     for host, device in zip(trained_on_views_of_the_host(), small.weights(learner), strict=True):
         np.testing.assert_allclose(host, device, rtol=2e-2, atol=2e-3)
@@ -50,9 +53,11 @@ def test_views_made_on_the_device_train_as_those_of_the_host(jit_compile):
 def test_images_and_draws_are_divided_among_replicas(two_replicas):
     images, pair = small.images(16), blurred_pair(True)
     batches = replicas.distribute_batches(
-        two_replicas, lambda shard: pipeline.training_batches(images, 8, 0, pair, shard=shard), 8
+        two_replicas,
+        lambda shard: pipeline.training_batches(images, Order(8, 0, shard=Shard(*shard)), pair),
+        8,
     )
-    (whole, draws), _ = next(iter(pipeline.training_batches(images, 8, 0, pair)))
+    (whole, draws), _ = next(iter(pipeline.training_batches(images, Order(8, 0), pair)))
     expected = pair.apply(whole, draws, dense=True)[0]
 
     @graphs.compiled

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infomin_tf.data import inspection
+from infomin_tf.data.facts import Facts
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.images import ArrayImages, Repeat
 from infomin_tf.errors import UserError
@@ -91,9 +92,9 @@ def test_a_class_without_training_or_test_images_is_told_with_its_numbers(photos
 
 def test_slices_of_one_prepared_set_are_compared_by_their_places():
     first, second, other = (ArrayImages("x", np.zeros((9, 8, 8, 3)), 9 * [0]) for _ in range(3))
-    first.facts = inspection.Facts(places=("tfds/tiny", [("train", 0, 9)]))
-    second.facts = inspection.Facts(places=("tfds/tiny", [("test", 0, 4), ("train", 7, 12)]))
-    other.facts = inspection.Facts(places=("tfds/tiny", [("test", 0, 9)]))
+    first.facts = Facts(places=("tfds/tiny", [("train", 0, 9)]))
+    second.facts = Facts(places=("tfds/tiny", [("test", 0, 4), ("train", 7, 12)]))
+    other.facts = Facts(places=("tfds/tiny", [("test", 0, 9)]))
     assert inspection.count_shared(first, second) == 2
     assert inspection.count_shared(first, other) == 0
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.order import Order, Shard, views_seed
 from infomin_tf.data.records import fit_square
 from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
@@ -55,12 +56,12 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step(small_
     files, images = jpegs()
     family = families.Family(RandomResizedCrop(17), [Greyscale(0.5)])
     pair = pairs.IndependentPair(family)
-    stream = list(pipeline.training_batches(images, 6, 3, pair).take(4))
-    resumed = pipeline.training_batches(images, 6, 3, pair, first_step=2).take(2)
+    stream = list(pipeline.training_batches(images, Order(6, 3), pair).take(4))
+    resumed = pipeline.training_batches(images, Order(6, 3, first_step=2), pair).take(2)
     for (views, labels), (again, again_labels) in zip(stream[2:], resumed, strict=True):
         np.testing.assert_array_equal(labels, again_labels)
         np.testing.assert_array_equal(views, again)
-    draws = pair.draw(6, pipeline._step_seed(3, tf.constant(1, tf.int64)))
+    draws = pair.draw(6, views_seed(3, tf.constant(1, tf.int64)))
     views, labels = stream[1]
     for place, label in enumerate(labels.numpy()):
         one = tf.nest.map_structure(lambda x, place=place: x[place : place + 1], draws)
@@ -73,9 +74,10 @@ def test_crops_are_cut_from_jpegs_of_any_shape_with_the_draws_of_the_step(small_
 
 def test_shards_of_crops_cut_from_jpegs_are_the_global_batch(small_canvas):
     pair = pairs.IndependentPair(pairs.CropAndFlip(17))
-    whole = list(pipeline.training_batches(jpegs()[1], 6, 3, pair).take(2))
+    whole = list(pipeline.training_batches(jpegs()[1], Order(6, 3), pair).take(2))
     parts = [
-        pipeline.training_batches(jpegs()[1], 6, 3, pair, shard=(i, 2)).take(2) for i in range(2)
+        pipeline.training_batches(jpegs()[1], Order(6, 3, shard=Shard(*(i, 2))), pair).take(2)
+        for i in range(2)
     ]
     for (views, labels_), *shards in zip(whole, *parts, strict=True):
         np.testing.assert_array_equal(np.concatenate([label for _, label in shards]), labels_)
@@ -86,7 +88,7 @@ def test_shards_of_crops_cut_from_jpegs_are_the_global_batch(small_canvas):
 def test_streamed_files_are_not_cropped_on_the_device():
     pair = pairs.IndependentPair(families.simclr(size=16), on_device=True)
     with pytest.raises(UserError, match="on_device = False"):
-        pipeline.training_batches(jpegs()[1], 6, 3, pair)
+        pipeline.training_batches(jpegs()[1], Order(6, 3), pair)
 
 
 @pytest.mark.parametrize("shape", [(60, 90), (90, 61), (40, 40)])

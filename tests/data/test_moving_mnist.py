@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.order import Order, Shard
 from infomin_tf.errors import UserError
 from infomin_tf.moving_mnist.pair import FactorPair
 from infomin_tf.moving_mnist.sequences import MovingMnist, Sequences
@@ -138,14 +138,14 @@ def test_view_2_shows_what_is_kept(sequences):
 
 def test_batches_are_a_function_of_seed_and_step(sequences):
     pair = FactorPair(keep_digit=True)
-    batches = list(pipeline.training_batches(sequences, 4, 3, pair).take(3))
-    again = next(iter(pipeline.training_batches(sequences, 4, 3, pair, first_step=2)))
-    other = next(iter(pipeline.training_batches(sequences, 4, 4, pair, first_step=2)))
+    batches = list(pair.batches(sequences, Order(4, 3)).take(3))
+    again = next(iter(pair.batches(sequences, Order(4, 3, first_step=2))))
+    other = next(iter(pair.batches(sequences, Order(4, 4, first_step=2))))
     for index in (0, 1):
         np.testing.assert_array_equal(batches[2][0][index], again[0][index])
         assert not np.array_equal(again[0][index], other[0][index])
-    frames = list(pipeline.frame_batches(sequences, 4, 3).take(2))
-    resumed = next(iter(pipeline.frame_batches(sequences, 4, 3, first_step=1)))
+    frames = list(sequences.raw(Order(4, 3), 4).take(2))
+    resumed = next(iter(sequences.raw(Order(4, 3, first_step=1), 4)))
     np.testing.assert_array_equal(frames[1][0], resumed[0])
     assert not np.array_equal(frames[0][0], frames[1][0])
 
@@ -153,8 +153,8 @@ def test_batches_are_a_function_of_seed_and_step(sequences):
 def test_shards_together_are_the_batch_of_one_host(sequences):
     pair = FactorPair(keep_position=True)
     streams = (
-        lambda shard: pipeline.training_batches(sequences, 4, 3, pair, shard=shard),
-        lambda shard: pipeline.frame_batches(sequences, 4, 3, shard=shard),
+        lambda shard: pair.batches(sequences, Order(4, 3, shard=Shard(*shard))),
+        lambda shard: sequences.raw(Order(4, 3, shard=Shard(*shard)), 4),
     )
     for stream in streams:
         [whole], *shards = (stream(shard).take(1) for shard in ((0, 1), (0, 2), (1, 2)))

@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.images import ArrayImages, Repeat, RepeatedImages
-from infomin_tf.data.streams import StreamedImages, spread
+from infomin_tf.data.images import ArrayImages, Repeat, RepeatedImages, spread
+from infomin_tf.data.order import Order, Shard, steps_per_epoch
+from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import pairs
+from infomin_tf.views.sampler import Sampler
 
 
 def numbered(count=23):
@@ -34,7 +36,7 @@ def streamed(count=23):
     )
 
 
-class Noise:
+class Noise(Sampler):
     """A view that shows both the image and what was drawn."""
 
     def draw(self, num_images, seed):
@@ -48,7 +50,7 @@ NOISE = Noise()
 
 
 def labels(images, batches, seed=0, **arguments):
-    stream = pipeline.training_batches(images, 5, seed, NOISE, **arguments)
+    stream = pipeline.training_batches(images, Order(5, seed, **arguments), NOISE)
     return np.array([label.numpy() for _, label in stream.take(batches)])
 
 
@@ -58,13 +60,13 @@ KINDS = [numbered, streamed]
 @functools.cache
 def unbroken(kind):
     """14 batches of 5 images from the first step on."""
-    return list(pipeline.training_batches(kind(), 5, 7, NOISE).take(14))
+    return list(pipeline.training_batches(kind(), Order(5, 7), NOISE).take(14))
 
 
 @functools.cache
 def whole_batches(kind):
     """The global batches of steps 3 to 6 of 12 of 26 images."""
-    return list(pipeline.training_batches(kind(26), 12, 7, NOISE, first_step=3).take(4))
+    return list(pipeline.training_batches(kind(26), Order(12, 7, first_step=3), NOISE).take(4))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,7 +87,9 @@ def test_every_image_is_reached_over_the_epochs():
 @pytest.mark.parametrize("first_step", [0, 1, 3, 4, 6, 9])
 def test_a_later_start_equals_skipping(kind, first_step):
     whole = unbroken(kind)[first_step : first_step + 5]
-    resumed = list(pipeline.training_batches(kind(), 5, 7, NOISE, first_step=first_step).take(5))
+    resumed = list(
+        pipeline.training_batches(kind(), Order(5, 7, first_step=first_step), NOISE).take(5)
+    )
     for (x, y), (again_x, again_y) in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)
@@ -96,7 +100,9 @@ def test_a_later_start_equals_skipping(kind, first_step):
 def test_shards_together_are_the_global_batch(kind, count):
     """So an epoch has neither loss nor repetition, whatever the number of shards; from the middle of an epoch on."""
     streams = (
-        pipeline.training_batches(kind(26), 12, 7, NOISE, first_step=3, shard=(index, count))
+        pipeline.training_batches(
+            kind(26), Order(12, 7, first_step=3, shard=Shard(*(index, count))), NOISE
+        )
         for index in range(count)
     )
     parts = [list(stream.take(4)) for stream in streams]
@@ -109,7 +115,7 @@ def test_shards_together_are_the_global_batch(kind, count):
 
 
 def test_views_differ_between_steps_and_shapes_are_static():
-    stream = pipeline.training_batches(numbered(5), 5, 0, NOISE)
+    stream = pipeline.training_batches(numbered(5), Order(5, 0), NOISE)
     assert stream.element_spec[0].shape == (5, 4, 4, 3)
     fractions = [np.modf(x.numpy().min())[0] for x, _ in stream.take(10)]
     assert len(set(fractions)) == 10
@@ -124,7 +130,7 @@ def test_evaluation_has_every_image_once_in_order(kind):
 
 def test_too_few_images_for_a_batch():
     with pytest.raises(UserError, match="23 images, fewer than one batch of 64"):
-        pipeline.training_batches(numbered(), 64, 0, NOISE)
+        pipeline.training_batches(numbered(), Order(64, 0), NOISE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +172,7 @@ def test_repeated_images_are_held_out_with_all_their_repetitions():
 @pytest.mark.parametrize("kind", KINDS)
 def test_numbered_images_are_labelled_with_their_places(kind):
     images = kind().numbered()
-    batches = list(pipeline.training_batches(images, 5, 0, NOISE).take(4))
+    batches = list(pipeline.training_batches(images, Order(5, 0), NOISE).take(4))
     for views, places in batches:
         np.testing.assert_array_equal(np.floor(views[:, 0, 0, 0]), places)
     assert len(np.unique([places for _, places in batches])) == 20
@@ -196,8 +202,10 @@ def test_repeated_images_come_several_times_and_are_held_once():
             return numbered(4)
 
     repeated = Repeat(Source(), 3).load()
-    assert repeated.size == 12 and pipeline.steps_per_epoch(repeated, 6) == 2
-    batches = pipeline.training_batches(repeated, 6, 0, pairs.SharedPair(pairs.CropAndFlip(8)))
+    assert repeated.size == 12 and steps_per_epoch(repeated, 6) == 2
+    batches = pipeline.training_batches(
+        repeated, Order(6, 0), pairs.SharedPair(pairs.CropAndFlip(8))
+    )
     labels = np.concatenate([y for _, y in batches.take(2)])
     assert sorted(labels) == sorted(3 * [0, 1, 2, 3])
     assert len(repeated.sample(10)) == 4

@@ -5,6 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.order import Order, Shard
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.errors import UserError
 from tests.data.test_pipeline import NOISE
@@ -78,7 +79,7 @@ def test_shards_of_streamed_records_are_the_global_batch(tmp_path):
     images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path)).numbered()
 
     def batches(shard):
-        stream = pipeline.training_batches(images, 12, 7, NOISE, shard=shard).take(4)
+        stream = pipeline.training_batches(images, Order(12, 7, shard=Shard(*shard)), NOISE).take(4)
         return [tuple(x.numpy() for x in batch) for batch in stream]
 
     whole = batches((0, 1))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from infomin_tf import graphs
 from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.order import Order
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs, picture
 from infomin_tf.views.augment.crop import RandomResizedCrop
@@ -117,9 +118,9 @@ def test_colorless_family_keeps_grey_images_grey():
 def test_pipeline_in_chunks_equals_the_whole_batch(monkeypatch):
     images = ArrayImages("some", IMAGES.repeat(3, 0), np.arange(24))
     pair = pairs.IndependentPair(families.Family(RandomResizedCrop(24), [Greyscale(0.5)]))
-    whole = list(pipeline.training_batches(images, 12, 0, pair).take(3))
+    whole = list(pipeline.training_batches(images, Order(12, 0), pair).take(3))
     monkeypatch.setattr(pipeline, "_PIXELS_PER_CHUNK", 4 * 24 * 24)
-    parts = list(pipeline.training_batches(images, 12, 0, pair).take(3))
+    parts = list(pipeline.training_batches(images, Order(12, 0), pair).take(3))
     for (views, labels), (chunked, chunked_labels) in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(labels, chunked_labels)
         for x, y in zip(views, chunked, strict=True):
@@ -132,7 +133,7 @@ def test_on_device_the_pipeline_gives_images_and_draws():
     host = pairs.IndependentPair(family)
     device = pairs.IndependentPair(family, on_device=True)
     (views, _), ((raw, draws), _) = (
-        next(iter(pipeline.training_batches(images, 8, 0, pair))) for pair in (host, device)
+        next(iter(pipeline.training_batches(images, Order(8, 0), pair))) for pair in (host, device)
     )
     assert raw.dtype == tf.uint8
     for x, y in zip(views, device.apply(raw, draws, dense=True), strict=True):
@@ -185,3 +186,11 @@ def test_views_that_change_nothing_are_an_error_and_idle_operations_a_warning(ca
     )
     picture.check_changes(pairs.IndependentPair(idle), IMAGES)
     assert "ColorJitter changes none" in caplog.text
+
+
+def test_an_operation_that_is_no_transform_is_named():
+    class Fade:
+        pass
+
+    with pytest.raises(ValueError, match="which Fade is not; make it a subclass of"):
+        families.Family(RandomResizedCrop(24), [Fade()])

@@ -7,6 +7,7 @@ import tensorflow as tf
 from infomin_tf import graphs
 from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages
+from infomin_tf.data.order import Order
 from infomin_tf.errors import UserError
 from infomin_tf.views import color, generators, pairs, picture, splits
 from infomin_tf.views.augment.crop import RandomResizedCrop
@@ -81,7 +82,7 @@ def test_patches_take_operations_and_a_colour_split():
 def test_patches_of_the_pipeline_are_those_of_the_pair_and_compile():
     images = ArrayImages("coordinates", coordinate_images(16, 40, 40), np.arange(16))
     pair = pairs.PatchPair(8, 16)
-    (first, second), labels = next(iter(pipeline.training_batches(images, 8, 0, pair)))
+    (first, second), labels = next(iter(pipeline.training_batches(images, Order(8, 0), pair)))
     offset = np.round((second - first)[..., :2].numpy() * 255)
     assert (offset == 16).all()
     np.testing.assert_array_equal(np.round(first[:, 0, 0, 2].numpy() * 255), labels)

@@ -6,9 +6,9 @@ import pytest
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.errors import UserError
 from infomin_tf.views import color, families, generators, pairs, splits
+from infomin_tf.views.augment.colors import are_grey, mean_color
 from infomin_tf.views.augment.crop import RandomResizedCrop
 from infomin_tf.views.augment.rand_augment import Operation, RandAugment
-from infomin_tf.views.colors import are_grey, mean_color
 from infomin_tf.views.variance import check_variance
 
 SHAPES = Shapes("test", 24).load().images.numpy()

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from infomin_tf.settings import ABOVE_ZERO, SHARE, check, check_interval
 from infomin_tf.views.augment.common import apply_to, bernoulli, check_probability, split_seed
+from infomin_tf.views.augment.transform import Transform
 
 
 def gaussian_blur(images, sigma, kernel_size):
@@ -52,7 +53,7 @@ def _weighted_sum(shifted, taps):
     return total
 
 
-class GaussianBlur:
+class GaussianBlur(Transform):
     """Gaussian blur of a random sigma, with a probability.
 
     Args:

@@ -82,14 +82,3 @@ def check_probability(probability):
 def per_image(values):
     """[B] -> [B, 1, 1, 1]."""
     return tf.reshape(values, [-1, 1, 1, 1])
-
-
-def take_shard(tensors, shard):
-    """Part `index` of `number` equal parts of the rows of nested tensors; shard: (index, number)."""
-    index, number = shard
-
-    def part(x):
-        size = x.shape[0] // number
-        return x[index * size : (index + 1) * size]
-
-    return tf.nest.map_structure(part, tensors)

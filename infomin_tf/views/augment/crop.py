@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from infomin_tf.views.augment.common import bernoulli, check_probability, split_seed
+from infomin_tf.views.augment.transform import Transform
 
 
 def crop_boxes(uniforms, height, width, area, ratio):
@@ -153,7 +154,7 @@ def _central_rows(extent, size, crop):
     return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
-class RandomResizedCrop:
+class RandomResizedCrop(Transform):
     """A random box of each image, resized to a square and mirrored with a probability.
 
     Args:
@@ -162,6 +163,8 @@ class RandomResizedCrop:
         ratio: (low, high) of width / height.
         flip_probability: of mirroring left to right.
     """
+
+    cuts_files = True
 
     def __init__(
         self,
@@ -197,7 +200,7 @@ class RandomResizedCrop:
         return crop_and_resize(images, boxes, self.size, draws["flip"])
 
 
-class RandomShift:
+class RandomShift(Transform):
     """A shift of up to some pixels with reflection, with a probability, a flip, then a resize: for small images.
 
     Args:

@@ -13,6 +13,7 @@ from infomin_tf.views.augment.common import (
     per_image,
     split_seed,
 )
+from infomin_tf.views.augment.transform import Transform
 
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow and torchvision have them
 
@@ -91,7 +92,7 @@ def mean_grey(images):
     return tf.linalg.matvec(tf.reduce_sum(rows, axis=1), weights)  # rows are summed as vectors
 
 
-class ColorJitter:
+class ColorJitter(Transform):
     """Brightness, contrast, saturation and hue, in random order for each image, as torchvision means them.
 
     Args:
@@ -161,7 +162,7 @@ class ColorJitter:
         return _clip(_mix(images, matrix) + per_image(offset))
 
 
-class Greyscale:
+class Greyscale(Transform):
     """Grey with a probability."""
 
     def __init__(self, probability=0.2):
@@ -176,7 +177,7 @@ class Greyscale:
         return apply_to(greyscale, images, draws["grey"])
 
 
-class Solarize:
+class Solarize(Transform):
     """Solarize with a probability, at one threshold.
 
     Args:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.views.augment import tables, warp
+from infomin_tf.views.augment.colors import mean_color
 from infomin_tf.views.augment.common import (
     apply_one_of,
     apply_to,
@@ -19,7 +20,7 @@ from infomin_tf.views.augment.common import (
     split_seed,
 )
 from infomin_tf.views.augment.photometric import adjust_saturation, mean_grey
-from infomin_tf.views.colors import mean_color
+from infomin_tf.views.augment.transform import Transform
 
 
 class Operation(enum.IntEnum):
@@ -57,7 +58,7 @@ OPERATIONS_LEAVING_COLOR = (
 )
 
 
-class RandAugment:
+class RandAugment(Transform):
     """`layers` operations in a row, drawn with replacement for each image.
 
     Args:

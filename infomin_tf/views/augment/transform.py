@@ -1,0 +1,22 @@
+"""What crops and operations have in common: parameters are drawn first and applied then."""
+
+
+class Transform:
+    """One random step of a view. An own augmentation is a subclass with `draw` and `apply`.
+
+    `apply` must be what XLA compiles, and gets batches of one on the host, whole batches on a device.
+    """
+
+    is_adapted = True  # whether nothing is left to be measured in the data
+    cuts_files = False  # whether it cuts `boxes` that can be cut while a file is decoded
+
+    def draw(self, num_images, seed):
+        """The parameters of each image: a dict of tensors [B, ...], by tf.random.stateless_* with seed int32 [2]."""
+        raise NotImplementedError
+
+    def apply(self, images, draws):
+        """Images float32 [B, h, w, C] in grey levels [0, 255] of images with drawn parameters; deterministic."""
+        raise NotImplementedError
+
+    def adapt(self, images):
+        """Takes from images uint8 [M, H, W, 3] of the data what it measures."""

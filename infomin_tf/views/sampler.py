@@ -1,0 +1,40 @@
+"""What turns images into the random views of a step: families of augmentations, and pairs of views."""
+
+from infomin_tf.data import pipeline
+from infomin_tf.views.augment.common import batch_size_of
+
+
+class Sampler:
+    """Views in two steps, so that one draw serves the host, a device and a slice of a batch alike.
+
+    Attributes:
+        size: side of the views in pixels.
+        on_device: whether batches hold images and draws, of which the learner makes views on the accelerator.
+        is_adapted: whether nothing is left to be measured in the data.
+    """
+
+    size, on_device, is_adapted = 64, False, True
+
+    def draw(self, num_images, seed):
+        """The drawn parameters, nested tensors [B, ...], by seed int32 [2]."""
+        raise NotImplementedError
+
+    def apply(self, images, draws):
+        """Views, float32 [B, size, size, 3] in [0, 1] or several of them, of images uint8 [B, H, W, 3]."""
+        raise NotImplementedError
+
+    def cuts_files(self, images):
+        """Whether crops are cut while the files of these images are decoded; UserError where that cannot be."""
+        del images  # most make views of whole images
+        return False
+
+    def adapt(self, images):
+        """Takes from images uint8 [M, H, W, 3] of the data what it measures."""
+
+    def batches(self, images, order):
+        """See `pipeline.training_batches`."""
+        return pipeline.training_batches(images, order, self)
+
+    def __call__(self, images, seed):
+        """Random views of each image."""
+        return self.apply(images, self.draw(batch_size_of(images), seed))
