@@ -4,13 +4,16 @@ import os
 import sys
 
 from infomin_tf import environment  # noqa: F401
-from infomin_tf.audit import places, recommendation
+from infomin_tf.audit import (
+    names,  # noqa: F401
+    places,
+    recommendation,
+)
 from infomin_tf.audit.audit import Audit
 from infomin_tf.audit.findings import Findings, without_color
 from infomin_tf.configuration import gin_files  # noqa: F401
 from infomin_tf.runs import results, run_folder  # noqa: F401
 from infomin_tf.runs.files import write_atomically
-from infomin_tf.sweeps import names  # noqa: F401
 from infomin_tf.sweeps.command import terminated_like_interrupted
 from infomin_tf.sweeps.outcome import Outcome, text_table
 from infomin_tf.sweeps.runner import Runner

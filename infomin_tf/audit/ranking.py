@@ -31,7 +31,6 @@ class AccuracyRanking:
 
     def order(self, settings, among=()):
         """`outcome.Setting`s, the best first; those without the metric are left out. `among` has no say here."""
-        del among
         measured = [s for s in settings if self.metric in s.values]
         measured = [s for s in measured if not math.isnan(s.mean(self.metric))]
         return sorted(measured, key=lambda s: -s.mean(self.metric))

@@ -166,10 +166,10 @@ def _run(command, values, files):
     with environment.quiet_standard_error():
         import tensorflow as tf
 
+        from infomin_tf.audit import names  # noqa: F401
         from infomin_tf.configuration import experiment_names  # noqa: F401
         from infomin_tf.data.records import streaming_damage_explained
         from infomin_tf.experiment.experiment import Experiment
-        from infomin_tf.sweeps import names  # noqa: F401
 
     # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
     sys.dont_write_bytecode = True

@@ -30,11 +30,11 @@ def check_batches(run, images, batch_size, loop, setting):
         strategies.check_xla(run.strategy)
 
 
-def check_view_size(run, view, setting):
+def check_view_size(pair, view, setting):
     """Raises UserError unless a view (None for none) has the size of the training views."""
-    if view is not None and view.size != run.pair.size:
+    if view is not None and view.size != pair.size:
         raise UserError(
-            f"{setting} gives {view.size} px but the views of pre-training have {run.pair.size} px; make the sizes equal, "
+            f"{setting} gives {view.size} px but the views of pre-training have {pair.size} px; make the sizes equal, "
             "by view_size where the gin files have that macro"
         )
 

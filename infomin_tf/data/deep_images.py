@@ -152,7 +152,7 @@ def _may_be_deep(start):
     maxsize=2**17
 )  # as training, test and unlabelled images often come from one folder
 def _known_range(path, size, changed):
-    del size, changed  # a file that is written anew is looked at anew
+    """Of a file; `size` and `changed` tell one that is written anew, which is looked at anew."""
     with Image.open(path) as image:
         kind = pixel_type(image)
         if kind is not None:

@@ -85,7 +85,6 @@ class ImageFolder:
         Raises:
             UserError: a missing or empty folder, labelled images outside class folders, too many corrupt files.
         """
-        del data_dir
         found = self._images()
         paths, labels, names = self._choose(found)
         scales = deep_images.find_scales(self._directory, found, self._white)

@@ -120,7 +120,6 @@ class SegmentationFolder:
             UserError: a folder is missing or empty, an image has no map, two files have one name, or a file cannot be
                 read.
         """
-        del data_dir
         images, maps = (_files(folder) for folder in self._folders)
         lonely = sorted(images.keys() ^ maps.keys())
         if lonely or not images:

@@ -78,7 +78,6 @@ class Shapes:
 
     def load(self, data_dir=None):
         """Renders the images; returns `ArrayImages` whose `factors` hold every factor."""
-        del data_dir
         stream, size = _SPLITS[self._split]
         size = self._size or size
         generator = np.random.Generator(np.random.Philox(key=[self._seed, stream]))

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.data.checks import check_view_size
-from infomin_tf.distribution import replicas, workers
+from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
+from infomin_tf.learners.learner import Learner
 from infomin_tf.models import heads
 from infomin_tf.settings import ABOVE_ZERO, check
 from infomin_tf.training.loop import TrainingLoop
@@ -25,7 +26,7 @@ from infomin_tf.views.families import Family
 _STRIDE = 10  # every tenth image chooses the rate
 
 
-class ProbeLearner(keras.Model):
+class ProbeLearner(Learner):
     """Softmax regression on features of a frozen extractor.
 
     Args:
@@ -42,19 +43,17 @@ class ProbeLearner(keras.Model):
 
     @property
     def optimizers(self):
-        """All optimizers, whose state belongs into a checkpoint."""
+        """See `Learner`."""
         return (self.probe_optimizer,)
 
     def build(self, view_shape):
         """Makes the classifier's weights; the extractor is built already."""
-        del view_shape
         self.classifier.build((None, self.extractor.output_dimension))
         self.probe_optimizer.build(self.classifier.trainable_variables)
         self.built = True
 
     def call(self, views, training=None):
         """Logits [B, num_classes] of views [B, H, W, 3]."""
-        del training
         return self.classifier(tf.stop_gradient(self.extractor(views, training=False)))
 
     def train_step(self, batch):
@@ -63,7 +62,7 @@ class ProbeLearner(keras.Model):
         with tf.GradientTape() as tape:
             logits = self(views)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-            replica_loss = loss / replicas.num_replicas()
+            replica_loss = self.share(loss)
         variables = self.classifier.trainable_variables
         self.probe_optimizer.minimize(tape, replica_loss, variables)
         correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
@@ -133,7 +132,7 @@ class LinearProbe:
 
     def check(self, run):
         """Raises UserError unless the labelled images make a batch, of the views' size, on this many replicas."""
-        check_view_size(run, self._train_view, "LinearProbe.train_view")
+        check_view_size(run.pair, self._train_view, "LinearProbe.train_view")
         training = self._training(self._rate, self._epochs)
         training.check(run, run.train)
         if self._learning_rates:

@@ -8,6 +8,7 @@ from infomin_tf import graphs, seeds
 from infomin_tf.data.images import Source
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
+from infomin_tf.learners.learner import Learner
 from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.settings import ABOVE_ZERO, COUNT, check
 from infomin_tf.training.loop import TrainingLoop
@@ -16,7 +17,7 @@ from infomin_tf.training.schedules import Cosine
 from infomin_tf.training.training import Training
 
 
-class DecoderLearner(keras.Model):
+class DecoderLearner(Learner):
     """Cross entropy over the labelled pixels of the global batch.
 
     Args:
@@ -32,7 +33,7 @@ class DecoderLearner(keras.Model):
 
     @property
     def optimizers(self):
-        """All optimizers, whose state belongs into a checkpoint."""
+        """See `Learner`."""
         return (self.decoder_optimizer,)
 
     def build(self, maps_shape):

@@ -93,6 +93,10 @@ class Evaluate(Stage):
         self._random_encoder, self._raw_pixels = random_encoder, raw_pixels
         self._transfers, self._segmentation_probe = tuple(transfers), segmentation_probe
 
+    def check_views(self, pair, split):
+        """See `Stage`."""
+        check_view_size(pair, self.test_view, "Evaluate.test_view")
+
     def check(self, run):
         """Raises UserError unless each probe has its images, labels and views; opens the sets of transfers, too."""
         run.need_labels("evaluation")
@@ -104,7 +108,7 @@ class Evaluate(Stage):
         for transfer in self._transfers:
             other = self._other(run, transfer)
             other.need_labels(f"Transfer to {transfer.name}")
-            check_view_size(run, transfer.test_view, f"Transfer.test_view of {transfer.name}")
+            check_view_size(run.pair, transfer.test_view, f"Transfer.test_view of {transfer.name}")
             self._check_cached(other)
             if transfer.linear_probe:
                 transfer.linear_probe.check(other)

@@ -6,22 +6,18 @@ import keras
 
 from infomin_tf import seeds
 from infomin_tf.data import inspection
-from infomin_tf.data.checks import check_jigsaw
 from infomin_tf.data.sets import Data
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import description, longer, order
-from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.export import Export
 from infomin_tf.experiment.learn_views import LearnViews
-from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.experiment.run import Run, print_results
+from infomin_tf.experiment.stage import PretrainingStage, Stage
 from infomin_tf.experiment.views_of_run import ViewsOfRun
-from infomin_tf.moving_mnist.pair import FactorPair
-from infomin_tf.moving_mnist.stages import EvaluateFactors, TrainSupervised
 from infomin_tf.runs.paths import expand
 from infomin_tf.training.precision import in_use
 from infomin_tf.views import picture
-from infomin_tf.views.pairs import IndependentPair
+from infomin_tf.views.pairs import Pair
 from infomin_tf.views.variance import adapt
 
 
@@ -42,10 +38,10 @@ class Experiment:
     def __init__(
         self,
         data: Data,
-        pair: IndependentPair | FactorPair,
+        pair: Pair,
         split: keras.Layer,
-        pretraining: Pretrain | TrainSupervised,
-        evaluation: Evaluate | EvaluateFactors | None = None,
+        pretraining: PretrainingStage,
+        evaluation: Stage | None = None,
         view_learning: LearnViews | ViewsOfRun | None = None,
         export: Export | None = None,
         precision="float32",
@@ -64,20 +60,10 @@ class Experiment:
                 "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
                 "IndependentPair, or a split of two parts"
             )
-        check_jigsaw(pair, pretraining.jigsaw_head, split.num_parts)
-        pretraining.check_parts(split.num_parts)
-        views = {
-            "Evaluate.test_view": getattr(evaluation, "test_view", None),
-            "Pretrain.knn_view": pretraining.knn_view,
-            "Export.view": getattr(export, "view", None),
-            "LearnViews.pair": getattr(view_learning, "pair", None),
-        }
-        for name, view in views.items():
-            if view is not None and view.size != pair.size:
-                raise UserError(
-                    f"{name} gives {view.size} px but the views of pre-training have {pair.size} px; make the sizes equal, by view_size "
-                    "where the gin files have that macro"
-                )
+        stages = (view_learning, pretraining, evaluation, export)
+        self._stages = [stage for stage in stages if stage is not None]
+        for stage in self._stages:
+            stage.check_views(pair, split)
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
         self._pretraining = pretraining
@@ -94,8 +80,6 @@ class Experiment:
                 "precision": precision,
             },
         )
-        stages = (view_learning, pretraining, evaluation, export)
-        self._stages = [stage for stage in stages if stage is not None]
 
     @property
     def stage_names(self):
@@ -181,8 +165,8 @@ class Experiment:
         inspection.warn(unlabelled, train, test, held_out)
         keras.utils.set_random_seed(seeds.stream(seed, "split"))
         self._split.build((None, self._pair.size, self._pair.size, 3))
-        learned_on = self._parts["view_learning"] and self._parts["view_learning"].pair
-        adapt(self._split, [pair for pair in (self._pair, learned_on) if pair], unlabelled)
+        own = [stage.pair for stage in self._stages if stage.pair]
+        adapt(self._split, [self._pair, *own], unlabelled)
         return Run(
             model_dir,
             strategy,

@@ -28,9 +28,12 @@ class Export(Stage):
     def __init__(self, view: CenterCrop | None = None):
         self.view = view
 
+    def check_views(self, pair, split):
+        """See `Stage`."""
+        check_view_size(pair, self.view, "Export.view")
+
     def check(self, run):
         """Raises UserError unless the networks can be described in a file, and the folder written to."""
-        check_view_size(run, self.view, "Export.view")
         for part in (run.split, *run.backbones):
             try:
                 keras.saving.serialize_keras_object(part)

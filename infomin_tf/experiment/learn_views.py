@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs, seeds
-from infomin_tf.data.checks import check_batches
+from infomin_tf.data.checks import check_batches, check_view_size
 from infomin_tf.data.order import Order
 from infomin_tf.distribution import workers
 from infomin_tf.evaluation import doubts, features, mutual_information
@@ -87,6 +87,10 @@ class LearnViews(TrainedStage):
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
         self._labelled_batch_size = labelled_batch_size
+
+    def check_views(self, pair, split):
+        """See `Stage`."""
+        check_view_size(pair, self.pair, "LearnViews.pair")
 
     def check(self, run):
         """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""

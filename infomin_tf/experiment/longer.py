@@ -5,7 +5,6 @@ import numpy as np
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import begun
-from infomin_tf.experiment.stage import TrainedStage
 from infomin_tf.runs import results, run_folder
 from infomin_tf.training.checkpoint import newest_step
 
@@ -26,7 +25,7 @@ def settle(run, stages, wanted):
     changed = run_folder.changed_lengths(run.model_dir, run.configuration)
     if not workers.gather(len(changed)).any():  # read by all before one of them saves
         return
-    trained = [stage for stage in stages if isinstance(stage, TrainedStage)]
+    trained = [stage for stage in stages if stage.trains_on]
     for place, stage in enumerate(trained):
         if why := _why_not(run, stage, trained[place + 1 :]):
             raise UserError(

@@ -9,7 +9,6 @@ from infomin_tf import seeds
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import begun
-from infomin_tf.experiment.stage import TrainedStage
 from infomin_tf.runs import run_folder
 
 
@@ -35,7 +34,7 @@ def run_stages(run, stages):
 
 def repeat(run, before, stage):
     """Runs a stage again, on what the stages before it have trained."""
-    before = [earlier for earlier in before if isinstance(earlier, TrainedStage)]
+    before = [earlier for earlier in before if earlier.trains_on]
     for needed in before:
         if run.numbers_of(needed.name) is None:
             raise UserError(

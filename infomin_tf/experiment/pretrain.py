@@ -7,10 +7,11 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf import seeds
+from infomin_tf.data.checks import check_jigsaw, check_view_size
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import embeddings, features, knn
 from infomin_tf.experiment.pictures import introduce
-from infomin_tf.experiment.stage import TrainedStage
+from infomin_tf.experiment.stage import PretrainingStage
 from infomin_tf.learners.contrastive import ContrastiveLearner
 from infomin_tf.learners.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.models.features import FeatureExtractor
@@ -20,7 +21,7 @@ from infomin_tf.training.schedules import Schedule
 from infomin_tf.training.training import Training
 
 
-class Pretrain(TrainedStage):
+class Pretrain(PretrainingStage):
     """Trains one encoder per part of the split by InfoNCE (equation 1).
 
     Args:
@@ -38,7 +39,7 @@ class Pretrain(TrainedStage):
         loop: `TrainingLoop`.
     """
 
-    name, usual = "pretrain", "240 epochs of 105,000 images"
+    usual = "240 epochs of 105,000 images"
 
     def __init__(
         self,
@@ -95,8 +96,11 @@ class Pretrain(TrainedStage):
             )
         self._num_candidates = num_candidates
 
-    def check_parts(self, num_parts):
-        """Raises UserError when settings do not go with each other or with a split of that many parts."""
+    def check_views(self, pair, split):
+        """See `Stage`; settings that do not go with each other, too."""
+        num_parts = split.num_parts
+        check_jigsaw(pair, self.jigsaw_head, num_parts)
+        check_view_size(pair, self.knn_view, "Pretrain.knn_view")
         if self._negatives.one_encoder_only and num_parts > 1:
             raise UserError(
                 f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "

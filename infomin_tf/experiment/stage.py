@@ -13,6 +13,10 @@ class Stage:
 
     name = ""
     trains_on = ()  # which of `sets` a training depends on
+    pair = None  # the `Pair` of its own; None for that of the experiment
+
+    def check_views(self, pair, split):
+        """Raises UserError unless the stage goes with the sampling of views and their split."""
 
     def check(self, run):
         """Raises UserError when something is missing that the stage will need; writes and trains nothing."""
@@ -91,3 +95,22 @@ class TrainedStage(Stage):
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""
+
+
+class PretrainingStage(TrainedStage):
+    """A training whose networks are probed and exported."""
+
+    name = "pretrain"
+
+    def make_encoders(self, num_parts):
+        """Makes the networks for a split of so many parts; called once, before the stage runs or is restored."""
+        raise NotImplementedError
+
+    @property
+    def backbones(self):
+        """One network per part of the split; what is probed and exported."""
+        raise NotImplementedError
+
+    def untrained(self, run):
+        """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
+        raise NotImplementedError

@@ -17,7 +17,7 @@ class ViewsOfRun(Stage):
         model_dir: of that run; its split has the same colour space, channels and kind of generator.
     """
 
-    name, pair = "learn_views", None
+    name = "learn_views"
 
     def __init__(self, model_dir: str):
         self._directory = os.path.join(paths.expand(model_dir), self.name)

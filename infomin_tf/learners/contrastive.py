@@ -2,17 +2,17 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.distribution import replicas
 from infomin_tf.learners import losses
+from infomin_tf.learners.learner import Learner
 from infomin_tf.learners.negatives import InBatch
 from infomin_tf.training.optimizer import Update
 
 
-class ContrastiveLearner(keras.Model):
+class ContrastiveLearner(Learner):
     """Minimises L_NCE (equation 1) between two views of each image.
 
     With a split of one part (`splits.Whole`), one encoder sees both views. With a split of two parts, encoder 1 sees
@@ -88,12 +88,12 @@ class ContrastiveLearner(keras.Model):
 
     @property
     def optimizers(self):
-        """All optimizers, whose state belongs into a checkpoint."""
+        """See `Learner`."""
         return (self.encoder_optimizer,)
 
     @property
     def tables(self):
-        """The variables that a step reads whole and writes by rows: queues, or banks."""
+        """See `Learner`: queues, or banks."""
         return self.negatives.tables
 
     def build(self, view_shape):
@@ -140,7 +140,7 @@ class ContrastiveLearner(keras.Model):
                 total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw_loss)
             else:
                 total = 2.0 * loss if self.sum_directions else loss
-            replica_loss = total / replicas.num_replicas()
+            replica_loss = self.share(total)
         gradients = self._gradients(tape, replica_loss)
         updates = self.encoder_optimizer.apply(gradients, self._encoder_variables())
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
@@ -199,7 +199,7 @@ class ContrastiveLearner(keras.Model):
     def _gradients(self, tape, loss):
         variables = self._encoder_variables()
         gradients = self.encoder_optimizer.gradients(tape, loss, variables)
-        decay = self.weight_decay / replicas.num_replicas()
+        decay = self.share(self.weight_decay)
         if not decay:
             return gradients
         return [

@@ -31,7 +31,6 @@ class InBatch:
 
     def build_state(self, num_encoders, dimension, num_images, seed):
         """There is none."""
-        del num_encoders, dimension, num_images, seed
 
     def num_candidates(self, global_batch_size):
         """N, the positive included."""
@@ -47,14 +46,12 @@ class InBatch:
         Returns:
             (loss [B], correct [B]) over the global batch, the same on every replica.
         """
-        del encoder_index, indices, step
         return losses.in_batch_info_nce(
             replicas.all_gather(q), replicas.all_gather(k), self.temperature
         )
 
     def update(self, q, k, encoder_index, indices):
         """There is no state."""
-        del q, k, encoder_index, indices
 
 
 class NTXent(InBatch):
@@ -72,7 +69,6 @@ class NTXent(InBatch):
 
     def contrast(self, q, k, encoder_index, indices, step):
         """The loss of the queries of all replicas, as `InBatch.contrast`."""
-        del encoder_index, indices, step
         return losses.nt_xent(replicas.all_gather(q), replicas.all_gather(k), self.temperature)
 
 
@@ -102,7 +98,6 @@ class MomentumQueue(keras.layers.Layer):
 
     def build_state(self, num_encoders, dimension, num_images, seed):
         """Makes the queues: float32 [K, D] each, and their pointers."""
-        del num_images, seed
         self.queues, self.pointers = [], []
         for index in range(num_encoders):
             self.queues.append(_random_unit_rows(self, self.size, dimension, f"queue_{index}"))
@@ -125,7 +120,6 @@ class MomentumQueue(keras.layers.Layer):
 
     def num_candidates(self, global_batch_size):
         """N = K + 1, the positive included."""
-        del global_batch_size
         return self.size + 1
 
     def contrast(self, q, k, encoder_index, indices, step):
@@ -139,12 +133,10 @@ class MomentumQueue(keras.layers.Layer):
         Returns:
             (loss [b], correct [b]).
         """
-        del indices, step
         return losses.queue_info_nce(q, k, self.queues[encoder_index].value, self.temperature)
 
     def update(self, q, k, encoder_index, indices):
         """Writes the keys k [b, D] of all replicas over the oldest ones, in place; of more than K, the last K."""
-        del q, indices
         keys = replicas.all_gather(tf.cast(k, tf.float32))[-self.size :]
         pointer = self.pointers[encoder_index]
         count = keys.shape[0]
@@ -195,7 +187,6 @@ class MemoryBank(keras.layers.Layer):
 
     def num_candidates(self, global_batch_size):
         """N, the positive included."""
-        del global_batch_size
         return self.num_images if self.size is None else self.size + 1
 
     def look_up(self, encoder_index, indices):
@@ -228,7 +219,6 @@ class MemoryBank(keras.layers.Layer):
 
     def update(self, q, k, encoder_index, indices):
         """entry <- normalise(m entry + (1 - m) q) for the images of all replicas, in place."""
-        del k
         q, indices = replicas.all_gather(q), replicas.all_gather(indices)
         old = self.look_up(encoder_index, indices)
         new = self.momentum * old + (1.0 - self.momentum) * tf.cast(q, tf.float32)

@@ -1,14 +1,14 @@
 """Learning views: equations 2 and 3 of the paper as one adversarial learner."""
 
-import keras
 import tensorflow as tf
 
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
+from infomin_tf.learners.learner import Learner
 from infomin_tf.training.optimizer import Update
 
 
-class ViewLearner(keras.Model):
+class ViewLearner(Learner):
     """min over g, c1, c2; max over f1, f2 of  a I_NCE(g(X)_1; g(X)_2:3) + b [CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y)].
 
     a = 1, b = 0 is equation 2 (unsupervised), a = b = 1 equation 3 (semi-supervised), a = 0, b = 1 the supervised row
@@ -59,7 +59,7 @@ class ViewLearner(keras.Model):
 
     @property
     def optimizers(self):
-        """All optimizers, whose state belongs into a checkpoint."""
+        """See `Learner`."""
         return self.critic_optimizer, self.generator_optimizer
 
     def build(self, view_shape):
@@ -91,7 +91,7 @@ class ViewLearner(keras.Model):
         with tf.GradientTape() as tape:
             scores = self._scores(f1(v1, training=True), f2(v2, training=True))
             loss = -self.bound.objective(scores)
-            replica_loss = loss / replicas.num_replicas()
+            replica_loss = self.share(loss)
         self.critic_optimizer.minimize(tape, replica_loss, self._critic_variables())
         return {"critic_loss": loss, "i_nce": self.bound.estimate(scores)}
 
@@ -108,7 +108,7 @@ class ViewLearner(keras.Model):
             if labelled:
                 cross_entropy, metrics = self._classification(*labelled[0])
                 loss += self.supervised_weight * cross_entropy
-            replica_loss = loss / replicas.num_replicas()
+            replica_loss = self.share(loss)
         self.generator_optimizer.minimize(tape, replica_loss, self._generator_variables())
         return metrics | {"generator_loss": loss}
 

@@ -30,7 +30,6 @@ class ImageEncoder(keras.Model):
         return (side, side, 3)
 
     def build(self, input_shape=None):
-        del input_shape
         if not self.extractor.built:
             self.extractor.build((None, self.size, self.size, 3))
         self.built = True

@@ -9,7 +9,7 @@ from infomin_tf import seeds
 from infomin_tf.data.checks import check_classes
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.pretrain import Pretrain
-from infomin_tf.experiment.stage import Stage, TrainedStage
+from infomin_tf.experiment.stage import PretrainingStage, Stage
 from infomin_tf.learners.negatives import InBatch
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.features import FeatureExtractor
@@ -109,7 +109,7 @@ class PretrainSequences(Pretrain):
         return [Number("entropy of the shared factors", entropy, "nats", how)]
 
 
-class TrainSupervised(TrainedStage):
+class TrainSupervised(PretrainingStage):
     """The supervised baseline: the backbone and a linear head for each factor, end to end; the losses are added.
 
     Args:
@@ -117,8 +117,7 @@ class TrainSupervised(TrainedStage):
         optimizer, batch_size, epochs, schedule, loop: see `Pretrain`.
     """
 
-    name, trains_on, usual = "pretrain", ("train",), "200 epochs of 60,000 digits"
-    knn_view = jigsaw_head = None
+    trains_on, usual = ("train",), "200 epochs of 60,000 digits"
 
     def __init__(
         self,
@@ -131,9 +130,6 @@ class TrainSupervised(TrainedStage):
     ):
         self._make_backbone = backbone
         self.training = Training(self, (optimizer,), epochs, batch_size, schedule, loop)
-
-    def check_parts(self, num_parts):
-        """Any split will do."""
 
     def make_encoders(self, num_parts):
         """Makes the backbone."""
@@ -193,7 +189,7 @@ class EvaluateFactors(Stage):
         random_encoder: probe the same backbone untrained, too.
     """
 
-    name, test_view = "evaluate", None
+    name = "evaluate"
 
     def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
         if num_train < 10 or num_test < 1:

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from infomin_tf.distribution import replicas
+from infomin_tf.learners.learner import Learner
 from infomin_tf.training.optimizer import Update
 
 
-class FactorLearner(keras.Model):
+class FactorLearner(Learner):
     """Minimises the sum of the cross entropies of digit and background and of the squared error of the position.
 
     Args:
@@ -29,7 +29,7 @@ class FactorLearner(keras.Model):
 
     @property
     def optimizers(self):
-        """All optimizers, whose state belongs into a checkpoint."""
+        """See `Learner`."""
         return (self.factor_optimizer,)
 
     def build(self, view_shape):
@@ -58,7 +58,7 @@ class FactorLearner(keras.Model):
                 f"{name}_loss": self._loss(name, outputs[name], labels[name]) for name in outputs
             }
             total = tf.add_n(list(losses.values()))
-            replica_loss = total / replicas.num_replicas()
+            replica_loss = self.share(total)
         self.factor_optimizer.minimize(tape, replica_loss, self.trainable_variables)
         return losses | {"loss": total}
 

@@ -212,7 +212,6 @@ class _StopSignals:
         return self
 
     def _note(self, number, frame):
-        del frame
         self.signal = number
         self._restore()
 

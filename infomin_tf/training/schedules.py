@@ -26,7 +26,6 @@ class Constant:
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
         """A keras schedule (or number) for a stage of `total_steps` steps."""
-        del total_steps, steps_per_epoch
         return learning_rate
 
 

@@ -15,7 +15,7 @@ def replica_step(learner, jit_compile=False):
         return graphs.compiled(learner.train_step, jit_compile=True)
 
     def step(batch):
-        for table in getattr(learner, "tables", ()):
+        for table in learner.tables:
             replicas.read_without_copy(table.value)
         return learner.train_step(batch)
 
@@ -66,7 +66,7 @@ def _with_loss_scale(step, learner):
 
     def step_and_scale(batch):
         metrics = step(batch)
-        scales = [getattr(optimizer, "loss_scale", None) for optimizer in learner.optimizers]
+        scales = [optimizer.loss_scale for optimizer in learner.optimizers]
         scales = [scale for scale in scales if scale is not None]
         return metrics | ({"loss_scale": tf.reduce_min(tf.stack(scales))} if scales else {})
 

@@ -25,7 +25,6 @@ class Sampler:
 
     def cuts_files(self, images):
         """Whether crops are cut while the files of these images are decoded; UserError where that cannot be."""
-        del images  # most make views of whole images
         return False
 
     def adapt(self, images):

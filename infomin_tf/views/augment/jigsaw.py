@@ -53,7 +53,6 @@ class JigsawPatches:
 
     def finish(self, crops, draws, dense=False):
         """Patches of crops, float32 [B, size, size, 3] in [0, 255]."""
-        del dense
         cell = self.size // self.grid
         corners = [(cell * i, cell * j) for i in range(self.grid) for j in range(self.grid)]
         places = tf.gather(
