@@ -83,7 +83,7 @@ def test_own_python_may_register_itself_as_gin_has_it(tmp_path):
 
 def test_modules_of_this_package_may_be_imported_as_own_ones_are(tmp_path):
     (tmp_path / "own.gin").write_text(
-        "from infomin_tf.stages import pretrain\npretrain.Pretrain.epochs = 7\n"
+        "from infomin_tf.experiment import pretrain\npretrain.Pretrain.epochs = 7\n"
     )
     assert build(BASE, "own.gin")._pretraining.training.epochs == 7
 

@@ -14,10 +14,10 @@ COMMANDS = sorted(path.name for path in (ROOT / "bin").iterdir())
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of bin/ and of what it starts, in a folder with a gin/ as the checkout has it."""
-    for folder in ("bin", "gin", "infomin_tf"):
-        (tmp_path / folder).mkdir()
-    for name in ("__init__", "launch", "registration"):
-        shutil.copy(ROOT / "infomin_tf" / f"{name}.py", tmp_path / "infomin_tf")
+    for folder in ("bin", "gin", "infomin_tf/command_line"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("__init__", "registration", "command_line/__init__", "command_line/launch"):
+        shutil.copy(ROOT / "infomin_tf" / f"{name}.py", tmp_path / "infomin_tf" / f"{name}.py")
     for name in COMMANDS:
         shutil.copy(ROOT / "bin" / name, tmp_path / "bin")
     return tmp_path

@@ -38,7 +38,7 @@ def test_own_python_beside_the_gin_file_is_found_and_found_again_in_a_saved_run(
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "own_views_1.py").write_text(OWN)
     overlay = (
-        "from infomin_tf import experiment\nfrom infomin_tf.views import pairs\nimport own_views_1\n"
+        "import own_views_1\n"
         "IndependentPair.sampler = @own_views_1.mild()\n"
         "Data.unlabelled = @own_views_1.Mine()\nData.train = @own_views_1.Mine()\n"
         "Data.test = @own_views_1.Mine()\n"
@@ -94,7 +94,7 @@ def test_a_module_beside_the_gin_file_comes_before_one_of_the_working_directory(
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "own_views_3.py").write_text(OWN)
     (tmp_path / "own_views_3.py").write_text(OWN.replace("0.9", "0.5"))
-    overlay = "from infomin_tf.views import pairs\nimport own_views_3\n"
+    overlay = "import own_views_3\n"
     overlay += "IndependentPair.sampler = @own_views_3.mild()\n"
     (tmp_path / "sub" / "own.gin").write_text(HEADER + overlay)
     assert build("gin/folder_semisup_views.gin", "sub/own.gin")._pair.sampler.crop.area == (0.9, 1)

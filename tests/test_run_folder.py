@@ -15,7 +15,7 @@ from infomin_tf.runs import results, run_folder
 
 HOLD = """
 import sys, time
-from infomin_tf import run_folder
+from infomin_tf.runs import run_folder
 with run_folder.locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)

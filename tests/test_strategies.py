@@ -54,7 +54,7 @@ def test_multi_worker_starts_from_tf_config():
     worker = f"localhost:{worker_processes.free_port()}"
     cluster = {"cluster": {"worker": [worker]}, "task": {"type": "worker", "index": 0}}
     code = (
-        "from infomin_tf import strategies; "
+        "from infomin_tf.distribution import strategies; "
         "print(type(strategies.create_strategy('multi_worker')).__name__)"
     )
     done = subprocess.run(
@@ -153,7 +153,7 @@ def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_tak
             stack.enter_context(socket.create_server(("localhost", mine)))
         cluster = {"worker": [f"localhost:{mine}", "localhost:1"]}
         code = (
-            f"from infomin_tf import strategies; strategies._PATIENCE = {600 if is_taken else 2}; "
+            f"from infomin_tf.distribution import strategies; strategies._PATIENCE = {600 if is_taken else 2}; "
             "strategies.create_strategy('multi_worker')"
         )
         config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}

@@ -165,10 +165,6 @@ class Audit:
         epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self.batch_size)
         lines = [
             "# Made by bin/audit_views: the small copies of the images, and the length of each run.",
-            "from __gin__ import dynamic_registration",
-            "from infomin_tf import experiment",
-            "from infomin_tf.data import image_folder",
-            "from infomin_tf.stages import pretrain",
             "",
             f"ImageFolder.image_size = {self.image_size}",
             f"Pretrain.batch_size = {self.batch_size}",

@@ -61,8 +61,8 @@ REFUSED = [
     ("Evaluate.linear_probe = True", "LinearProbe", ""),
     ("Export.view = @CropAndFlip()", "CenterCrop", ""),
     ("SharedPair.sampler = 'crop'", "Family", ""),
-    ("Experiment.pretraining = @Evaluate()", "Pretrain .* or", ""),
-    ("Experiment.data = 'shapes'", r"class Data \(infomin_tf.experiment.experiment\)", ""),
+    ("Experiment.pretraining = @Evaluate()", "class PretrainingStage", ""),
+    ("Experiment.data = 'shapes'", r"class Data \(infomin_tf.data.sets\)", ""),
     ("Data.train = 'shapes'", "class Source", ""),
     ("Data.train = @TrainingLoop()", "Source", ""),
 ]

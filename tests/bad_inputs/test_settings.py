@@ -81,7 +81,9 @@ def file_in_utf_16(folder):
     build((HEADER + PART).encode("utf-16"))
 
 
-@files.by("bind nothing of|not bound; add", "start from a file of gin/|Experiment.first = ...")
+@files.by(
+    "bind nothing of|not bound; add", "bin/sweep takes files that bind Sweep|Experiment.first = ..."
+)
 def empty_file(folder):
     build("# nothing\n")
 

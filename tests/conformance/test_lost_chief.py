@@ -11,7 +11,7 @@ from tests import worker_processes
 ROOT = str(pathlib.Path(__file__).parents[2])
 CHIEF_DIES = """
 import os
-from infomin_tf import strategies, workers
+from infomin_tf.distribution import strategies, workers
 from infomin_tf.errors import UserError
 try:
     with strategies.create_strategy("multi_worker").scope(), workers.clear_loss():

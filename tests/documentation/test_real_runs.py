@@ -24,7 +24,7 @@ NOT_RUN = {
     r"^export |/shared/": "needs a TPU, or two hosts that share a folder",
     r"benchmarks/|tests.chaos|mutual_information_of_shapes": "measures for minutes to hours",
     "table6_resnet50_200": "four minutes at 224 px; tests/test_end_to_end.py runs it on real images",
-    r"^bin/audit_views": "34 runs; tests/auditing has the command with small ones",
+    r"^bin/audit_views": "34 runs; tests/audit has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
     r"small/fig[349]|fig5_crop": "every point is built by the tests of gin files, and another sweep is run here",
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from infomin_tf.sweeps import runner
-from tests.sweeping.fake_train import FAKE_TRAIN
+from tests.sweeps.fake_train import FAKE_TRAIN
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from scipy import stats
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, curve, outcome, report, runner
 from infomin_tf.sweeps.sweep import Axis, Sweep
-from tests.sweeping.fake_train import sweep_over
+from tests.sweeps.fake_train import sweep_over
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cfc0f01f00050001ff56c72f"

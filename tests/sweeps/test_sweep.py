@@ -15,7 +15,7 @@ import pytest
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, runner
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, FileAxis, Sweep
-from tests.sweeping.fake_train import FAKE_TRAIN, sweep_over
+from tests.sweeps.fake_train import FAKE_TRAIN, sweep_over
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -167,7 +167,7 @@ def test_a_spent_budget_leaves_points_out(tmp_path, monkeypatch):
 # A sweep that leaves a line in a file before it asks for the lock of a point.
 SCRIPT = """
 import fcntl, sys
-from infomin_tf.sweeping import runner
+from infomin_tf.sweeps import runner
 from infomin_tf.sweeps.sweep import Axis, Sweep
 runner._TRAIN = sys.argv[2]
 lock = fcntl.flock
