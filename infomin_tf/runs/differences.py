@@ -10,7 +10,7 @@ from infomin_tf.runs import references
 SEED = "--seed"
 # What says how long a stage trains and how its learning rate continues.
 _LENGTH = re.compile(
-    r"\b(Pretrain|PretrainSequences|TrainSupervised|LearnViews)\.(epochs|schedule)$"
+    r"\b(Pretrain|PretrainSequences|TrainSupervised|LearnViews|Training)\.(epochs|schedule)$"
     r"|\bTrainingLoop\.steps_limit$|\b(Constant|Cosine|StepDecay)\.\w+$"
 )
 

@@ -125,7 +125,9 @@ def decoder():
         SegmentationDecoder(3, (12, 12), 6), 255, keras.optimizers.SGD(0.1, momentum=0.9)
     )
     learner.build(maps.shape[1:])
-    return learner, lambda step, shard: segmentation.batches(maps, truth, BATCH, 1, step, shard)
+    return learner, lambda step, shard: segmentation.batches(
+        maps, truth, Order(BATCH, 1, step, Shard(*shard))
+    )
 
 
 JIGSAW = pairs.IndependentPair(families.moco_v1(12), JigsawPatches(24, grid=2, patch=12))
