@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from infomin_tf.audit import names  # noqa: F401
+from infomin_tf.auditing import names  # noqa: F401
 from infomin_tf.configuration import experiment_names  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[1]

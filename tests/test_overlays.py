@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from infomin_tf.audit.audit import Audit
+from infomin_tf.auditing.audit import Audit
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.runs import differences

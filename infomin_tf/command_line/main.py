@@ -158,7 +158,7 @@ def _run(command, values, files):
         arguments = values.out, values.data_dir, values.jobs, values.devices
         sys.exit(sweep_command.run(files, values.gin_param, *arguments))
     if command == "audit_views":
-        from infomin_tf.audit import command as audit_command
+        from infomin_tf.auditing import command as audit_command
 
         arguments = values.images, values.labels, values.out, values.jobs, values.devices
         sys.exit(audit_command.run(files, values.gin_param, *arguments))
@@ -166,7 +166,7 @@ def _run(command, values, files):
     with environment.quiet_standard_error():
         import tensorflow as tf
 
-        from infomin_tf.audit import names  # noqa: F401
+        from infomin_tf.auditing import names  # noqa: F401
         from infomin_tf.configuration import experiment_names  # noqa: F401
         from infomin_tf.data.records import streaming_damage_explained
         from infomin_tf.experiment.experiment import Experiment

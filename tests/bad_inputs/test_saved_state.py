@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from infomin_tf.audit import preparation
+from infomin_tf.auditing import preparation
 from infomin_tf.experiment.run import Run
 from infomin_tf.runs import results, run_folder
 from infomin_tf.sweeps.runner import Runner

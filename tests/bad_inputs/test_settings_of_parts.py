@@ -5,7 +5,7 @@ import re
 import keras
 import pytest
 
-from infomin_tf.audit.audit import Audit
+from infomin_tf.auditing.audit import Audit
 from infomin_tf.data.shapes import Shapes
 from infomin_tf.errors import UserError
 from infomin_tf.learners import bounds, negatives

@@ -8,7 +8,7 @@ import gin
 import pytest
 from absl import flags
 
-from infomin_tf.audit.audit import Audit
+from infomin_tf.auditing.audit import Audit
 from infomin_tf.command_line import options
 from infomin_tf.configuration import gin_files
 from infomin_tf.experiment.experiment import Experiment

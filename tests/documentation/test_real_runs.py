@@ -24,12 +24,13 @@ NOT_RUN = {
     r"^export |/shared/": "needs a TPU, or two hosts that share a folder",
     r"benchmarks/|tests.chaos|mutual_information_of_shapes": "measures for minutes to hours",
     "table6_resnet50_200": "four minutes at 224 px; tests/test_end_to_end.py runs it on real images",
-    r"^bin/audit_views": "34 runs; tests/audit has the command with small ones",
+    r"^bin/audit_views": "34 runs; tests/auditing has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
     r"small/fig[349]|fig5_crop": "every point is built by the tests of gin files, and another sweep is run here",
 }
 SMALLER = {"width": 0.0625, "batch_size": 16, "labelled_batch_size": 8}
 _SIZE = re.compile(rf"^([\w/.]+\.({'|'.join(SMALLER)})) = [\d.]+$", re.MULTILINE)
+_BASELINE = re.compile(r"^(Evaluate\.(?:random_encoder|raw_pixels)) = True$", re.MULTILINE)
 COMMANDS = commands.of_documents()
 
 
@@ -68,9 +69,10 @@ def arguments(command, sets):
 
 
 def smaller(files, params):
-    """Flags that bind narrow networks and small batches in the place of those that a configuration uses."""
+    """Flags that bind narrow networks, small batches and no baselines in the place of those that a configuration uses."""
     text = built(Experiment, tuple(files), tuple(params))[1]
-    return [f"--gin_param={name} = {SMALLER[size]}" for name, size in _SIZE.findall(text)]
+    sizes = [f"--gin_param={name} = {SMALLER[size]}" for name, size in _SIZE.findall(text)]
+    return sizes + [f"--gin_param={name} = False" for name in _BASELINE.findall(text)]
 
 
 def needed(command, sets):

@@ -8,9 +8,9 @@ import gin
 import numpy as np
 import pytest
 
-from infomin_tf.audit import findings as findings_module
-from infomin_tf.audit import ranking, recommendation
-from infomin_tf.audit.audit import Audit
+from infomin_tf.auditing import findings as findings_module
+from infomin_tf.auditing import ranking, recommendation
+from infomin_tf.auditing.audit import Audit
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.experiment import Experiment

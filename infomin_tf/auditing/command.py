@@ -4,13 +4,13 @@ import os
 import sys
 
 from infomin_tf import environment  # noqa: F401
-from infomin_tf.audit import (
+from infomin_tf.auditing import (
     names,  # noqa: F401
     places,
     recommendation,
 )
-from infomin_tf.audit.audit import Audit
-from infomin_tf.audit.findings import Findings, without_color
+from infomin_tf.auditing.audit import Audit
+from infomin_tf.auditing.findings import Findings, without_color
 from infomin_tf.configuration import gin_files  # noqa: F401
 from infomin_tf.runs import results, run_folder  # noqa: F401
 from infomin_tf.runs.files import write_atomically
@@ -34,7 +34,7 @@ def run(files, gin_params, images, labels, out, jobs, devices):
     places.check(images, labels, out)
     audit, text = gin_files.load(Audit, files, gin_params)
     with environment.quiet_standard_error():
-        from infomin_tf.audit import preparation, report
+        from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
         run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, audit)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf.audit import places, preparation
+from infomin_tf.auditing import places, preparation
 from infomin_tf.errors import UserError
 
 

@@ -1,6 +1,6 @@
 """What gin files of audits can name; importing this module registers it, and the names of sweeps, without TensorFlow."""
 
-from infomin_tf.audit import audit
+from infomin_tf.auditing import audit
 from infomin_tf.configuration import gin_names
 from infomin_tf.sweeps import names  # noqa: F401
 

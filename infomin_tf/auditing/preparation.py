@@ -8,7 +8,7 @@ import shutil
 import keras
 from absl import logging
 
-from infomin_tf.audit import places
+from infomin_tf.auditing import places
 from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.images import ArrayImages

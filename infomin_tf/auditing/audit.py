@@ -3,7 +3,7 @@
 import os
 import re
 
-from infomin_tf.audit.ranking import AccuracyRanking, SharingRanking
+from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
 from infomin_tf.settings import COUNT, SHARE, check, check_seeds

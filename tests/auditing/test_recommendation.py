@@ -5,7 +5,7 @@ import shlex
 import gin
 import pytest
 
-from infomin_tf.audit import recommendation
+from infomin_tf.auditing import recommendation
 
 ARGUMENTS = {
     "images": "/my photos/it's\n50 % [a]",

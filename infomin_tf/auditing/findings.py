@@ -3,7 +3,7 @@
 import math
 from operator import ne
 
-from infomin_tf.audit.ranking import SharingRanking, tells_nothing
+from infomin_tf.auditing.ranking import SharingRanking, tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf.audit import command
+from infomin_tf.auditing import command
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.experiment import Experiment
