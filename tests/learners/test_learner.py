@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.contrastive.test_memory_bank import bank_loss
 
 from infomin_tf import graphs
 from infomin_tf.learners import negatives
 from infomin_tf.learners.contrastive import ContrastiveLearner
 from tests import small
+from tests.learners.test_memory_bank import bank_loss
 
 KINDS = [
     {"weight_decay": 0.1},
