@@ -19,7 +19,7 @@ from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.moving_mnist.stages import EvaluateFactors, PretrainSequences, TrainSupervised
 from infomin_tf.runs import results
 from infomin_tf.training.loop import TrainingLoop
-from infomin_tf.views import color, splits
+from infomin_tf.views import color, pairs, splits
 
 CLASSES = ("a", "b")
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
@@ -208,3 +208,20 @@ def test_the_picture_of_sequences_moves_as_a_gif(tmp_path):
     experiment(keep_digit=True).save_picture(str(tmp_path / "views.png"))
     with Image.open(tmp_path / "views.png") as picture:
         assert picture.size == (5 * 34, 8 * 34)
+
+
+def test_pairs_of_images_and_of_sequences_refuse_each_others_sets():
+    pixels = ArrayImages("photos", np.zeros((4, 12, 12, 3), np.uint8), [0] * 4, ("0",))
+    moving = Sequences(
+        ArrayImages("digits", np.zeros((4, 6, 6, 3), np.uint8), [0] * 4, ("0",)), pixels, 12
+    )
+    factors = FactorPair(12, keep_digit=True, num_frames=3, target_frame=4)
+    crops = pairs.IndependentPair(pairs.CropAndFlip(12))
+    factors.check(moving)
+    crops.check(pixels)
+    with pytest.raises(UserError, match="FactorPair takes sequences, which photos is not"):
+        factors.check(pixels)
+    with pytest.raises(
+        UserError, match="IndependentPair takes images, but digits over photos are seq"
+    ):
+        crops.check(moving)

@@ -112,7 +112,7 @@ def parse_error(error, source, folders):
 
 def _import_of_module(module, name):
     """Which import line gin takes in the place of one of a class or function; empty when the module has no such name."""
-    if name in gin_names.registered():
+    if module.__name__.startswith("infomin_tf.") and name in gin_names.registered():
         return f"\n  gin files say {name}, and need no line to import it"
     if not hasattr(module, name):
         return ""

@@ -40,11 +40,13 @@ class _Context(gin.config.ParseContext):
     """What names mean in a file: what is registered here comes first, then what the file imports."""
 
     def process_import(self, statement):
+        """Of a person's own module: what is in it can be named from here on."""
         if not statement.module.startswith("__gin__") and not self._dynamic_registration:
             self._enable_dynamic_registration()
         super().process_import(statement)
 
     def get_configurable(self, selector):
+        """What gin knows by a name of a file; NameError for a name that nothing has."""
         if selector in _named:
             return gin.config._inverse_lookup(_named[selector])
         try:
@@ -64,10 +66,12 @@ class _Imports(gin.config.ImportManager):
         self.dynamic_registration = bool(imports)
 
     def require_configurable(self, configurable_):
+        """Adds a line to import what is not registered here."""
         if not name_of(configurable_.selector):
             super().require_configurable(configurable_)
 
     def minimal_selector(self, configurable_):
+        """The name in a saved configuration: as gin files have it."""
         return name_of(configurable_.selector) or super().minimal_selector(configurable_)
 
 

@@ -135,6 +135,7 @@ class LinearProbe:
         check_view_size(run.pair, self._train_view, "LinearProbe.train_view")
         training = self._training(self._rate, self._epochs)
         training.check(run, run.train)
+        self._train_view.check(run.train)
         if self._learning_rates:
             rest, held = run.train.hold_out(_STRIDE)
             if not held.size:

@@ -43,7 +43,7 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     Args:
         embed: function (x1, x2) -> (z1, z2), [N, D] each, of views [N, H, W, 3] whose rows are positive pairs: any
             trained pair of encoders in inference mode.
-        measures: dict name -> function (z1, z2) -> scalar, such as an object of `contrastive.bounds`.
+        measures: dict name -> function (z1, z2) -> scalar, such as an object of `learners.bounds`.
         images: loaded images that the encoders have not been trained on.
         pair: `Pair`, whose batches hold (x1, x2).
         seed: of the batches and the views.

@@ -20,7 +20,7 @@ from infomin_tf.evaluation import doubts, features, knn, logistic
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.experiment import begun
-from infomin_tf.experiment.stage import Stage
+from infomin_tf.experiment.stage import EvaluationStage
 from infomin_tf.runs import files
 from infomin_tf.runs.results import Number
 
@@ -54,7 +54,7 @@ class Transfer:
         return self._loaded
 
 
-class Evaluate(Stage):
+class Evaluate(EvaluationStage):
     """Probes of the pre-trained features, and of the baselines that are asked for.
 
     Args:
@@ -68,8 +68,6 @@ class Evaluate(Stage):
         transfers: `Transfer`s, further data sets.
         segmentation_probe: `SegmentationProbe`; None to leave it out.
     """
-
-    name = "evaluate"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from infomin_tf.experiment import description, longer, order
 from infomin_tf.experiment.export import Export
 from infomin_tf.experiment.learn_views import LearnViews
 from infomin_tf.experiment.run import Run, print_results
-from infomin_tf.experiment.stage import PretrainingStage, Stage
+from infomin_tf.experiment.stage import EvaluationStage, PretrainingStage
 from infomin_tf.experiment.views_of_run import ViewsOfRun
 from infomin_tf.runs.paths import expand
 from infomin_tf.training.precision import in_use
@@ -41,7 +41,7 @@ class Experiment:
         pair: Pair,
         split: keras.Layer,
         pretraining: PretrainingStage,
-        evaluation: Stage | None = None,
+        evaluation: EvaluationStage | None = None,
         view_learning: LearnViews | ViewsOfRun | None = None,
         export: Export | None = None,
         precision="float32",

@@ -22,7 +22,7 @@ from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.schedules import Schedule, check_length
 from infomin_tf.training.training import Training
 from infomin_tf.views import saved
-from infomin_tf.views.pairs import Pair
+from infomin_tf.views.pairs import IndependentPair
 
 
 class LearnViews(TrainedStage):
@@ -55,7 +55,7 @@ class LearnViews(TrainedStage):
         critic: Callable[[], keras.Layer],
         critic_optimizer: keras.optimizers.Optimizer,
         generator_optimizer: keras.optimizers.Optimizer,
-        pair: Pair | None = None,
+        pair: IndependentPair | None = None,
         classifier_backbone: Callable[[], keras.Layer] | None = None,
         bound: bounds.Bound | None = None,
         unsupervised_weight=1.0,
@@ -95,7 +95,7 @@ class LearnViews(TrainedStage):
     def check(self, run):
         """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
         self.training.check(run, run.unlabelled)
-        self._pair(run).cuts_files(run.unlabelled)  # refuses what cannot be
+        self._pair(run).check(run.unlabelled)
         if self._backbones:
             run.need_labels("view learning with classifiers")
             name = "LearnViews.labelled_batch_size"

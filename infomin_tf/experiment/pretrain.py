@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from infomin_tf import seeds
-from infomin_tf.data.checks import check_jigsaw, check_view_size
+from infomin_tf.data.checks import check_view_size
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import embeddings, features, knn
 from infomin_tf.experiment.pictures import introduce
@@ -98,8 +98,8 @@ class Pretrain(PretrainingStage):
 
     def check_views(self, pair, split):
         """See `Stage`; settings that do not go with each other, too."""
+        super().check_views(pair, split)
         num_parts = split.num_parts
-        check_jigsaw(pair, self.jigsaw_head, num_parts)
         check_view_size(pair, self.knn_view, "Pretrain.knn_view")
         if self._negatives.one_encoder_only and num_parts > 1:
             raise UserError(
@@ -133,7 +133,7 @@ class Pretrain(PretrainingStage):
         self.training.check(run, run.unlabelled)
         if self._knn_every_epochs:
             run.need_labels("online kNN (Pretrain.knn_every_epochs)")
-        self._pair(run).cuts_files(self._numbered(run))  # refuses what cannot be
+        self._pair(run).check(self._numbered(run))
 
     def _numbered(self, run):
         return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled

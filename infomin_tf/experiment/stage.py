@@ -1,5 +1,6 @@
 """What every stage of a run answers to."""
 
+from infomin_tf.data.checks import check_jigsaw
 from infomin_tf.evaluation import doubts
 from infomin_tf.runs.results import Number
 from infomin_tf.training.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ class TrainedStage(Stage):
         return run.sets()[self.trains_on[0]]
 
     def prepare(self, run):
-        """Builds the learner and the `training.Task`; returns both."""
+        """Builds the learner and the `Task`; returns both."""
         raise NotImplementedError
 
     def needed(self, run, learner):
@@ -97,10 +98,20 @@ class TrainedStage(Stage):
         """Leaves what later stages need in the run."""
 
 
+class EvaluationStage(Stage):
+    """What the pre-trained networks are worth."""
+
+    name = "evaluate"
+
+
 class PretrainingStage(TrainedStage):
     """A training whose networks are probed and exported."""
 
-    name = "pretrain"
+    name, jigsaw_head = "pretrain", None
+
+    def check_views(self, pair, split):
+        """See `Stage`."""
+        check_jigsaw(pair, self.jigsaw_head, split.num_parts)
 
     def make_encoders(self, num_parts):
         """Makes the networks for a split of so many parts; called once, before the stage runs or is restored."""

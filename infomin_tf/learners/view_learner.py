@@ -19,7 +19,7 @@ class ViewLearner(Learner):
         split: `splits.ChannelSplit` with a generator g.
         critics: (f1, f2), encoders of part 1 and part 2.
         classifiers: (c1, c2), which give logits of part 1 and part 2; () without labels.
-        bound: the estimate of I(v1; v2), an object of `contrastive.bounds`.
+        bound: the estimate of I(v1; v2), an object of `learners.bounds`.
         critic_optimizer: for f1, f2.
         generator_optimizer: for g, c1, c2.
         unsupervised_weight: a >= 0.

@@ -53,6 +53,13 @@ class FactorPair(Pair):
         }
         return tuple(name for name, keep in kept.items() if keep)
 
+    def check(self, images):
+        """See `Sampler`."""
+        if images.image_shape is not None:
+            raise UserError(
+                f"FactorPair takes sequences, which {images.name} is not; bind MovingMnist, or another pair"
+            )
+
     def batches(self, images, order):
         """Infinite batches of ((v1, v2), labels of -1) of `Sequences`, which are drawn and rendered in each step."""
         steps_per_epoch(images, order.batch_size)  # refuses sets that are too small

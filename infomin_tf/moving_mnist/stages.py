@@ -9,7 +9,7 @@ from infomin_tf import seeds
 from infomin_tf.data.checks import check_classes
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.pretrain import Pretrain
-from infomin_tf.experiment.stage import PretrainingStage, Stage
+from infomin_tf.experiment.stage import EvaluationStage, PretrainingStage
 from infomin_tf.learners.negatives import InBatch
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.features import FeatureExtractor
@@ -181,15 +181,13 @@ class TrainSupervised(PretrainingStage):
         return learner, task
 
 
-class EvaluateFactors(Stage):
+class EvaluateFactors(EvaluationStage):
     """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
 
     Args:
         num_train, num_test: frames, drawn once from the training and from the test images.
         random_encoder: probe the same backbone untrained, too.
     """
-
-    name = "evaluate"
 
     def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
         if num_train < 10 or num_test < 1:

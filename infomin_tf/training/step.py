@@ -26,9 +26,9 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
     """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas.
 
     Args:
-        learner: see `training.Task`.
+        learner: see `Task`.
         strategy: under whose scope it was built.
-        jit_compile: see `training.TrainingLoop`.
+        jit_compile: see `TrainingLoop`.
         skips: a step whose losses, or the weights after it, are not finite changes nothing; the metric `skipped` is 1 then.
     """
     step = _with_loss_scale(replica_step(learner, jit_compile), learner)
@@ -99,7 +99,7 @@ def check_finite(history, task, step, checkpoint):
 
     Args:
         history: dict metric -> values of the steps after `step`.
-        task: `training.Task`.
+        task: `Task`.
         step: before them.
         checkpoint: `Checkpoint`, whose newest is named.
     """

@@ -13,7 +13,7 @@ from infomin_tf.views.augment.crop import RandomResizedCrop
 from infomin_tf.views.augment.jigsaw import JigsawPatches
 from infomin_tf.views.augment.photometric import ColorJitter, Greyscale
 from infomin_tf.views.augment.rand_augment import OPERATIONS_LEAVING_COLOR, RandAugment
-from infomin_tf.views.augment.transform import Transform
+from infomin_tf.views.augment.transform import Crop, Transform
 from infomin_tf.views.sampler import Sampler
 
 
@@ -25,15 +25,16 @@ class Family(Sampler):
         operations: of `infomin_tf.views.augment`, applied in order.
 
     Raises:
-        ValueError: one that is no `Transform`.
+        ValueError: a crop that is no `Crop`, an operation that is no `Transform`.
     """
 
-    def __init__(self, crop: Transform, operations: tuple[Transform, ...] = ()):
-        if wrong := [part for part in (crop, *operations) if not isinstance(part, Transform)]:
-            raise ValueError(
-                f"Family takes transforms, which {type(wrong[0]).__name__} is not; make it a subclass of "
-                "infomin_tf.views.augment.transform.Transform"
-            )
+    def __init__(self, crop: Crop, operations: tuple[Transform, ...] = ()):
+        for part, kind in ((crop, Crop), *((operation, Transform) for operation in operations)):
+            if not isinstance(part, kind):
+                raise ValueError(
+                    f"Family takes a {kind.__name__}, which {type(part).__name__} is not; make it a subclass of "
+                    f"{kind.__module__}.{kind.__name__}"
+                )
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
 

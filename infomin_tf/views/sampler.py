@@ -1,6 +1,7 @@
 """What turns images into the random views of a step: families of augmentations, and pairs of views."""
 
 from infomin_tf.data import pipeline
+from infomin_tf.errors import UserError
 from infomin_tf.views.augment.common import batch_size_of
 
 
@@ -22,6 +23,15 @@ class Sampler:
     def apply(self, images, draws):
         """Views, float32 [B, size, size, 3] in [0, 1] or several of them, of images uint8 [B, H, W, 3]."""
         raise NotImplementedError
+
+    def check(self, images):
+        """Raises UserError unless views of these `Images` can be made; reads none."""
+        if images.image_shape is None:
+            raise UserError(
+                f"{type(self).__name__} takes images, but {images.name} are sequences that are made on the fly; bind FactorPair "
+                "and the stages for sequences, or other images"
+            )
+        self.cuts_files(images)
 
     def cuts_files(self, images):
         """Whether crops are cut while the files of these images are decoded; UserError where that cannot be."""

@@ -188,9 +188,11 @@ def test_views_that_change_nothing_are_an_error_and_idle_operations_a_warning(ca
     assert "ColorJitter changes none" in caplog.text
 
 
-def test_an_operation_that_is_no_transform_is_named():
+def test_parts_of_a_family_that_are_of_another_kind_are_named():
     class Fade:
         pass
 
-    with pytest.raises(ValueError, match="which Fade is not; make it a subclass of"):
+    with pytest.raises(ValueError, match="takes a Transform, which Fade is not; make it a sub"):
         families.Family(RandomResizedCrop(24), [Fade()])
+    with pytest.raises(ValueError, match="takes a Crop, which Greyscale is not; make it a sub"):
+        families.Family(Greyscale())

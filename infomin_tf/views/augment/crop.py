@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from infomin_tf.views.augment.common import bernoulli, check_probability, split_seed
-from infomin_tf.views.augment.transform import Transform
+from infomin_tf.views.augment.transform import Crop
 
 
 def crop_boxes(uniforms, height, width, area, ratio):
@@ -154,7 +154,7 @@ def _central_rows(extent, size, crop):
     return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
-class RandomResizedCrop(Transform):
+class RandomResizedCrop(Crop):
     """A random box of each image, resized to a square and mirrored with a probability.
 
     Args:
@@ -200,7 +200,7 @@ class RandomResizedCrop(Transform):
         return crop_and_resize(images, boxes, self.size, draws["flip"])
 
 
-class RandomShift(Transform):
+class RandomShift(Crop):
     """A shift of up to some pixels with reflection, with a probability, a flip, then a resize: for small images.
 
     Args:

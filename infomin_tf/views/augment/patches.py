@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
-from infomin_tf.views.augment.transform import Transform
+from infomin_tf.views.augment.transform import Crop
 
 
-class RandomPatch(Transform):
+class RandomPatch(Crop):
     """Places of patches of whole pixels, not resized, uniform over those where the partner fits as well.
 
     Args:

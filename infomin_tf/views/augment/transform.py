@@ -8,7 +8,6 @@ class Transform:
     """
 
     is_adapted = True  # whether nothing is left to be measured in the data
-    cuts_files = False  # whether it cuts `boxes` that can be cut while a file is decoded
 
     def draw(self, num_images, seed):
         """The parameters of each image: a dict of tensors [B, ...], by tf.random.stateless_* with seed int32 [2]."""
@@ -20,3 +19,14 @@ class Transform:
 
     def adapt(self, images):
         """Takes from images uint8 [M, H, W, 3] of the data what it measures."""
+
+
+class Crop(Transform):
+    """The first step of a view, from images uint8 [B, H, W, C] of any size to float32 [B, size, size, C].
+
+    Attributes:
+        size: side of the view in pixels.
+        cuts_files: whether it cuts `boxes`, which can be cut while a file is decoded.
+    """
+
+    size, cuts_files = 64, False
