@@ -72,6 +72,8 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
         ("train --seed=-1", "not an integer in the range"),
         ("train gin/quickstart.gin", "unexpected argument 'gin/quickstart.gin'"),
         ("sweep --gin_file=gin/small/table4.gin --devices=0,a", "numbers of GPUs, such as 0,1"),
+        ("sweep --gin_file=gin/quickstart.gin", "bin/sweep takes files that bind Sweep"),
+        ("sweep --gin_file=gin/small/table4.gin --gin_param=Swep.x=1", "nearest valid name: Sweep"),
         ("show_views", "needs --gin_file"),
         ("show_views --gin_file=gin/quikstart.gin", "nearest: gin/quickstart.gin"),
         ("evaluate", "needs --model_dir of a run"),

@@ -210,11 +210,12 @@ def _hint_of_name(wrong):
     known = [name for name in names if name.rpartition(".")[2] == last]
     if known:
         return f"\n  gin files say {known[0]}, without a module"
-    if "Experiment" not in names:  # a sweep, which is made without TensorFlow
-        return f"\n  {WHO_TAKES_WHAT}"
     known = [*names, *(statement.bound_name() for statement in gin.config._IMPORTS)]
     near = difflib.get_close_matches(wrong, known, 3) or difflib.get_close_matches(last, known, 3)
-    return f"\n  nearest valid name: {', '.join(near)}" if near else ""
+    if near:
+        return f"\n  nearest valid name: {', '.join(near)}"
+    # A sweep, which is made without TensorFlow, does not know the names of experiments.
+    return "" if "Experiment" in names else f"\n  {WHO_TAKES_WHAT}"
 
 
 def _hint(wrong, candidates):
