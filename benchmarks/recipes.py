@@ -22,9 +22,9 @@ LADDER = (
     "infomin",
 )
 COLUMNS = {
-    "I_NCE, nats": ("pretrain", "I_NCE"),
-    "kNN, %": ("evaluate", "kNN, pre-trained"),
-    "linear probe, %": ("evaluate", "fast linear probe, pre-trained"),
+    "I_NCE, nats": ("pretrain", "i_nce"),
+    "kNN, %": ("evaluate", "knn/pre-trained"),
+    "linear probe, %": ("evaluate", "fast_linear_probe/pre-trained"),
 }
 
 
@@ -76,8 +76,8 @@ def figures(recipe, data, seed, arguments):
         for stage in ("pretrain", "evaluate")
     }
     found = {}
-    for column, (stage, name) in COLUMNS.items():
-        found[column] = next(n["value"] for n in stages[stage]["numbers"] if n["name"] == name)
+    for column, (stage, key) in COLUMNS.items():
+        found[column] = next(m["value"] for m in stages[stage]["measurements"] if m["key"] == key)
     return found | {"minutes": stages["pretrain"]["wall_time_seconds"] / 60}
 
 

@@ -22,9 +22,10 @@ def published(label):
     return re.search(HEADER, header).groups()
 
 
-def cell(points, name, digits=1):
+def cell(points, key, digits=1):
     """Mean over seeds, and in brackets each seed unless all are the same."""
-    values = [point["numbers"][name] for point in points if name in point["numbers"]]
+    found = [point["measurements"] for point in points]
+    values = [measurements[key]["value"] for measurements in found if key in measurements]
     if not values:
         return "not measured"
     each = " ".join(f"{value:.{digits}f}" for value in values)
@@ -50,13 +51,13 @@ def main():
     print("|---" * (len(header) + 2) + "|")
     for label in dict.fromkeys(point["point"]["labels"][0] for point in points):
         row = [point for point in points if point["point"]["labels"] == [label]]
-        how = "end to end" if label == "supervised" else "pre-trained"
+        how = "end_to_end" if label == "supervised" else "pre-trained"
         cells = []
         for factor, number in zip(FACTORS, published(label), strict=True):
-            cells += [cell(row, f"{factor} error, {how}"), number]
-        shared = [cell(row, name, 2) for name in ("I_NCE", "entropy of the shared factors")]
+            cells += [cell(row, f"{factor}_error/{how}"), number]
+        shared = [cell(row, key, 2) for key in ("i_nce", "entropy/shared_factors")]
         print(f"| {label} | " + " | ".join([*cells, *shared]) + " |")
-    chance = [cell(points[:1], f"{factor} error, chance") for factor in FACTORS]
+    chance = [cell(points[:1], f"{factor}_error/chance") for factor in FACTORS]
     print("| chance | " + " | | ".join(chance) + " | | | |")
 
 

@@ -129,7 +129,7 @@ def test_results_say_the_images_that_they_were_made_with(run):
     run.unlabelled, run.train = changed(run.unlabelled, slice(25)), changed(run.train, slice(15))
     run.finish("evaluate", [], 3, 0.0)
     run.finish("export", [], 3, 0.0)
-    data = {stage: run.numbers_of(stage)["data"] for stage in ("pretrain", "evaluate", "export")}
+    data = {stage: run.results_of(stage)["data"] for stage in ("pretrain", "evaluate", "export")}
     assert data["evaluate"]["unlabelled"] == "random, 30 images"
     assert data["evaluate"]["train"] == "random, 15 images, 3 classes"
     assert data["export"] == data["pretrain"]

@@ -10,17 +10,19 @@ import pytest
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.data.label_maps import SegmentationImages
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.knn import NearestNeighbours
 from infomin_tf.evaluation.linear import LinearProbe
 from infomin_tf.evaluation.logistic import _divide, fit_logistic
 from infomin_tf.evaluation.segmentation import SegmentationProbe
 from infomin_tf.experiment import order
-from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.export import Export
 from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.experiment.run import Run
 from infomin_tf.experiment.stage import Stage
+from infomin_tf.experiment.transfer import Transfer
 from infomin_tf.models.alexnet import AlexNetHalf
-from infomin_tf.moving_mnist.stages import EvaluateFactors
+from infomin_tf.moving_mnist.factors import FactorProbe
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import pairs
 from tests import small
@@ -82,21 +84,21 @@ def segmentation(train=None, test=None, **arguments):
 
 
 def transfer(train=LABELLED, test=LABELLED, **arguments):
-    return {"transfers": (Transfer("birds", Loads(train), Loads(test), **arguments),)}
+    return Transfer("birds", Loads(train), Loads(test), **arguments)
 
 
 ONE_CLASS, FEW = some([1] * 20), some([0, 1] * 4)
 REFUSED = [
-    ({"linear_probe": probe(41)}, "LinearProbe.batch_size = 41, but random has 40 images"),
+    (probe(41), "LinearProbe.batch_size = 41, but random has 40 images"),
     (
-        {"linear_probe": probe(38, learning_rates=(0.1, 1.0))},
+        probe(38, learning_rates=(0.1, 1.0)),
         "batch_size = 38, but random has 36 images to train on",
     ),
-    ({"linear_probe": probe(size=16)}, "LinearProbe.train_view gives 16 px"),
-    ({"segmentation_probe": segmentation(batch_size=21)}, "SegmentationProbe.batch_size = 21"),
-    ({"segmentation_probe": segmentation(maps((0, 3)))}, "hold 3, which are neither"),
-    ({"segmentation_probe": segmentation(None, maps((255,)))}, "no pixel .* is labelled"),
-    ({"segmentation_probe": segmentation(None, maps(side=9))}, "give both .* one size"),
+    (probe(size=16), "LinearProbe.train_view gives 16 px"),
+    (segmentation(batch_size=21), "SegmentationProbe.batch_size = 21"),
+    (segmentation(maps((0, 3))), "hold 3, which are neither"),
+    (segmentation(None, maps((255,))), "no pixel .* is labelled"),
+    (segmentation(None, maps(side=9)), "give both .* one size"),
     (transfer(UserError("birds was not found")), "birds was not found"),
     (transfer(LABELLED, UserError("'valid' is no split of birds")), "is no split of birds"),
     (transfer(ONE_CLASS, ONE_CLASS), "Transfer to birds needs images of two classes or more, but"),
@@ -106,55 +108,50 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), REFUSED)
-def test_an_evaluation_that_would_fail_is_refused_before_training(arguments, message, run):
+@pytest.mark.parametrize(("wrong", "message"), REFUSED)
+def test_an_evaluation_that_would_fail_is_refused_before_training(wrong, message, run):
     with pytest.raises(UserError, match=message):
-        Evaluate(VIEW, **arguments).check(run)
+        Evaluate(VIEW, extra_probes=(wrong,)).check(run)
 
 
 @pytest.mark.parametrize("labels", [[0] * 20, [1] * 20])
 def test_labels_of_one_class_are_refused(labels, run):
     run.train = run.test = some(labels)
     with pytest.raises(UserError, match="the 20 images of some are all of '[ab]'"):
-        Evaluate(VIEW, logistic_regression=False).check(run)
+        Evaluate(VIEW, (NearestNeighbours(),)).check(run)
 
 
 def test_a_batch_that_the_replicas_cannot_share_is_refused(run):
     run.strategy = STRATEGY
     with pytest.raises(UserError, match="LinearProbe.batch_size = 6 cannot be divided among 4"):
-        Evaluate(VIEW, probe(6)).check(run)
-    Evaluate(VIEW, probe(8)).check(run)
+        Evaluate(VIEW, (probe(6),)).check(run)
+    Evaluate(VIEW, (probe(8),)).check(run)
 
 
 def test_xla_on_several_cpus_is_refused_for_a_probe(run, two_replicas):
     run.strategy = two_replicas
     with pytest.raises(UserError, match="bind TrainingLoop.jit_compile = False"):
-        Evaluate(VIEW, probe(8, loop=TrainingLoop(jit_compile=True))).check(run)
+        Evaluate(VIEW, (probe(8, loop=TrainingLoop(jit_compile=True)),)).check(run)
 
 
 def test_segmentation_needs_networks_with_maps(run):
     run.backbones = [small.SmallBackbone()]
     with pytest.raises(UserError, match="needs feature maps, which SmallBackbone has not"):
-        Evaluate(VIEW, segmentation_probe=segmentation()).check(run)
+        Evaluate(VIEW, (segmentation(),)).check(run)
 
 
 def test_sets_of_a_good_evaluation_are_read_once(run):
     sources = [Loads(LABELLED), Loads(small.images(20, 3)), maps(), maps()]
-    evaluation = Evaluate(
-        VIEW,
-        probe(),
-        transfers=(Transfer("birds", *sources[:2]),),
-        segmentation_probe=segmentation(*sources[2:]),
-    )
+    transfer = Transfer("birds", *sources[:2])
+    evaluation = Evaluate(VIEW, (probe(), transfer, segmentation(*sources[2:])))
     evaluation.check(run)
-    evaluation._transfers[0].load(None)
-    evaluation._segmentation_probe.load(None)
+    assert len(evaluation.sets(run)) == len(run.sets()) + 4
     assert [source.times for source in sources] == [1] * 4
 
 
 def test_probes_of_factors_need_sequences(run):
-    with pytest.raises(UserError, match="EvaluateFactors takes sequences, which random is not"):
-        EvaluateFactors().check(run)
+    with pytest.raises(UserError, match="FactorProbe takes sequences, which random is not"):
+        Evaluate(probes=(FactorProbe(),)).check(run)
 
 
 def test_an_export_that_would_fail_is_refused(run, tmp_path):

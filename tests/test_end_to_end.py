@@ -31,8 +31,8 @@ def numbers(model_dir):
     """All numbers of all stages, without paths."""
     return {
         stage: [
-            (n["name"], n["value"])
-            for n in json.loads((model_dir / stage / "results.json").read_text())["numbers"]
+            (n["label"], n["value"])
+            for n in json.loads((model_dir / stage / "results.json").read_text())["measurements"]
         ]
         for stage in ("learn_views", "pretrain", "evaluate", "export")
     }

@@ -255,7 +255,7 @@ def test_a_segmentation_probe_and_a_transfer_may_be_added_to_a_finished_run():
     build(*files)
     before = gin_files.operative_text(0)
     bindings = [
-        "Evaluate.transfers = (@Transfer(),)",
+        "Evaluate.extra_probes = (@SegmentationProbe(), @Transfer())",
         "Transfer.name = 'mnist'",
         "Transfer.train = @mnist/Tfds()",
         "Transfer.test = @mnist_test/Tfds()",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from infomin_tf.data.sets import Data
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.knn import NearestNeighbours
 from infomin_tf.experiment import begun, longer
 from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.experiment import Experiment
@@ -76,7 +77,7 @@ def test_a_longer_training_that_keeps_its_rates_is_unfinished_again(then, now, r
     begin(run, pretraining(3, then), 12)
     run.finish("evaluate", [], 12, 0.0)
     settle(run, pretraining(6, now), Evaluate(pairs.CenterCrop(14, 12)))
-    assert run.numbers_of("pretrain") is None and run.numbers_of("evaluate") is None
+    assert run.results_of("pretrain") is None and run.results_of("evaluate") is None
     assert run_folder.changed_lengths(run.model_dir, text(**{EPOCHS: 6})) == []
     assert run_folder.holds(run.model_dir, text(**{EPOCHS: 6}))
 
@@ -103,7 +104,7 @@ def test_what_would_not_end_as_from_the_start_is_refused_with_the_reason(
         UserError, match=f"(?s)cannot continue with\n  {EPOCHS}: 3 -> {epochs}.*{why}"
     ):
         settle(run, pretraining(epochs, now), epochs=epochs)
-    assert run.numbers_of("pretrain")["steps"] == 12
+    assert run.results_of("pretrain")["steps"] == 12
     assert run_folder.holds(run.model_dir, text(**{EPOCHS: 3}))
 
 
@@ -123,7 +124,7 @@ def test_rates_of_the_steps_that_are_not_done_may_differ(run):
 def test_a_training_that_was_cut_goes_on_in_full(run):
     begin(run, pretraining(3, steps_limit=5), 5)
     settle(run, pretraining(3))
-    assert run.numbers_of("pretrain") is None
+    assert run.results_of("pretrain") is None
 
 
 def test_a_run_of_an_earlier_version_is_refused_with_the_reason(run, tmp_path):
@@ -138,7 +139,7 @@ def test_other_images_are_refused_before_a_result_is_forgotten(run):
     run.unlabelled = small.images(40, seed=9)
     with pytest.raises(UserError, match="was begun with other images"):
         settle(run, pretraining(6))
-    assert run.numbers_of("pretrain")["steps"] == 12
+    assert run.results_of("pretrain")["steps"] == 12
 
 
 def view_learning(epochs):
@@ -150,7 +151,7 @@ def view_learning(epochs):
 def test_more_view_learning_is_refused_once_its_views_are_used(run):
     begin(run, view_learning(3), 12)
     settle(run, view_learning(6), pretraining(3))
-    assert run.numbers_of("learn_views") is None
+    assert run.results_of("learn_views") is None
     begin(run, view_learning(3), 12)
     begin(run, pretraining(3), 4, finished=False)
     with pytest.raises(UserError, match="pretrain has begun on the views of learn_views"):
@@ -162,7 +163,7 @@ def test_a_run_of_no_steps_is_lengthened_unless_its_views_are_used(run):
     begun.write(run, pretraining(0))
     run.finish("pretrain", [], 0, 0.0)
     settle(run, pretraining(6))
-    assert run.numbers_of("pretrain") is None
+    assert run.results_of("pretrain") is None
     begin(run, pretraining(3), 4)
     with pytest.raises(UserError, match="pretrain has begun on the views of learn_views"):
         settle(run, view_learning(6), pretraining(3))
@@ -198,7 +199,7 @@ def experiment(epochs, raw_pixels=False):
         pairs.IndependentPair(pairs.CropAndFlip(12)),
         splits.Whole(color.RGB()),
         pretraining(epochs),
-        Evaluate(pairs.CenterCrop(14, 12), None, False, raw_pixels=raw_pixels),
+        Evaluate(pairs.CenterCrop(14, 12), (NearestNeighbours(),), raw_pixels=raw_pixels),
     )
 
 
@@ -210,7 +211,7 @@ def run_from_python(folder, epochs, **arguments):
 
 
 def values(found):
-    return {s: [(n["name"], n["value"]) for n in found[s]["numbers"]] for s in found}
+    return {s: [(n["key"], n["value"]) for n in found[s]["measurements"]] for s in found}
 
 
 def weights(folder):

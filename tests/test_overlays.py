@@ -22,7 +22,7 @@ def clean(clean_gin, tmp_path, monkeypatch):
 
 
 REPLACEMENTS = {
-    "linear probe off": (["Evaluate.linear_probe=None"], ["LinearProbe.epochs"]),
+    "linear probe off": (["Evaluate.probes=None"], ["LinearProbe.epochs"]),
     "backbone": (
         ["Encoder.backbone = @ResNet18()"],
         ["AlexNetHalf.width"],
@@ -119,7 +119,7 @@ def test_a_part_of_a_saved_run_may_be_switched_off():
     build("gin/folder_semisup_views.gin")
     with open("config.gin", "w") as written:
         written.write(gin_files.operative_text(0))
-    build("config.gin", bindings=["Evaluate.linear_probe = None"])
+    build("config.gin", bindings=["Evaluate.probes = None"])
     assert "LinearProbe" not in gin_files.operative_text(0)
 
 
@@ -150,12 +150,12 @@ def test_one_binding_sets_the_size_of_all_views():
     [
         (
             "",
-            ["LinearProbe.epochs = 3", "Evaluate.linear_probe = None"],
+            ["LinearProbe.epochs = 3", "Evaluate.probes = None"],
             r"LinearProbe.epochs: nothing uses .* \(bound by --gin_param\)",
         ),
         (
             "LinearProbe.epochs = 3\n",
-            ["Evaluate.linear_probe = None"],
+            ["Evaluate.probes = None"],
             r"LinearProbe.epochs: .* \(bound in .*own.gin\)",
         ),
         ("", ["vieuw_size = 64"], r"vieuw_size: nothing uses vieuw_size \(bound by --gin_param\)"),
@@ -180,7 +180,7 @@ def test_a_users_own_included_file_may_be_replaced_in_part(tmp_path):
     (tmp_path / "probe.gin").write_text(HEADER + text)
     root = 'include "gin/folder_semisup_views.gin"\ninclude "probe.gin"\n'
     (tmp_path / "own.gin").write_text(HEADER + root)
-    build("own.gin", bindings=["Evaluate.linear_probe = None"])
+    build("own.gin", bindings=["Evaluate.probes = None"])
 
 
 FEWER = [

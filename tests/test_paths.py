@@ -32,7 +32,7 @@ def test_beginning_an_evaluation_again_leaves_other_runs_alone(tmp_path):
     for own, other in (("exp[1]", "exp1"), ("a*", "abc"), ("b?", "bc")):
         for name in (own, other):
             (tmp_path / name / "evaluate" / "linear_probe_pre-trained").mkdir(parents=True)
-        Evaluate(test_view=None).begin_again(Run(tmp_path / own))
+        Evaluate(probes=()).begin_again(Run(tmp_path / own))
         assert not (tmp_path / own / "evaluate" / "linear_probe_pre-trained").exists()
         assert (tmp_path / other / "evaluate" / "linear_probe_pre-trained").exists()
 

@@ -64,8 +64,8 @@ def test_a_folder_that_cannot_be_written_is_named(folder):
 
 
 def test_a_full_disk_leaves_the_results_that_were_there(tmp_path, full_disk):
-    results.write(str(tmp_path), [results.Number("a", 1.0, "", "first")])
+    results.write(str(tmp_path), [results.Measurement("a", "a", 1.0, "", "first")])
     with full_disk(), pytest.raises(UserError, match=r"results.json cannot be written \(File too"):
-        results.write(str(tmp_path), [results.Number("a", 2.0, "", "x" * 3000)])
+        results.write(str(tmp_path), [results.Measurement("a", "a", 2.0, "", "x" * 3000)])
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
-    assert json.loads((tmp_path / "results.json").read_text())["numbers"][0]["value"] == 1.0
+    assert json.loads((tmp_path / "results.json").read_text())["measurements"][0]["value"] == 1.0

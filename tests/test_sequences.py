@@ -10,13 +10,16 @@ from PIL import Image
 
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.features import Features
+from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.experiment import Experiment
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
-from infomin_tf.moving_mnist import factors, networks
+from infomin_tf.moving_mnist import networks
+from infomin_tf.moving_mnist.factors import FactorProbe
 from infomin_tf.moving_mnist.pair import FactorPair
 from infomin_tf.moving_mnist.sequences import Sequences
-from infomin_tf.moving_mnist.stages import EvaluateFactors, PretrainSequences, TrainSupervised
+from infomin_tf.moving_mnist.stages import PretrainSequences, TrainSupervised
 from infomin_tf.runs import results
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.views import color, pairs, splits
@@ -78,7 +81,7 @@ def experiment(pretraining=None, loop=None, **keep):
         FactorPair(32, num_frames=3, target_frame=5, **keep),
         splits.Sequence(color.RGB(), (0.5,) * 3, (0.25,) * 3),
         pretraining,
-        EvaluateFactors(num_train=700, num_test=300, random_encoder=True),
+        Evaluate(probes=(FactorProbe(num_train=700, num_test=300),), random_encoder=True),
     )
 
 
@@ -86,9 +89,9 @@ def run(made, directory):
     with STRATEGY.scope():
         made.run(str(directory), strategy=STRATEGY, seed=1)
     return {
-        number["name"]: number["value"]
+        found["label"]: found["value"]
         for stage in ("pretrain", "evaluate")
-        for number in results.read(str(directory / stage))["numbers"]
+        for found in results.read(str(directory / stage))["measurements"]
     }
 
 
@@ -96,8 +99,8 @@ def evaluated_again(made, directory):
     """The numbers of bin/evaluate."""
     with STRATEGY.scope():
         made.repeat("evaluate", str(directory), strategy=STRATEGY, seed=1)
-    numbers = results.read(str(directory / "evaluate"))["numbers"]
-    return {number["name"]: number["value"] for number in numbers}
+    measurements = results.read(str(directory / "evaluate"))["measurements"]
+    return {found["label"]: found["value"] for found in measurements}
 
 
 def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame():
@@ -153,8 +156,8 @@ def test_pretraining_and_probes_end_to_end_and_again_after_a_stop(tmp_path):
             made.run(str(tmp_path / "parts"), strategy=STRATEGY, seed=1, until="pretrain")
         if count == 3:
             (tmp_path / "parts" / "pretrain" / "results.json").unlink()
-    again = results.read(str(tmp_path / "parts" / "pretrain"))["numbers"]
-    assert {n["name"]: n["value"] for n in again}.items() <= whole.items()
+    again = results.read(str(tmp_path / "parts" / "pretrain"))["measurements"]
+    assert {n["label"]: n["value"] for n in again}.items() <= whole.items()
     made = experiment(keep_digit=True, keep_background=True)
     assert evaluated_again(made, tmp_path / "whole").items() <= whole.items()
 
@@ -190,10 +193,10 @@ def test_probes_of_perfect_features_make_no_error_and_chance_is_that_of_constant
         x = tf.reduce_sum(ink * line[None], axis=(1, 2)) / mass
         return tf.stack([mass, images[:, 0, 0, 2] + images[:, -1, -1, 2], y, x], axis=1)
 
-    numbers, _ = factors.probe_errors(fake, perfect, "perfect", 1000, 500)
-    assert [n.unit for n in numbers] == ["%", "%", "px"]
-    assert numbers[0].value == 0 and numbers[1].value < 5 and numbers[2].value < 1e-3
-    chance = factors.chance_errors(fake, 1000, 500)
+    measured = FactorProbe(1000, 500).measure(fake, Features(perfect, None), "pre-trained")
+    perfect, chance = measured[:3], measured[3:]
+    assert [m.unit for m in perfect] == [m.unit for m in chance] == ["%", "%", "px"]
+    assert perfect[0].value == 0 and perfect[1].value < 5 and perfect[2].value < 1e-3
     assert 40 < chance[0].value < 60
     # Mean distance of a uniform point of a square of side a from its centre: a (sqrt 2 + asinh 1) / 6.
     assert chance[2].value == pytest.approx(20 * (np.sqrt(2) + np.arcsinh(1)) / 6, rel=0.05)

@@ -129,7 +129,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
     found = run(second, tmp_path / "second", seed=1)
     for a, b in zip(variables(first), variables(second), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert found["learn_views"]["steps"] == 0 and found["pretrain"]["numbers"]
+    assert found["learn_views"]["steps"] == 0 and found["pretrain"]["measurements"]
     assert found["learn_views"]["views_of"] == str(tmp_path / "first" / "learn_views")
     assert found["learn_views"]["view_learning"]["steps"] == 3
     assert found["learn_views"]["doubts"] == []
@@ -138,7 +138,7 @@ def test_views_of_a_run_serve_other_runs_and_stay_when_that_one_is_gone(tmp_path
     results.forget(str(tmp_path / "second" / "pretrain"))
     again = experiment(ViewsOfRun(tmp_path / "first"))
     repeated = run(again, tmp_path / "second", seed=1)["pretrain"]
-    assert repeated["numbers"] == found["pretrain"]["numbers"]
+    assert repeated["measurements"] == found["pretrain"]["measurements"]
     assert "learn_views is finished: skipped" in capsys.readouterr().err
     for a, b in zip(variables(first), variables(again), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -10,7 +10,7 @@ from infomin_tf.settings import COUNT, SHARE, check, check_seeds
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, Sweep
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
-_PROBES = ("kNN, pre-trained", "fast linear probe, pre-trained")
+_PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
 
 
 _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")

@@ -106,10 +106,10 @@ class Findings:
     def _recommendation(self):
         best, base = self.order[0], self._named(self.second, "base")
         shown = "; ".join(
-            f"{name} {mean_text(best, name)}, base {mean_text(base, name)}"
-            for name in self._shown()
+            f"{self.second.label(key)} {mean_text(best, key)}, base {mean_text(base, key)}"
+            for key in self._shown()
         )
-        return f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, {len(best.values['I_NCE'])} of them)."
+        return f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, {len(best.values['i_nce'])} of them)."
 
     def _shown(self):
         extra = (
@@ -117,7 +117,7 @@ class Findings:
             if self.facts["classes"]
             else self.ranking.metrics
         )
-        return list(dict.fromkeys([*extra, "I_NCE"]))
+        return list(dict.fromkeys([*extra, "i_nce"]))
 
     def _axis(self, place):
         axis, usual = self.audit.axes[place], self.audit.base[place]
@@ -155,7 +155,7 @@ class Findings:
             not self.facts["classes"] and comparison.is_better(base, best)
         )
         return (
-            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: {self.ranking.metric} differs by "
+            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: {self.second.label(self.ranking.metric)} differs by "
             f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
             f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at 95 %, not corrected for the "
             "number of comparisons)."
@@ -166,7 +166,7 @@ class Findings:
         guess = SharingRanking().order(self.first.settings)[0]
         best = self.ranking.order(self.first.settings)[0]
         return (
-            f"Without the labels the audit would have put {guess.labels[0]} first in the first round: {metric} "
+            f"Without the labels the audit would have put {guess.labels[0]} first in the first round: {self.first.label(metric)} "
             f"{mean_text(guess, metric)}, where the best, {best.labels[0]}, has {mean_text(best, metric)}."
         )
 

@@ -14,7 +14,7 @@ def tells_nothing(setting):
     """Whether embeddings lie nearly in one point (uniformity above -0.5), or I_NCE is not above 0: nothing was learned."""
     values = setting.values
     spread = "uniformity" not in values or setting.mean("uniformity") <= _LEAST_SPREAD
-    shared = "I_NCE" not in values or setting.mean("I_NCE") > 0
+    shared = "i_nce" not in values or setting.mean("i_nce") > 0
     return not (spread and shared)  # so is what is not a number
 
 
@@ -22,7 +22,7 @@ class AccuracyRanking:
     """With labels: the mean accuracy of a probe over seeds.
 
     Args:
-        metric: name of the accuracy.
+        metric: key of the accuracy.
     """
 
     def __init__(self, metric):
@@ -51,7 +51,7 @@ class SharingRanking:
     what is shared is still enough for the task is a guess without labels.
     """
 
-    metric = "I_NCE"
+    metric = "i_nce"
     metrics = ("uniformity",)
 
     def order(self, settings, among=()):
@@ -62,7 +62,7 @@ class SharingRanking:
         limit = _SPREAD_SHARE * min(known, default=0.0)
         spread = [s for s in measured if not tells_nothing(s) and s.mean("uniformity") <= limit]
         others = [s for s in measured if s not in spread]
-        return sorted(spread, key=lambda s: s.mean("I_NCE")) + sorted(
+        return sorted(spread, key=lambda s: s.mean("i_nce")) + sorted(
             others, key=lambda s: (tells_nothing(s), np.nan_to_num(s.mean("uniformity")))
         )
 

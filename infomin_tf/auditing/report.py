@@ -39,7 +39,8 @@ def write(findings, pictures, recommended, configuration, out):
         report.table(*findings.second.table(findings.order)),
         "<h2>First round: each axis alone</h2>",
         report.image(
-            curve.save(_draw(findings), out), f"{findings.ranking.metrics[0]} against I_NCE"
+            curve.save(_draw(findings), out),
+            f"{findings.first.label(findings.ranking.metrics[0])} against I_NCE",
         ),
         f"<p>± one standard deviation over seeds. Images: {sizes}. {minutes:.0f} minutes of stages in all. Best first.</p>",
         report.table(*findings.first.table(findings.ranking.order(findings.first.settings))),
@@ -62,7 +63,8 @@ def _draw(findings):
     colors = [shades[names.index(_axis_of(s.labels[0], names)) % 10] for s in settings]
     figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
     best = findings.ranking.order(settings)[0]
-    curve.draw_points(axes, settings, metric, best, colors, ["o"] * len(settings))
+    markers = ["o"] * len(settings)
+    curve.draw_points(axes, findings.first, settings, ("i_nce", metric), best, colors, markers)
     return figure
 
 

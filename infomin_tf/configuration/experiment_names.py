@@ -5,20 +5,28 @@ import keras
 from infomin_tf.configuration import gin_names
 from infomin_tf.data import image_folder, images, label_maps, shapes, tfds_source
 from infomin_tf.data.sets import Data
-from infomin_tf.evaluation import linear
-from infomin_tf.evaluation import segmentation as segmentation_probe
-from infomin_tf.experiment import evaluate, experiment, export, learn_views, pretrain, views_of_run
+from infomin_tf.evaluation import knn, linear, logistic, segmentation
+from infomin_tf.experiment import (
+    evaluate,
+    experiment,
+    export,
+    learn_views,
+    pretrain,
+    transfer,
+    views_of_run,
+)
 from infomin_tf.learners import bounds, negatives
 from infomin_tf.models import alexnet, encoder, heads, resnet
-from infomin_tf.moving_mnist import networks, pair, sequences, stages
+from infomin_tf.moving_mnist import factors, networks, pair, sequences, stages
 from infomin_tf.training import loop, schedules
 from infomin_tf.views import bands, color, families, generators, pairs, splits
 from infomin_tf.views.augment import blur, crop, jigsaw, photometric, rand_augment
 
 gin_names.register(experiment.Experiment, Data)
 gin_names.register(learn_views.LearnViews, views_of_run.ViewsOfRun, pretrain.Pretrain)
-gin_names.register(evaluate.Evaluate, evaluate.Transfer, export.Export)
-gin_names.register(linear.LinearProbe, segmentation_probe.SegmentationProbe)
+gin_names.register(evaluate.Evaluate, export.Export)
+gin_names.register(linear.LinearProbe, logistic.FastLinearProbe, knn.NearestNeighbours)
+gin_names.register(segmentation.SegmentationProbe, transfer.Transfer)
 gin_names.register(loop.TrainingLoop)
 gin_names.register(schedules.Constant, schedules.Cosine, schedules.StepDecay)
 
@@ -56,7 +64,7 @@ gin_names.register(bounds.InfoNCE, bounds.DonskerVaradhan, bounds.NWJ, bounds.SM
 
 gin_names.register(sequences.MovingMnist, pair.FactorPair, splits.Sequence)
 gin_names.register(networks.ConvNet, stages.PretrainSequences)
-gin_names.register(stages.TrainSupervised, stages.EvaluateFactors)
+gin_names.register(stages.TrainSupervised, factors.FactorProbe)
 
 gin_names.register(
     *(

@@ -90,6 +90,6 @@ def _is_of_stage(folder):
         return False
     try:
         with open(path, encoding="utf-8") as file:
-            return {"numbers", "versions"} <= json.load(file).keys()
+            return {"measurements", "versions"} <= json.load(file).keys()
     except (OSError, ValueError, AttributeError):
         return False

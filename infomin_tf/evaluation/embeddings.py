@@ -6,7 +6,7 @@ from infomin_tf import seeds
 from infomin_tf.evaluation import doubts, mutual_information
 from infomin_tf.learners import losses
 from infomin_tf.learners.bounds import InfoNCE
-from infomin_tf.runs.results import Number
+from infomin_tf.runs.results import Measurement
 
 
 def measure(run, embed, temperature, num_candidates):
@@ -19,31 +19,28 @@ def measure(run, embed, temperature, num_candidates):
         num_candidates: N of I_NCE.
 
     Returns:
-        (list of `Number`, list of doubts in words).
+        List of `Measurement`.
     """
     measures = {
         "I_NCE": InfoNCE(temperature),
         "alignment": losses.alignment,
         "uniformity": lambda *z: tf.reduce_max([losses.uniformity(part) for part in z]),
     }
-    units = {"I_NCE": "nats"}
-    notes = {"uniformity": "of the less uniform view, "}
     seed = seeds.stream(run.seed, "pretrain/held out")
-    estimates = mutual_information.estimate(
+    found = mutual_information.estimate(
         embed, measures, run.held_out, run.pair.plain(), seed, num_candidates
     )
-    where = f"temperature {temperature}, {run.held_out_name}, views as in training"
-    numbers = [
-        Number(
-            name,
-            found.mean,
-            units.get(name, ""),
-            f"trained encoders, {notes.get(name, '')}{found.protocol}, {where}",
-        )
-        for name, found in estimates.items()
+
+    def measurement(key, label, unit, note="", doubt=None):
+        where = f"temperature {temperature}, {run.held_out_name}, views as in training"
+        protocol = f"trained encoders, {note}{found[label].protocol}, {where}"
+        return Measurement(key, label, found[label].mean, unit, protocol, (doubt,))
+
+    i_nce, uniformity = found["I_NCE"], found["uniformity"].mean
+    doubt = doubts.of_information("I_NCE", i_nce.mean, i_nce.num_candidates)
+    note = "of the less uniform view, "
+    return [
+        measurement("i_nce", "I_NCE", "nats", doubt=doubt),
+        measurement("alignment", "alignment", ""),
+        measurement("uniformity", "uniformity", "", note, doubts.of_uniformity(uniformity)),
     ]
-    found = [
-        doubts.of_information("I_NCE", estimates["I_NCE"].mean, estimates["I_NCE"].num_candidates),
-        doubts.of_uniformity(estimates["uniformity"].mean),
-    ]
-    return numbers, [doubt for doubt in found if doubt]

@@ -19,6 +19,27 @@ def check_finite(*sets):
             )
 
 
+class Features:
+    """What a function makes of images: one view of every image, each set extracted once.
+
+    Args:
+        function: such as a `FeatureExtractor`, see `extract`.
+        view: function (images uint8, seed) -> views, not random.
+    """
+
+    def __init__(self, function, view):
+        self.function, self.view, self._known = function, view, []
+
+    def of(self, images):
+        """(features float32 [M, D], labels int32 [M]) of loaded images."""
+        for known, found in self._known:
+            if known is images:
+                return found
+        found = extract(self.function, images, self.view)
+        self._known.append((images, found))
+        return found
+
+
 def extract(function, images, view, batch_size=256, seed=0):
     """Applies a function to a view of every image once, in order.
 

@@ -5,6 +5,31 @@ import tensorflow as tf
 
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import check_finite
+from infomin_tf.evaluation.probe import CachedProbe
+from infomin_tf.settings import ABOVE_ZERO, COUNT, check
+
+
+class NearestNeighbours(CachedProbe):
+    """Weighted kNN by cosine, see `knn_predict`.
+
+    Args:
+        k: neighbours; all training images when there are fewer.
+        temperature: T of the weights exp(cosine / T).
+    """
+
+    key, label = "knn", "kNN"
+
+    def __init__(self, k=200, temperature=0.1):
+        check(self, COUNT, k=k)
+        check(self, ABOVE_ZERO, temperature=temperature)
+        self._k, self._temperature = k, temperature
+
+    def judge(self, run, train, test):
+        """See `CachedProbe`."""
+        k, classes = min(self._k, run.train.size), len(run.train.class_names)
+        accuracy = knn_accuracy(*train, *test, classes, k, self._temperature)
+        how = f"offline kNN, cosine, k {k}, T {self._temperature}, one centre crop"
+        return accuracy, how
 
 
 def knn_predict(

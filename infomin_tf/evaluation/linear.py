@@ -1,7 +1,5 @@
 """The linear probe of the paper: a linear classifier on frozen features of augmented images."""
 
-import typing
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,9 +8,11 @@ from infomin_tf import seeds
 from infomin_tf.data.checks import check_view_size
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation import features
+from infomin_tf.evaluation.features import extract
+from infomin_tf.evaluation.probe import Probe, key_of
 from infomin_tf.learners.learner import Learner
 from infomin_tf.models import heads
+from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import ABOVE_ZERO, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.optimizer import Update
@@ -73,23 +73,7 @@ class ProbeLearner(Learner):
         }
 
 
-class Probed(typing.NamedTuple):
-    """What a probe came to.
-
-    Args:
-        top_1: accuracy in percent on all test images.
-        top_5: percent of them whose class is among the five of the largest logits; None for ten classes or fewer.
-        protocol: in words.
-        seconds: of training.
-    """
-
-    top_1: float
-    top_5: float | None
-    protocol: str
-    seconds: float
-
-
-class LinearProbe:
+class LinearProbe(Probe):
     """The protocol of the probe (section C.2: SGD, rate 30, 60 epochs; section B.2: 100 epochs, single crop).
 
     A rate of 30 that suits one encoder fails on another; `learning_rates` makes the probe choose. Every tenth image of
@@ -106,6 +90,8 @@ class LinearProbe:
         tuning_epochs: length of each probe that chooses.
         loop: `TrainingLoop`.
     """
+
+    key, label = "linear_probe", "linear probe"
 
     def __init__(
         self,
@@ -145,32 +131,27 @@ class LinearProbe:
                 )
             training.check(run, rest)
 
-    def accuracy(self, run, extractor, test_view, name):
-        """Trains a probe in model_dir/evaluate/<name> (or continues) and tests it.
-
-        Args:
-            run: the `Run`.
-            extractor: a built `FeatureExtractor`.
-            test_view: function (images, seed) -> views, not random.
-            name: folder of its checkpoints.
-
-        Returns:
-            `Probed`.
-        """
+    def measure(self, run, features, subject):
+        """See `Probe`: trains in model_dir/evaluate/linear_probe_<subject>, or continues; top-5 for more than ten classes, too."""
         if not self._train_view.is_adapted:
             self._train_view.adapt(run.train.sample(2000))
+        name, extractor = f"linear_probe_{subject}", features.function
         rate, chosen, seconds = self._rate, "", 0.0
         if self._learning_rates:
-            rate, seconds = self._choose_rate(run, extractor, test_view, name)
+            rate, seconds = self._choose_rate(run, extractor, features.view, name)
             chosen = f" (of {len(self._learning_rates)}, on held-out training images)"
         learner, steps, spent = self._train(run, run.train, extractor, rate, self._epochs, name)
-        logits, labels = features.extract(learner, run.test, test_view)
-        top_5 = top_k(logits, labels, 5) if logits.shape[1] > 10 else None
+        logits, labels = extract(learner, run.test, features.view)
         protocol = (
             f"offline linear probe, {steps} steps, {type(self._optimizer).__name__} {rate:g}{chosen}, batch "
             f"{self._batch_size}, random crops, test on one centre crop"
         )
-        return Probed(top_k(logits, labels, 1), top_5, protocol, seconds + spent)
+        top_1 = top_k(logits, labels, 1)
+        found = [self.accuracy(run, subject, top_1, protocol, seconds + spent)]
+        if logits.shape[1] > 10:
+            key, label = key_of(f"{self.key}/top_5", subject), f"{self.label} top-5, {subject}"
+            found.append(Measurement(key, label, top_k(logits, labels, 5), "%", protocol))
+        return found
 
     def _choose_rate(self, run, extractor, test_view, name):
         """(the rate with the best held-out accuracy, of equal ones the lowest; seconds of training)."""
@@ -180,7 +161,7 @@ class LinearProbe:
             learner, _, spent = self._train(
                 run, rest, extractor, rate, self._tuning_epochs, f"{name}_rate_{rate:g}"
             )
-            results[rate] = top_k(*features.extract(learner, held, test_view), 1)
+            results[rate] = top_k(*extract(learner, held, test_view), 1)
             seconds += spent
         rates = list(results)
         best = rates.index(max(results, key=results.get))

@@ -14,8 +14,28 @@ from sklearn.preprocessing import StandardScaler
 from infomin_tf import seeds
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import check_finite
+from infomin_tf.evaluation.probe import CachedProbe
 
 _LARGEST_DIMENSION = 1024
+
+
+class FastLinearProbe(CachedProbe):
+    """Logistic regression on cached features, see `fit_logistic`."""
+
+    key, label = "fast_linear_probe", "fast linear probe"
+
+    def check(self, run):
+        """Raises UserError for labels that `check_labels` refuses."""
+        labels = run.train.known_labels()
+        if labels is not None:
+            check_labels(labels)
+
+    def judge(self, run, train, test):
+        """See `CachedProbe`."""
+        seed = seeds.stream(run.seed, "evaluate/logistic regression")
+        fit = fit_logistic(*train, *test, seed)
+        how = f"{train[0].shape[1]}-d, {fit.preprocessing}, C {fit.chosen_c:g}"
+        return fit.accuracy, f"logistic regression on cached features ({how}), one centre crop"
 
 
 @dataclasses.dataclass
@@ -91,7 +111,7 @@ def check_labels(labels):
     if max(counts) < 2:
         raise UserError(
             f"logistic regression needs two labelled images of at least one class, but each of the {len(counts)} classes "
-            "has one; add images, or bind Evaluate.logistic_regression = False"
+            "has one; add images, or leave @FastLinearProbe() out of Evaluate.probes"
         )
 
 

@@ -8,8 +8,10 @@ from infomin_tf import graphs, seeds
 from infomin_tf.data.images import Source
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation.probe import Probe, key_of
 from infomin_tf.learners.learner import Learner
 from infomin_tf.models.decoder import SegmentationDecoder
+from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import ABOVE_ZERO, COUNT, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.optimizer import Update
@@ -57,7 +59,7 @@ class DecoderLearner(Learner):
         return {"loss": replica_loss * replicas.num_replicas()}
 
 
-class SegmentationProbe:
+class SegmentationProbe(Probe):
     """Trains a decoder on the last maps of frozen backbones; no augmentation.
 
     Args:
@@ -68,6 +70,9 @@ class SegmentationProbe:
         filters: of the decoder.
         loop: `TrainingLoop`.
     """
+
+    key, label = "segmentation", "segmentation"
+    baselines, takes_views = (), False
 
     def __init__(
         self,
@@ -104,7 +109,7 @@ class SegmentationProbe:
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
                     f"segmentation needs feature maps, which {type(backbone).__name__} has not; bind another backbone (such "
-                    "as ResNet18), or Evaluate.segmentation_probe = None"
+                    "as ResNet18), or leave @SegmentationProbe() out of Evaluate.probes"
                 )
 
     def load(self, data_dir):
@@ -112,16 +117,17 @@ class SegmentationProbe:
         self._loaded = self._loaded or [source.load(data_dir) for source in self._sources]
         return self._loaded
 
-    def mean_iou(self, run, extractor):
-        """Trains a decoder in model_dir/evaluate/segmentation (or continues) and measures.
+    def sets(self, run):
+        """See `Probe`."""
+        train, test = self.load(run.data_dir)
+        return {"segmentation, train": train, "segmentation, test": test}
 
-        Args:
-            run: the `Run`.
-            extractor: `FeatureExtractor`, whose backbones have `feature_map`.
+    def measure(self, run, features, subject):
+        """See `Probe`: trains a decoder in model_dir/evaluate/segmentation, or continues; its mean IoU in %.
 
-        Returns:
-            (mean IoU of the labelled classes in %, protocol, seconds of training).
+        The backbones of `features.function`, a `FeatureExtractor`, have `feature_map`.
         """
+        extractor = features.function
         keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
         train, test = self.load(run.data_dir)
         decoder, seconds = self._train(run, train, feature_maps(extractor, train.images))
@@ -137,7 +143,8 @@ class SegmentationProbe:
             f"mean IoU of labelled classes, decoder of 4 layers on frozen maps {maps.shape[1:]}, {self._epochs} epochs, "
             f"{train.name}, {test.name} at {test.maps.shape[1:]}"
         )
-        return mean_iou(confusion), protocol, seconds
+        key, label = key_of(self.key, subject), f"{self.label}, {subject}"
+        return [Measurement(key, label, mean_iou(confusion), "%", protocol, seconds=seconds)]
 
     def _train(self, run, images, maps):
         """(the trained decoder, seconds of training)."""

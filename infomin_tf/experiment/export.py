@@ -11,7 +11,7 @@ from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError, reason
 from infomin_tf.experiment.stage import Stage
 from infomin_tf.runs import run_folder
-from infomin_tf.runs.results import Number
+from infomin_tf.runs.results import Measurement
 from infomin_tf.views.pairs import CenterCrop
 
 
@@ -56,9 +56,10 @@ class Export(Stage):
         if workers.is_chief():
             export.save_encoder(encoder, directory)
         path = os.path.join(directory, "saved_model")
-        numbers = [
-            Number("features", float(extractor.output_dimension), "dimensions", path),
-            Number("parameters", float(encoder.count_params()), "", path),
+        dimensions, parameters = float(extractor.output_dimension), float(encoder.count_params())
+        measurements = [
+            Measurement("features", "features", dimensions, "dimensions", path),
+            Measurement("parameters", "parameters", parameters, "", path),
         ]
-        steps = run.numbers_of("pretrain")["steps"]
-        run.finish(self.name, numbers, steps, time.monotonic() - started)
+        steps = run.results_of("pretrain")["steps"]
+        run.finish(self.name, measurements, steps, time.monotonic() - started)

@@ -16,7 +16,7 @@ from infomin_tf.experiment.stage import TrainedStage
 from infomin_tf.learners import bounds, view_learner
 from infomin_tf.models import heads
 from infomin_tf.models.encoder import Encoder
-from infomin_tf.runs.results import Number
+from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.schedules import Schedule, check_length
@@ -48,7 +48,7 @@ class LearnViews(TrainedStage):
     """
 
     name, usual = "learn_views", "100 epochs of 105,000 images"
-    information = "I_NCE of view learning"
+    information = ("i_nce/view_learning", "I_NCE of view learning")
 
     def __init__(
         self,
@@ -204,29 +204,26 @@ class LearnViews(TrainedStage):
         """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
         i_nce, figures = self._measure(run, learner, draws=20)
         where = f"{run.held_out_name}, crops as in training"
-        numbers = [
-            Number(
-                "mutual information of learned views",
-                i_nce.mean,
-                "nats",
-                f"{type(self._bound).__name__} bound, critics of view learning, {i_nce.protocol}, {where}",
-            )
-        ]
+        label, bound = "mutual information of learned views", type(self._bound).__name__
+        how = f"{bound} bound, critics of view learning, {i_nce.protocol}, {where}"
+        doubt = doubts.of_information(label, i_nce.mean, i_nce.num_candidates)
+        key = "mutual_information/learned_views"
+        measured = [Measurement(key, label, i_nce.mean, "nats", how, (doubt,))]
         units = {
             "classifier_1_accuracy": "%",
             "classifier_2_accuracy": "%",
             "log_det": "nats/pixel",
         }
-        found = [
-            doubts.of_information(numbers[0].name, i_nce.mean, i_nce.num_candidates),
-            doubts.of_inversion(figures["inversion_error"]),
-        ]
         for name, value in figures.items():
-            is_accuracy = name.endswith("_accuracy")
-            protocol = doubts.beside_chance(where, run.test) if is_accuracy else where
-            numbers.append(Number(name, value, units.get(name, ""), protocol))
-            found.append(doubts.of_accuracy(name, value, run.test) if is_accuracy else None)
-        return numbers, [doubt for doubt in found if doubt]
+            protocol, doubt = where, None
+            if name.endswith("_accuracy"):
+                protocol = doubts.beside_chance(where, run.test)
+                doubt = doubts.of_accuracy(name, value, run.test)
+            if name == "inversion_error":
+                doubt = doubts.of_inversion(value)
+            unit = units.get(name, "")
+            measured.append(Measurement(name, name, value, unit, protocol, (doubt,)))
+        return measured
 
 
 def generator_figures(split, images):

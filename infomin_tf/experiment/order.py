@@ -36,7 +36,7 @@ def repeat(run, before, stage):
     """Runs a stage again, on what the stages before it have trained."""
     before = [earlier for earlier in before if earlier.trains_on]
     for needed in before:
-        if run.numbers_of(needed.name) is None:
+        if run.results_of(needed.name) is None:
             raise UserError(
                 f"{run.model_dir} has no finished stage {needed.name}; run bin/train with this --model_dir first"
             )

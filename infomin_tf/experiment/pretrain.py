@@ -199,9 +199,6 @@ class Pretrain(PretrainingStage):
     def _introduce(self, run, writer):
         introduce(run, run.pair, writer)
 
-    def _more_numbers(self, run):
-        return []
-
     def needed(self, run, learner):
         """Of the split and the backbones; not of heads, key encoders, queues and banks."""
         return [*run.split.variables, *(v for b in self.backbones for v in b.variables)]
@@ -228,10 +225,9 @@ class Pretrain(PretrainingStage):
 
     def measure(self, run, learner):
         """I_NCE, alignment and uniformity of the trained encoders on held-out images."""
-        numbers, found = embeddings.measure(
+        return embeddings.measure(
             run, learner.embed, self._negatives.temperature, self._num_candidates
         )
-        return numbers + self._more_numbers(run), found
 
 
 def _needs_one_view(negatives, learning, split):

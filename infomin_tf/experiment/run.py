@@ -71,26 +71,29 @@ class Run:
         """model_dir/<stage>."""
         return os.path.join(self.model_dir, stage)
 
-    def finish(self, stage, numbers, steps, seconds, doubts=(), **facts):
+    def finish(self, stage, measurements, steps, seconds=0.0, doubts=(), **facts):
         """Writes the stage's results.json, which says that it is finished; of several workers the chief does.
 
         Args:
             stage: its name.
-            numbers: list of `Number`.
-            steps: of training, behind the numbers.
-            seconds: wall-clock time.
-            doubts: what the numbers may mislead about, in words; said in one warning, but not of a trial that
+            measurements: list of `Measurement`.
+            steps: of training, behind the measurements.
+            seconds: wall-clock time, besides that of the measurements.
+            doubts: further ones, besides those of the measurements; all are said in one warning, but not of a trial that
                 `TrainingLoop.steps_limit` cut short, which is said to be one.
             **facts: more for results.json.
         """
         if workers.is_chief():
-            self._write(stage, numbers, steps, seconds, doubts=list(doubts), **facts)
+            doubts = dict.fromkeys([*doubts, *(d for m in measurements for d in m.doubts)])
+            doubts = [doubt for doubt in doubts if doubt]
+            seconds += sum(m.seconds for m in measurements)
+            self._write(stage, measurements, steps, seconds, doubts=doubts, **facts)
             self._say_doubts(stage, doubts)
         workers.wait_for_all()  # so that all of them find the stage finished
 
     def _say_doubts(self, stage, doubts):
         for trained in ("learn_views", "pretrain"):
-            done = self.numbers_of(trained) or {}
+            done = self.results_of(trained) or {}
             steps, planned = done.get("steps"), done.get("planned_steps")
             if planned and steps < planned:
                 if stage == trained:
@@ -111,7 +114,7 @@ class Run:
             "held out": self.held_out,
         }
 
-    def _write(self, stage, numbers, steps, seconds, **facts):
+    def _write(self, stage, measurements, steps, seconds, **facts):
         data = {
             role: inspection.describe(images, with_classes=role in ("train", "test"))
             for role, images in self.sets().items()
@@ -122,11 +125,11 @@ class Run:
         # Features are of the images of then, whatever they are now.
         learned = ("unlabelled", "held out") if stage == "evaluate" else tuple(data)
         if stage in ("evaluate", "export"):
-            then = self.numbers_of("pretrain").get("data", {})
+            then = self.results_of("pretrain").get("data", {})
             data |= {role: then[role] for role in learned if role in then}
         results.write(
             self.directory(stage),
-            numbers,
+            measurements,
             steps=steps,
             wall_time_seconds=round(seconds, 1),
             data=data,
@@ -142,7 +145,7 @@ class Run:
 
     def check_finished(self, stage, step):
         """Raises UserError unless the checkpoint's step is the one that the finished stage ended at."""
-        expected = self.numbers_of(stage).get("steps")
+        expected = self.results_of(stage).get("steps")
         if step != expected:
             raise UserError(
                 f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
@@ -151,9 +154,9 @@ class Run:
 
     def is_finished(self, stage):
         """Whether the stage has results, on all workers alike."""
-        return bool(workers.gather(self.numbers_of(stage) is not None).max())
+        return bool(workers.gather(self.results_of(stage) is not None).max())
 
-    def numbers_of(self, stage):
+    def results_of(self, stage):
         """The finished stage's results, or None."""
         return results.read(self.directory(stage))
 
@@ -165,12 +168,14 @@ def results_of(model_dir):
 
 
 def print_results(model_dir):
-    """Prints the numbers of all finished stages under model_dir, of several workers the chief does; returns `results_of`."""
+    """Prints the measurements of all finished stages under model_dir, of several workers the chief does; returns `results_of`."""
     found = results_of(model_dir)
     if workers.is_chief():
         print(f"\nResults in {model_dir}")
         print(
-            results.table({name: content for name, content in found.items() if content["numbers"]})
+            results.table(
+                {name: content for name, content in found.items() if content["measurements"]}
+            )
         )
         newest = [found[name] for name in ("evaluate", "pretrain", "learn_views") if name in found]
         for role, said in (newest[0].get("data", {}) if newest else {}).items():

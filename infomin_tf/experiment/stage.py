@@ -2,7 +2,7 @@
 
 from infomin_tf.data.checks import check_jigsaw
 from infomin_tf.evaluation import doubts
-from infomin_tf.runs.results import Number
+from infomin_tf.runs.results import Measurement
 from infomin_tf.training.checkpoint import Checkpoint
 
 
@@ -44,19 +44,24 @@ class TrainedStage(Stage):
     """
 
     trains_on = ("unlabelled",)
-    information = "I_NCE of training"  # name of the number
+    # Key and label of the I_NCE that training saw.
+    information = ("i_nce/training", "I_NCE of training")
     training, usual = None, ""
 
     def run(self, run):
         """Trains, or continues training; writes results.json."""
         learner, task = self.prepare(run)
         trained = self.training.loop.fit(task, run.strategy)
-        numbers, found = self.measure(run, learner)
-        numbers += self._numbers_of_training(run, learner, trained)
+        measurements = self.measure(run, learner) + self._of_training(run, learner, trained)
         few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
-        found = [few, *found] if few else found
-        planned = task.total_steps
-        run.finish(self.name, numbers, trained.steps, trained.seconds, found, planned_steps=planned)
+        run.finish(
+            self.name,
+            measurements,
+            trained.steps,
+            trained.seconds,
+            [few],
+            planned_steps=task.total_steps,
+        )
         self.leave(run, learner)
 
     def restore(self, run):
@@ -79,10 +84,10 @@ class TrainedStage(Stage):
         raise NotImplementedError
 
     def measure(self, run, learner):
-        """(list of `Number`, list of doubts in words) of the trained learner."""
+        """List of `Measurement` of the trained learner."""
         raise NotImplementedError
 
-    def _numbers_of_training(self, run, learner, trained):
+    def _of_training(self, run, learner, trained):
         """I_NCE as training saw it, with the negatives that it had."""
         if trained.i_nce is None:
             return []
@@ -92,7 +97,7 @@ class TrainedStage(Stage):
             f"{learner.bound_name}, N {candidates} of {run.unlabelled.size} images, mean over the last {steps} steps of training, "
             "batch statistics"
         )
-        return [Number(self.information, mean, "nats", how)]
+        return [Measurement(*self.information, mean, "nats", how)]
 
     def leave(self, run, learner):
         """Leaves what later stages need in the run."""

@@ -7,81 +7,107 @@ import tensorflow as tf
 from sklearn.linear_model import LinearRegression
 
 from infomin_tf import graphs, seeds
+from infomin_tf.data.checks import check_classes
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation.logistic import fit_logistic
-from infomin_tf.runs.results import Number
+from infomin_tf.evaluation.probe import PRE_TRAINED, Probe, key_of
+from infomin_tf.moving_mnist.sequences import Sequences
+from infomin_tf.runs.results import Measurement
 
 _BATCH = 500
 
 
-def probe_errors(run, extractor, subject, num_train, num_test):
-    """Errors of linear heads on frozen features.
+class FactorProbe(Probe):
+    """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
+
+    Beside the pre-trained features the errors of the best constant answers: the most frequent class, the mean position.
 
     Args:
-        run: the `Run`; its train and test are `Sequences`.
-        extractor: function, images [B, H, W, 3] in [0, 1] -> features [B, D].
-        subject: for the names of the numbers.
-        num_train, num_test: frames.
-
-    Returns:
-        (list of `Number`, seconds).
+        num_train, num_test: frames, drawn once from the training and from the test images.
     """
-    started = time.monotonic()
-    train_x, train = _features(
-        extractor, run.train, num_train, seeds.stream(run.seed, "evaluate/frames of training")
-    )
-    test_x, test = _features(
-        extractor, run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test")
-    )
-    numbers = []
-    for name in ("digit", "background"):
-        seed = seeds.stream(run.seed, f"evaluate/logistic regression of {name}")
-        fit = fit_logistic(train_x, train[name], test_x, test[name], seed)
-        protocol = f"logistic regression on {train_x.shape[1]} frozen features, C {fit.chosen_c:g}, {num_train} frames"
-        numbers.append(Number(f"{name} error, {subject}", 100 - fit.accuracy, "%", protocol))
-    found = LinearRegression().fit(train_x, train["position"]).predict(test_x)
-    numbers.append(
-        Number(
-            f"position error, {subject}",
-            mean_distance(found, test["position"]),
-            "px",
-            f"least squares on frozen features, mean distance to the digit's centre, {num_train} frames",
-        )
-    )
-    return numbers, time.monotonic() - started
 
+    key, takes_views = "factors", False
 
-def chance_errors(run, num_train, num_test):
-    """Errors of the best constant answers: the most frequent class, the mean position of the training frames."""
-    train = _labels(run.train, num_train, seeds.stream(run.seed, "evaluate/frames of training"))
-    test = _labels(run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test"))
-    numbers = []
-    for name in ("digit", "background"):
-        most = np.bincount(train[name]).argmax()
-        error = 100 * float(np.mean(test[name] != most))
-        numbers.append(Number(f"{name} error, chance", error, "%", "the most frequent class"))
-    mean = np.broadcast_to(train["position"].mean(0), test["position"].shape)
-    error = mean_distance(mean, test["position"])
-    return [*numbers, Number("position error, chance", error, "px", "the mean position")]
+    def __init__(self, num_train=20000, num_test=5000):
+        if num_train < 10 or num_test < 1:
+            raise ValueError(
+                f"FactorProbe takes num_train >= 10 and num_test >= 1, not {num_train} and {num_test}"
+            )
+        self._num_train, self._num_test = num_train, num_test
+
+    def check(self, run):
+        """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
+        check_labelled("FactorProbe", run)
+
+    def measure(self, run, features, subject):
+        """See `Probe`."""
+        started = time.monotonic()
+        train_x, train = _features(features.function, run.train, self._num_train, _train_seed(run))
+        test_x, test = _features(features.function, run.test, self._num_test, _test_seed(run))
+        found = []
+        for name in ("digit", "background"):
+            seed = seeds.stream(run.seed, f"evaluate/logistic regression of {name}")
+            fit = fit_logistic(train_x, train[name], test_x, test[name], seed)
+            how = f"logistic regression on {train_x.shape[1]} frozen features, C {fit.chosen_c:g}, {self._num_train} frames"
+            found.append(_error(name, subject, 100 - fit.accuracy, how))
+        places = LinearRegression().fit(train_x, train["position"]).predict(test_x)
+        how = f"least squares on frozen features, mean distance to the digit's centre, {self._num_train} frames"
+        distance = mean_distance(places, test["position"])
+        seconds = time.monotonic() - started
+        found.append(_error("position", subject, distance, how, seconds))
+        return found + (_chance_errors(train, test) if subject == PRE_TRAINED else [])
 
 
 def end_to_end_errors(learner, run, num_test=5000):
-    """Errors of a `FactorLearner`'s own heads on test frames."""
+    """Errors of a `FactorLearner`'s own heads on test frames: list of `Measurement`."""
     predict = graphs.compiled(learner.predict_factors)
-    outputs, test = _collect(
-        predict, run.test, num_test, seeds.stream(run.seed, "evaluate/frames of test")
-    )
-    protocol = f"end to end, own linear head, {num_test} frames of {run.test.name}"
-    numbers = [
-        Number(
-            f"{name} error, end to end",
-            100 * float(np.mean(outputs[name].argmax(1) != test[name])),
-            "%",
-            protocol,
-        )
-        for name in ("digit", "background")
-    ]
+    outputs, test = _collect(predict, run.test, num_test, _test_seed(run))
+    how = f"end to end, own linear head, {num_test} frames of {run.test.name}"
+    found = []
+    for name in ("digit", "background"):
+        error = 100 * float(np.mean(outputs[name].argmax(1) != test[name]))
+        found.append(_error(name, "end to end", error, how))
     distance = mean_distance(outputs["position"], test["position"])
-    return [*numbers, Number("position error, end to end", distance, "px", protocol)]
+    return [*found, _error("position", "end to end", distance, how)]
+
+
+def check_sequences(what, images):
+    """Raises UserError unless images are `Sequences`; `what` takes them."""
+    if not isinstance(images, Sequences):
+        raise UserError(
+            f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
+        )
+
+
+def check_labelled(what, run):
+    """Raises UserError unless the run's train and test are sequences of the same backgrounds, two or more."""
+    for images in (run.train, run.test):
+        check_sequences(what, images)
+    check_classes(f"{what} of backgrounds", *(s.backgrounds for s in (run.train, run.test)))
+
+
+def _chance_errors(train, test):
+    found = []
+    for name in ("digit", "background"):
+        error = 100 * float(np.mean(test[name] != np.bincount(train[name]).argmax()))
+        found.append(_error(name, "chance", error, "the most frequent class"))
+    mean = np.broadcast_to(train["position"].mean(0), test["position"].shape)
+    distance = mean_distance(mean, test["position"])
+    return [*found, _error("position", "chance", distance, "the mean position")]
+
+
+def _error(factor, subject, value, protocol, seconds=0.0):
+    unit = "px" if factor == "position" else "%"
+    key, label = key_of(f"{factor}_error", subject), f"{factor} error, {subject}"
+    return Measurement(key, label, value, unit, protocol, seconds=seconds)
+
+
+def _train_seed(run):
+    return seeds.stream(run.seed, "evaluate/frames of training")
+
+
+def _test_seed(run):
+    return seeds.stream(run.seed, "evaluate/frames of test")
 
 
 def mean_distance(a, b):
@@ -93,10 +119,6 @@ def _features(extractor, sequences, count, seed):
     function = graphs.compiled(lambda images: {"features": extractor(images, training=False)})
     outputs, labels = _collect(function, sequences, count, seed)
     return outputs["features"], labels
-
-
-def _labels(sequences, count, seed):
-    return _collect(lambda images: {}, sequences, count, seed)[1]
 
 
 def _collect(function, sequences, count, seed):

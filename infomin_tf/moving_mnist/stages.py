@@ -1,4 +1,4 @@
-"""Pre-training on Colorful Moving-MNIST, its supervised baseline, and the probes of its three factors (section 4.1, B.4)."""
+"""Pre-training on Colorful Moving-MNIST, and its supervised baseline (section 4.1, B.4)."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,16 @@ import keras
 import tensorflow as tf
 
 from infomin_tf import seeds
-from infomin_tf.data.checks import check_classes
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.pretrain import Pretrain
-from infomin_tf.experiment.stage import EvaluationStage, PretrainingStage
+from infomin_tf.experiment.stage import PretrainingStage
 from infomin_tf.learners.negatives import InBatch
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.moving_mnist import factors
 from infomin_tf.moving_mnist.networks import SequenceEncoder
-from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.moving_mnist.supervised import FactorLearner
-from infomin_tf.runs.results import Number
+from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import COUNT, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.schedules import Schedule
@@ -80,7 +78,7 @@ class PretrainSequences(Pretrain):
 
     def check(self, run):
         """Raises UserError unless the images are sequences, enough for a batch, whose views share something."""
-        _check_sequences("PretrainSequences", run.unlabelled)
+        factors.check_sequences("PretrainSequences", run.unlabelled)
         if not run.pair.shared:
             raise UserError(
                 "the views share nothing, so there is nothing to learn; bind FactorPair.keep_digit, keep_position or "
@@ -103,10 +101,13 @@ class PretrainSequences(Pretrain):
     def _features(self, run):
         return _extractor(*self.backbones, run)
 
-    def _more_numbers(self, run):
+    def measure(self, run, learner):
+        """Those of `Pretrain`, and the entropy of what the views share."""
         entropy = run.held_out.entropy(run.pair.shared)
         how = f"of {', '.join(run.pair.shared)} in {run.held_out_name}; digit: which drawing, background: which crop"
-        return [Number("entropy of the shared factors", entropy, "nats", how)]
+        key, label = "entropy/shared_factors", "entropy of the shared factors"
+        found = super().measure(run, learner)
+        return [*found, Measurement(key, label, entropy, "nats", how)]
 
 
 class TrainSupervised(PretrainingStage):
@@ -143,7 +144,7 @@ class TrainSupervised(PretrainingStage):
     def check(self, run):
         """Raises UserError unless there are labelled sequences, enough for a batch."""
         run.need_labels("supervised training")
-        _check_labelled("TrainSupervised", run)
+        factors.check_labelled("TrainSupervised", run)
         self.training.check(run, run.train)
 
     def needed(self, run, learner):
@@ -152,7 +153,7 @@ class TrainSupervised(PretrainingStage):
 
     def measure(self, run, learner):
         """Errors of the network's own heads."""
-        return factors.end_to_end_errors(learner, run), []
+        return factors.end_to_end_errors(learner, run)
 
     def leave(self, run, learner):
         """The trained `FeatureExtractor`, and what makes an untrained one."""
@@ -179,53 +180,6 @@ class TrainSupervised(PretrainingStage):
             run.directory(self.name),
         )
         return learner, task
-
-
-class EvaluateFactors(EvaluationStage):
-    """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
-
-    Args:
-        num_train, num_test: frames, drawn once from the training and from the test images.
-        random_encoder: probe the same backbone untrained, too.
-    """
-
-    def __init__(self, num_train=20000, num_test=5000, random_encoder=False):
-        if num_train < 10 or num_test < 1:
-            raise ValueError(
-                f"EvaluateFactors takes num_train >= 10 and num_test >= 1, not {num_train} and {num_test}"
-            )
-        self._num_train, self._num_test, self._random_encoder = num_train, num_test, random_encoder
-
-    def check(self, run):
-        """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
-        run.need_labels("evaluation")
-        _check_labelled("EvaluateFactors", run)
-
-    def run(self, run):
-        """Measures, and writes results.json."""
-        numbers, seconds = factors.probe_errors(
-            run, run.extractor, "pre-trained", self._num_train, self._num_test
-        )
-        numbers += factors.chance_errors(run, self._num_train, self._num_test)
-        if self._random_encoder:
-            more, extra = factors.probe_errors(
-                run, run.untrained(), "untrained", self._num_train, self._num_test
-            )
-            numbers, seconds = numbers + more, seconds + extra
-        run.finish(self.name, numbers, run.numbers_of("pretrain")["steps"], seconds)
-
-
-def _check_sequences(what, images):
-    if not isinstance(images, Sequences):
-        raise UserError(
-            f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
-        )
-
-
-def _check_labelled(what, run):
-    for images in (run.train, run.test):
-        _check_sequences(what, images)
-    check_classes(f"{what} of backgrounds", *(s.backgrounds for s in (run.train, run.test)))
 
 
 def _extractor(backbone, run):

@@ -1,4 +1,4 @@
-"""results.json: numbers that carry their protocol, data, seed, steps, wall time and versions."""
+"""results.json: measurements that carry their protocol, data, seed, steps, wall time and versions."""
 
 import contextlib
 import dataclasses
@@ -17,33 +17,46 @@ VIEWS = "views.json"
 _PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
 
 
-@dataclasses.dataclass
-class Number:
+@dataclasses.dataclass(frozen=True)
+class Measurement:
     """One figure and how it came about.
 
     Args:
-        name: what was measured.
+        key: by which programs know it, such as "knn/pre-trained".
+        label: what was measured, in words: "kNN, pre-trained".
         value: float.
-        unit: "%", "nats", ...
+        unit: "%", "nats", ...; "" for a pure number.
         protocol: how: data, views, features, probe or estimator, and its settings.
+        doubts: what the value may mislead about, in words; None among them says nothing.
+        seconds: of work behind it; 0 where another measurement or the training counts them.
     """
 
-    name: str
+    key: str
+    label: str
     value: float
     unit: str
     protocol: str
+    doubts: tuple = ()
+    seconds: float = 0.0
+
+    def saved(self):
+        """What results.json holds of it, a dict."""
+        return {name: getattr(self, name) for name in _SAVED}
 
 
-def write(directory, numbers, **facts):
+_SAVED = ("key", "label", "value", "unit", "protocol")
+
+
+def write(directory, measurements, **facts):
     """Writes directory/results.json atomically; its presence says that the stage is finished.
 
     Args:
         directory: of the stage.
-        numbers: list of `Number`.
+        measurements: list of `Measurement`.
         **facts: seed, steps, wall_time_seconds, data, ... (JSON values).
     """
     content = {
-        "numbers": [dataclasses.asdict(number) for number in numbers],
+        "measurements": [m.saved() for m in measurements],
         **facts,
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
     }
@@ -60,12 +73,11 @@ def read(directory):
     if not os.path.lexists(path):
         return None
     content = read_json(path, fix)
-    keys = {field.name for field in dataclasses.fields(Number)}
-    numbers = content.get("numbers") if isinstance(content, dict) else None
-    if not isinstance(numbers, list) or not all(
-        isinstance(n, dict) and keys <= n.keys() for n in numbers
+    found = content.get("measurements") if isinstance(content, dict) else None
+    if not isinstance(found, list) or not all(
+        isinstance(m, dict) and m.keys() >= set(_SAVED) for m in found
     ):
-        raise UserError(f"{path} has no list of numbers, as a run writes it; {fix}")
+        raise UserError(f"{path} has no list of measurements, as a run writes it; {fix}")
     return content
 
 
@@ -76,20 +88,20 @@ def forget(directory):
 
 
 def table(results):
-    """A text table of the numbers of several stages.
+    """A text table of the measurements of several stages.
 
     Args:
         results: dict stage name -> content of its results.json.
 
     Returns:
-        Lines "stage  name  value unit  protocol", aligned.
+        Lines "stage  measurement  value unit  protocol", aligned.
     """
     rows = [
-        (stage, number["name"], f"{_shown(number['value'])} {number['unit']}", number["protocol"])
+        (stage, m["label"], f"{_shown(m['value'])} {m['unit']}", m["protocol"])
         for stage, content in results.items()
-        for number in content["numbers"]
+        for m in content["measurements"]
     ]
-    rows.insert(0, ("stage", "number", "value", "protocol"))
+    rows.insert(0, ("stage", "measurement", "value", "protocol"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))

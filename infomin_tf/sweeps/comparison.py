@@ -10,7 +10,7 @@ class Comparison:
 
     Args:
         settings: `outcome.Setting`s.
-        metric: name of the number to compare; settings without it are left out.
+        metric: key of what is compared; settings without it are left out.
     """
 
     def __init__(self, settings, metric):

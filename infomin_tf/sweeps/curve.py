@@ -32,35 +32,35 @@ def draw_curve(outcome):
     figure.suptitle(outcome.sweep.title)
     information = outcome.sweep.information
     if outcome.metric is None:
-        _draw_i_nce(grid[0, 0], outcome.settings, information)
+        _draw_i_nce(grid[0, 0], outcome, information)
     for axes, metric in zip(grid[0], outcome.metrics, strict=False):
         settings = [s for s in outcome.settings if {metric, information} <= s.values.keys()]
         if settings:
             colors, markers = _looks(settings, outcome.sweep.axes)
             best = max(settings, key=lambda s, metric=metric: s.mean(metric))
-            is_line = len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered
-            draw_points(axes, settings, metric, best, colors, markers, is_line, information)
+            if len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered:
+                x, y = ([s.mean(key) for s in settings] for key in (information, metric))
+                axes.plot(x, y, color="0.75", zorder=1)
+            draw_points(axes, outcome, settings, (information, metric), best, colors, markers)
             _draw_parabola(axes, reverse_u.find(settings, information, metric))
     return figure
 
 
-def draw_points(axes, settings, metric, best, colors, markers, is_line=False, information="I_NCE"):
+def draw_points(axes, outcome, settings, keys, best, colors, markers):
     """One panel of points.
 
     Args:
         axes: of matplotlib.
-        settings: `outcome.Setting`s with the metric and I_NCE.
-        metric: name of the number on the vertical axis.
+        outcome: `outcome.Outcome`, for the words on the axes.
+        settings: its `outcome.Setting`s that have both measurements.
+        keys: of what is on the horizontal and on the vertical axis.
         best: the setting that has a star.
         colors, markers: of each setting.
-        is_line: whether the points are joined in their order.
-        information: name of the number on the horizontal axis.
     """
+    information, metric = keys
     x = np.array([s.mean(information) for s in settings])
     y = np.array([s.mean(metric) for s in settings])
     bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in (information, metric)]
-    if is_line:
-        axes.plot(x, y, color="0.75", zorder=1)
     axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor="0.7", capsize=2, zorder=2)
     for color, marker, a, b in zip(colors, markers, x, y, strict=True):
         axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3)
@@ -72,8 +72,8 @@ def draw_points(axes, settings, metric, best, colors, markers, is_line=False, in
     axes.legend(loc="best", fontsize=9)
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
-    axes.set_xlabel(f"{information}, nats")
-    axes.set_ylabel(metric if metric == "uniformity" else f"{metric}, %")
+    axes.set_xlabel(outcome.axis(information))
+    axes.set_ylabel(outcome.axis(metric))
     _write_labels(axes, x, y, [" / ".join(s.labels) for s in settings])
 
 
@@ -123,12 +123,13 @@ def _draw_parabola(axes, parabola):
     axes.fill_between(x, low, high, color="0.5", alpha=0.15, linewidth=0, zorder=0)
 
 
-def _draw_i_nce(axes, settings, information):
+def _draw_i_nce(axes, outcome, information):
+    settings = outcome.settings
     places = np.arange(len(settings))
     errors = np.nan_to_num([s.spread(information) for s in settings])
     axes.errorbar(places, [s.mean(information) for s in settings], errors, fmt="o-", capsize=2)
     axes.set_xticks(places, [" / ".join(s.labels) for s in settings], rotation=30, ha="right")
-    axes.set_ylabel(f"{information}, nats")
+    axes.set_ylabel(outcome.axis(information))
     axes.grid(alpha=0.3)
 
 

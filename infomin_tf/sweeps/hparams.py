@@ -15,7 +15,7 @@ def write(outcome, out):
     """
     axes = [axis.name for axis in outcome.sweep.axes]
     for row in outcome.rows:
-        if not row.numbers:
+        if not row.measurements:
             continue
         directory = os.path.join(out, "hparams", row.point.name)
         if os.path.isdir(directory):
@@ -23,5 +23,5 @@ def write(outcome, out):
         with tf.summary.create_file_writer(directory).as_default():
             labels = dict(zip(axes, row.point.labels, strict=True))
             api.hparams(labels | {"seed": row.point.seed}, trial_id=row.point.name)
-            for name, value in row.numbers.items():
-                tf.summary.scalar(name.replace(", ", "/").replace(" ", "_"), value, step=0)
+            for key, measurement in row.measurements.items():
+                tf.summary.scalar(key, measurement.value, step=0)

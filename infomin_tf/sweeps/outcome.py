@@ -13,7 +13,7 @@ from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps import reverse_u
 from infomin_tf.sweeps.comparison import CONFIDENCE, Comparison
 
-_PROBES = ("linear probe, pre-trained", "fast linear probe, pre-trained", "kNN, pre-trained")
+_PROBES = ("linear_probe/pre-trained", "fast_linear_probe/pre-trained", "knn/pre-trained")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +22,14 @@ class Row:
 
     Args:
         point: `sweep.Point`.
-        numbers: dict name -> value, of all its stages; empty when it has no results.
-        protocols: dict name -> how it was measured.
+        measurements: dict key -> `Measurement`, of all its stages; empty when it has no results.
         seconds: wall-clock time of its stages.
         problem: why it has no results; None otherwise.
         command: that makes it.
     """
 
     point: object
-    numbers: dict
-    protocols: dict
+    measurements: dict
     seconds: float
     problem: str | None
     command: str
@@ -44,20 +42,20 @@ class Setting:
     Args:
         labels: of the values.
         name: for files.
-        values: dict name of a number -> array over seeds.
+        values: dict key of a measurement -> array over seeds.
     """
 
     labels: tuple
     name: str
     values: dict
 
-    def mean(self, name):
-        """Mean over seeds; nan when the number is missing."""
-        return float(np.mean(self.values[name])) if name in self.values else float("nan")
+    def mean(self, key):
+        """Mean over seeds; nan when it was not measured."""
+        return float(np.mean(self.values[key])) if key in self.values else float("nan")
 
-    def spread(self, name):
+    def spread(self, key):
         """Standard deviation over seeds; nan for one."""
-        found = self.values.get(name, ())
+        found = self.values.get(key, ())
         return float(np.std(found, ddof=1)) if len(found) > 1 else float("nan")
 
 
@@ -74,12 +72,13 @@ class Outcome:
         self.rows = [_row(runner, point, problems.get(point)) for point in self.sweep.points()]
         groups = {}
         for row in self.rows:
-            if row.numbers:
+            if row.measurements:
                 groups.setdefault((row.point.labels, row.point.setting), []).append(row)
         self.settings = [_setting(*key, rows) for key, rows in groups.items()]
-        names = [name for setting in self.settings for name in setting.values]
-        self.names = list(dict.fromkeys(names))
-        self.metrics = self.sweep.metrics or [n for n in _PROBES if n in names][:1]
+        # The first of each key, for its words and unit.
+        self.measured = {k: m for row in reversed(self.rows) for k, m in row.measurements.items()}
+        self.keys = list(dict.fromkeys(key for s in self.settings for key in s.values))
+        self.metrics = self.sweep.metrics or [key for key in _PROBES if key in self.keys][:1]
         self.metric = self.metrics[0] if self.metrics else None
 
     @property
@@ -88,25 +87,34 @@ class Outcome:
         measured = [s for s in self.settings if self.metric in s.values]
         return max(measured, key=lambda s: s.mean(self.metric), default=None)
 
+    def label(self, key):
+        """What a key stands for, in words; the key where it was not measured."""
+        return self.measured[key].label if key in self.measured else key
+
+    def axis(self, key):
+        """The same with the unit, for an axis of a figure."""
+        unit = self.measured[key].unit if key in self.measured else ""
+        return f"{self.label(key)}, {unit}" if unit else self.label(key)
+
     def verdict(self):
         """Sentences: which point is best, where in the range it lies, and what it is told apart from."""
         best = self.best
-        if best is None and self.metric and self.names:
-            measured = ", ".join(self.names)
+        if best is None and self.metric and self.keys:
+            measured = ", ".join(self.keys)
             return [
                 f"{self.metric} was not measured, so no point is called best; measured: {measured}."
             ]
         if best is None:
             return ["No accuracy was measured, so no point is called best."]
         said = [
-            f"Best: {' / '.join(best.labels)}, {self.metric} {mean_text(best, self.metric)}.",
+            f"Best: {' / '.join(best.labels)}, {self.label(self.metric)} {mean_text(best, self.metric)}.",
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
         curve = reverse_u.find(self.settings, self.sweep.information, self.metric)
         if curve:
-            said.append(curve.sentence())
-        missing = sum(not row.numbers for row in self.rows)
+            said.append(curve.sentence(*map(self.label, (self.sweep.information, self.metric))))
+        missing = sum(not row.measurements for row in self.rows)
         if missing:
             said.append(
                 f"{missing} of {len(self.rows)} points have no results; they may change this."
@@ -145,14 +153,15 @@ class Outcome:
         axes = [axis.name for axis in self.sweep.axes]
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow([*axes, "seed", *self.names, "seconds", "problem", "command"])
+        writer.writerow([*axes, "seed", *self.keys, "seconds", "problem", "command"])
         for row in self.rows:
-            numbers = [row.numbers.get(name, "") for name in self.names]
+            known = row.measurements
+            values = [known[key].value if key in known else "" for key in self.keys]
             writer.writerow(
                 [
                     *row.point.labels,
                     row.point.seed,
-                    *numbers,
+                    *values,
                     row.seconds,
                     row.problem or "",
                     row.command,
@@ -165,8 +174,9 @@ class Outcome:
             "metric": self.metric,
             "verdict": self.verdict(),
             "points": [
-                dataclasses.asdict(row)
+                vars(row)
                 | {"point": {"labels": row.point.labels, "seed": row.point.seed}}
+                | {"measurements": {k: m.saved() for k, m in row.measurements.items()}}
                 for row in self.rows
             ],
         }
@@ -174,11 +184,11 @@ class Outcome:
 
     def table(self, settings=None):
         """(header, rows) of text cells: a row a setting (all, or those given), means over seeds with standard deviations."""
-        header = [axis.name for axis in self.sweep.axes] + self.names + ["seeds"]
+        header = [axis.name for axis in self.sweep.axes] + [*map(self.label, self.keys), "seeds"]
         rows = [
             [
                 *s.labels,
-                *(mean_text(s, name) for name in self.names),
+                *(mean_text(s, key) for key in self.keys),
                 str(max(map(len, s.values.values()))),
             ]
             for s in settings or self.settings
@@ -192,29 +202,29 @@ def text_table(header, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def mean_text(setting, name):
+def mean_text(setting, key):
     """Mean over seeds ± standard deviation."""
-    if name not in setting.values:
+    if key not in setting.values:
         return ""
-    spread = setting.spread(name)
-    return f"{setting.mean(name):.2f}" + ("" if np.isnan(spread) else f" ± {spread:.2f}")
+    spread = setting.spread(key)
+    return f"{setting.mean(key):.2f}" + ("" if np.isnan(spread) else f" ± {spread:.2f}")
 
 
 def _row(runner, point, problem):
-    numbers, protocols, seconds = {}, {}, 0.0
+    measurements, seconds = {}, 0.0
     finished = runner.is_finished(point)
     for stage in ("learn_views", "pretrain", "evaluate") if finished else ():
         content = results.read(os.path.join(runner.model_dir(point), stage))
         if content:
-            numbers |= {number["name"]: number["value"] for number in content["numbers"]}
-            protocols |= {n["name"]: n.get("protocol", "") for n in content["numbers"]}
+            measurements |= {m["key"]: results.Measurement(**m) for m in content["measurements"]}
             seconds += content.get("wall_time_seconds", 0.0)
     if not finished and problem is None:
         problem = "not run"
-    return Row(point, numbers, protocols, round(seconds, 1), problem, runner.command(point))
+    return Row(point, measurements, round(seconds, 1), problem, runner.command(point))
 
 
 def _setting(labels, name, rows):
-    names = dict.fromkeys(name for row in rows for name in row.numbers)
-    values = {n: np.array([row.numbers[n] for row in rows if n in row.numbers]) for n in names}
+    found = [row.measurements for row in rows]
+    keys = dict.fromkeys(key for measurements in found for key in measurements)
+    values = {key: np.array([m[key].value for m in found if key in m]) for key in keys}
     return Setting(labels, name, values)

@@ -34,7 +34,7 @@ def write(outcome, pictures, configuration, out):
         f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
         image(
             curve.save(curve.draw_curve(outcome), out),
-            f"accuracy against {outcome.sweep.information}",
+            f"accuracy against {outcome.label(outcome.sweep.information)}",
         )
         if outcome.settings
         else "",
@@ -74,11 +74,11 @@ def table(header, rows):
 
 
 def protocols(rows):
-    """How the numbers of the first point that has results were measured."""
-    found = next((row.protocols for row in rows if row.protocols), {})
+    """How the measurements of the first point that has results were measured."""
+    found = next((row.measurements for row in rows if row.measurements), {})
     if not found:
         return ""
-    named = [f"{name}: {protocol}" for name, protocol in found.items()]
+    named = [f"{m.label}: {m.protocol}" for m in found.values()]
     return "<h2>How it was measured (first point)</h2>" + bullets(named)
 
 

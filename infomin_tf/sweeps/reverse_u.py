@@ -17,14 +17,12 @@ class ReverseU:
 
     Args:
         runs: of each setting (I_NCE, accuracy), two arrays over its seeds; `LEAST` settings or more.
-        names: of the two.
 
     Attributes:
         rises, falls: p of the lines, one-sided.
     """
 
-    def __init__(self, runs, names):
-        self._names = names
+    def __init__(self, runs):
         self.x, y = map(np.concatenate, zip(*runs, strict=True))
         self._center, self._scale, self._level = self.x.mean(), self.x.std(), y.mean()
         runs = [((x - self._center) / self._scale, y - self._level) for x, y in runs]
@@ -65,9 +63,8 @@ class ReverseU:
         ends = np.quantile(self._resamples @ powers.T, (0.025, 0.975), axis=0)
         return tuple(self._level + values for values in (powers @ self._fit, *ends))
 
-    def sentence(self):
-        """What may be said, in words."""
-        information, metric = self._names
+    def sentence(self, information, metric):
+        """What may be said of the two, in words."""
         share = np.floor(1000 * self.bends_down) / 10
         shares = f"a parabola bends down in {share:.1f} % of {len(self._resamples):,} resamples of the settings"
         if self.top:
@@ -95,11 +92,11 @@ class ReverseU:
 
 
 def find(settings, information, metric):
-    """The `ReverseU` of the settings that have both numbers; None for fewer than `LEAST`, or where I_NCE hardly varies.
+    """The `ReverseU` of the settings that have both measurements; None for fewer than `LEAST`, or where I_NCE hardly varies.
 
     Args:
         settings: `outcome.Setting`s.
-        information, metric: names of the numbers on the two axes.
+        information, metric: keys of what is on the two axes.
     """
     runs = []
     for values in (setting.values for setting in settings):
@@ -109,7 +106,7 @@ def find(settings, information, metric):
             runs += [(x[is_known], y[is_known])] if np.any(is_known) else []
     if len({round(float(np.mean(x)), 3) for x, _ in runs}) < LEAST:
         return None
-    return ReverseU(runs, (information, metric))
+    return ReverseU(runs)
 
 
 def _fits(runs, often, degree):

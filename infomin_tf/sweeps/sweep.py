@@ -9,7 +9,7 @@ from infomin_tf.runs.results import STAGES
 from infomin_tf.settings import ABOVE_ZERO, check, check_seeds
 from infomin_tf.sweeps.axes import Axis, BindingsAxis, Combinations, FileAxis, check_list
 
-_INFORMATION = ("I_NCE", "I_NCE of training")
+_INFORMATION = ("i_nce", "i_nce/training")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Sweep:
         seeds: each value is run with each.
         left_out: combinations that are not run, a tuple of labels each, one of every axis.
         hours: no new point is started after so many; None for no limit.
-        metrics: names of the numbers to compare, such as "kNN, pre-trained"; the first says which point is best. () for the
+        metrics: keys of the measurements to compare, such as "knn/pre-trained"; the first says which point is best. () for the
             first probe that was run.
-        information: name of the number on the horizontal axis: "I_NCE" of held-out images, or "I_NCE of training", whose N is
+        information: key of what is on the horizontal axis: "i_nce" of held-out images, or "i_nce/training", whose N is
             that of the negatives and whose ceiling is therefore higher.
         until: the last stage of a point.
         title: of the report.
@@ -72,7 +72,7 @@ class Sweep:
         left_out=(),
         hours: float | None = None,
         metrics=(),
-        information="I_NCE",
+        information="i_nce",
         until="evaluate",
         title="Sweep",
         expectation="",

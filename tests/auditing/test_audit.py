@@ -20,7 +20,8 @@ from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations
 
 ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("clean_gin")
-PROBE = "kNN, pre-trained"
+PROBE = "knn/pre-trained"
+LABELS = {PROBE: "kNN, pre-trained", "i_nce": "I_NCE", "uniformity": "uniformity"}
 FACTS = {
     "arguments": {
         "images": "photos",
@@ -43,7 +44,7 @@ def small_audit():
 
 
 def setting(label, probe, i_nce=1.0, uniformity=-3.0):
-    values = {PROBE: probe, "I_NCE": [i_nce] * 2, "uniformity": [uniformity] * 2}
+    values = {PROBE: probe, "i_nce": [i_nce] * 2, "uniformity": [uniformity] * 2}
     return Setting((label,), label, {name: np.array(v) for name, v in values.items()})
 
 
@@ -55,16 +56,17 @@ def write_numbers(sweep, out, numbers):
             continue
         probes, i_nce, uniformity = numbers[point.labels[0]]
         found = {
-            "pretrain": {"I_NCE": i_nce, "uniformity": uniformity},
+            "pretrain": {"i_nce": i_nce, "uniformity": uniformity},
             "evaluate": {PROBE: probes[list(sweep.seeds).index(point.seed)]},
         }
         for stage in ("pretrain", "evaluate")[: 1 + (sweep.until == "evaluate")]:
             folder = pathlib.Path(made.model_dir(point)) / stage
             folder.mkdir(parents=True)
             content = [
-                {"name": n, "value": v, "unit": "", "protocol": ""} for n, v in found[stage].items()
+                {"key": n, "label": LABELS[n], "value": v, "unit": "", "protocol": ""}
+                for n, v in found[stage].items()
             ]
-            (folder / "results.json").write_text(json.dumps({"numbers": content}))
+            (folder / "results.json").write_text(json.dumps({"measurements": content}))
     return outcome.Outcome(made, {})
 
 
@@ -222,7 +224,7 @@ def test_the_standard_audit_of_grey_images_has_no_colour_split(tmp_path, standar
 def test_findings_with_labels(tmp_path):
     found = both_rounds(tmp_path)
     said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())
-    assert f"Recommended: x 3, y on ({PROBE} 53.40 ± 0.28, base 50.10 ± 0.14" in said
+    assert f"Recommended: x 3, y on ({LABELS[PROBE]} 53.40 ± 0.28, base 50.10 ± 0.14" in said
     assert (
         "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, told apart from the base"
         in said

@@ -28,13 +28,13 @@ folder = dict(flags)["--model_dir"]
 with open(os.path.join(folder, "..", "..", "..", "runs.txt"), "a") as file:
     file.write(os.path.basename(folder) + "\\n")
 better = 5 * ("blur_probability = 0.5" in params) + 10 * ("jitter = 1.0" in params)
-numbers = {"pretrain": {"I_NCE": 2 - better / 10, "uniformity": -3.0},
-           "evaluate": {"kNN, pre-trained": 30.0 + better, "fast linear probe, pre-trained": 35.0}}
+numbers = {"pretrain": {"i_nce": 2 - better / 10, "uniformity": -3.0},
+           "evaluate": {"knn/pre-trained": 30.0 + better, "fast_linear_probe/pre-trained": 35.0}}
 for stage in numbers if "--until" in dict(flags) and dict(flags)["--until"] == "evaluate" else ["pretrain"]:
     os.makedirs(os.path.join(folder, stage))
-    rows = [{"name": n, "value": v, "unit": "", "protocol": ""} for n, v in numbers[stage].items()]
+    rows = [{"key": n, "label": n, "value": v, "unit": "", "protocol": ""} for n, v in numbers[stage].items()]
     with open(os.path.join(folder, stage, "results.json"), "w") as file:
-        json.dump({"numbers": rows, "wall_time_seconds": 1.0}, file)
+        json.dump({"measurements": rows, "wall_time_seconds": 1.0}, file)
 """
 FAKE_SHOW_VIEWS = """
 import sys

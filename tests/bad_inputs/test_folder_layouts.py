@@ -64,7 +64,7 @@ def test_what_systems_put_into_folders_is_no_image_and_no_class(tmp_path, caplog
         ("config.gin", ""),
         ("sweep.json", "{}"),
         ("copies.json", "{}"),
-        ("results.json", json.dumps({"numbers": [], "versions": {}})),
+        ("results.json", json.dumps({"measurements": [], "versions": {}})),
     ],
 )
 def test_what_the_package_has_written_is_no_image(name, text, tmp_path, caplog):

@@ -42,7 +42,7 @@ def results_that_are_empty(folder):
 
 @refused.by("results.json cannot be read", RUN_AGAIN)
 def results_that_are_cut(folder):
-    finished(folder, json.dumps({"numbers": [], "steps": 3})[:-5])
+    finished(folder, json.dumps({"measurements": [], "steps": 3})[:-5])
 
 
 @refused.by("results.json cannot be read .*utf-8", RUN_AGAIN)
@@ -50,19 +50,19 @@ def results_that_are_binary(folder):
     finished(folder, bytes(range(256)))
 
 
-@refused.by("results.json has no list of numbers", RUN_AGAIN)
+@refused.by("results.json has no list of measurements", RUN_AGAIN)
 def results_that_are_null(folder):
     finished(folder, "null")
 
 
-@refused.by("results.json has no list of numbers", RUN_AGAIN)
+@refused.by("results.json has no list of measurements", RUN_AGAIN)
 def results_of_another_shape(folder):
     finished(folder, '{"accuracy": 93.1}')
 
 
-@refused.by("results.json has no list of numbers", RUN_AGAIN)
+@refused.by("results.json has no list of measurements", RUN_AGAIN)
 def results_whose_numbers_lack_values(folder):
-    finished(folder, '{"numbers": [{"name": "kNN"}]}')
+    finished(folder, '{"measurements": [{"key": "knn"}]}')
 
 
 @refused.by("results.json cannot be read", RUN_AGAIN)
@@ -77,7 +77,7 @@ def folder_for_results(folder):
 )
 def results_without_steps(folder):
     (folder / "pretrain").mkdir()
-    (folder / "pretrain" / "results.json").write_text('{"numbers": []}')
+    (folder / "pretrain" / "results.json").write_text('{"measurements": []}')
     run(folder).check_finished("pretrain", 7)
 
 

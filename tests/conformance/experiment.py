@@ -6,12 +6,15 @@ import numpy as np
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.data.label_maps import SegmentationImages
 from infomin_tf.data.sets import Data
+from infomin_tf.evaluation.knn import NearestNeighbours
 from infomin_tf.evaluation.linear import LinearProbe
+from infomin_tf.evaluation.logistic import FastLinearProbe
 from infomin_tf.evaluation.segmentation import SegmentationProbe
-from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.experiment import Experiment
 from infomin_tf.experiment.export import Export
 from infomin_tf.experiment.pretrain import Pretrain
+from infomin_tf.experiment.transfer import Transfer
 from infomin_tf.models import heads
 from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.encoder import Encoder
@@ -54,18 +57,26 @@ def make():
         ),
         Evaluate(
             view,
-            LinearProbe(
-                keras.optimizers.SGD(0.1),
-                pairs.CropAndFlip(24),
-                epochs=3,
-                batch_size=12,
-                learning_rates=(1e-4, 1.0),
-                tuning_epochs=2,
-            ),
-            knn_neighbours=5,
-            transfers=[Transfer("transfer", Colors(30, 5), Colors(17, 6))],
-            segmentation_probe=SegmentationProbe(
-                Colors(17, 7, maps=True), Colors(13, 8, maps=True), 3, epochs=4, batch_size=8
+            (
+                LinearProbe(
+                    keras.optimizers.SGD(0.1),
+                    pairs.CropAndFlip(24),
+                    epochs=3,
+                    batch_size=12,
+                    learning_rates=(1e-4, 1.0),
+                    tuning_epochs=2,
+                ),
+                NearestNeighbours(5),
+                FastLinearProbe(),
+                SegmentationProbe(
+                    Colors(17, 7, maps=True), Colors(13, 8, maps=True), 3, epochs=4, batch_size=8
+                ),
+                Transfer(
+                    "transfer",
+                    Colors(30, 5),
+                    Colors(17, 6),
+                    (NearestNeighbours(5), FastLinearProbe()),
+                ),
             ),
         ),
         export=Export(view),

@@ -137,9 +137,9 @@ def test_an_experiment_gives_the_numbers_of_one_device(name, row):
     for stage in ("pretrain", "evaluate"):
         alone, here = (results.read(row(which) / "run" / stage) for which in (ALONE, name))
         assert here["steps"] == alone["steps"] and here["replicas"] == ROWS[name][1]
-        for a, b in zip(alone["numbers"], here["numbers"], strict=True):
-            assert a["name"] == b["name"]
-            assert b["value"] == pytest.approx(a["value"], rel=1e-3, abs=1e-3), a["name"]
+        for a, b in zip(alone["measurements"], here["measurements"], strict=True):
+            assert a["key"] == b["key"]
+            assert b["value"] == pytest.approx(a["value"], rel=1e-3, abs=1e-3), a["key"]
             if stage == "evaluate":  # which says the rate and the C that were chosen
                 assert a["protocol"] == b["protocol"]
 

@@ -54,8 +54,8 @@ def test_results_say_what_is_learned_from_and_how_many_classes_there_are(photos,
     mixed = run(tmp_path / "run", everything, train, test, test)
     said = f"photos:test ({test.size} of {test.size} are learned from, too)"
     assert mixed.held_out_name == said
-    mixed.finish("pretrain", [results.Number("a", 1.0, "", "")], 1, 0.0)
-    data = mixed.numbers_of("pretrain")["data"]
+    mixed.finish("pretrain", [results.Measurement("a", "a", 1.0, "", "")], 1, 0.0)
+    data = mixed.results_of("pretrain")["data"]
     assert data["unlabelled"] == "photos:all, 20 images"
     assert data["train"] == f"photos:train, {train.size} images, 2 classes"
     assert data["held out"] == f"{said}, {test.size} images"

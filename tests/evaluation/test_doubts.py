@@ -72,9 +72,9 @@ def test_constant_features_and_a_probe_at_chance_are_told_in_one_warning(run, ca
     (warning,) = [record for record in caplog.records if record.name == "absl"]
     for words in ("are the same for all of some", "kNN, pre-trained is ", "fast linear probe, pre"):
         assert words in warning.getMessage()
-    found = run.numbers_of("evaluate")
+    found = run.results_of("evaluate")
     assert len(found["doubts"]) == 3
-    assert all(n["protocol"].endswith("commonest class 58.3 %") for n in found["numbers"])
+    assert all(n["protocol"].endswith("commonest class 58.3 %") for n in found["measurements"])
 
 
 def test_a_trial_is_said_to_be_one_once(run, caplog, capsys):
@@ -84,4 +84,4 @@ def test_a_trial_is_said_to_be_one_once(run, caplog, capsys):
     assert not caplog.records
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "learn_views was cut after 3 of 200 steps: a trial, whose numbers say little"
-    assert run.numbers_of("evaluate")["doubts"] == ["at chance"]
+    assert run.results_of("evaluate")["doubts"] == ["at chance"]

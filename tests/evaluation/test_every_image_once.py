@@ -91,7 +91,7 @@ def test_segmentation_measures_every_labelled_pixel_once(count, monkeypatch, tmp
         directory=lambda stage: str(tmp_path / stage),
     )
     extractor = types.SimpleNamespace(split=lambda x: (x,), backbones=[Maps()])
-    probe.mean_iou(run, extractor)
+    probe.measure(run, features.Features(extractor, None), "pre-trained")
     maps = Source(count).load().maps
     np.testing.assert_array_equal(measured[0].sum(1), [(maps == 0).sum(), (maps == 1).sum()])
 

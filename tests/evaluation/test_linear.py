@@ -11,9 +11,11 @@ from sklearn import metrics
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import linear
+from infomin_tf.evaluation.features import Features
 from infomin_tf.evaluation.linear import LinearProbe
-from infomin_tf.experiment.evaluate import Evaluate, Transfer
+from infomin_tf.experiment.evaluate import Evaluate
 from infomin_tf.experiment.run import Run
+from infomin_tf.experiment.transfer import Transfer
 from infomin_tf.training import loop
 from infomin_tf.training.schedules import Cosine, StepDecay
 from infomin_tf.views import pairs
@@ -60,11 +62,14 @@ def probe(rate=1.0, **arguments):
     )
 
 
+def measured(probe, run, subject="pre-trained"):
+    return probe.measure(run, Features(MeanColor(), pairs.CenterCrop(12, 12)), subject)
+
+
 def test_it_learns_what_a_linear_classifier_can(run):
-    accuracy, top_5, protocol, _ = probe(epochs=10).accuracy(
-        run, MeanColor(), pairs.CenterCrop(12, 12), "p"
-    )
-    assert accuracy > 85 and top_5 is None and "100 steps, SGD 1, batch 30" in protocol
+    [found] = measured(probe(epochs=10), run)
+    assert found.key == "linear_probe/pre-trained" and found.label == "linear probe, pre-trained"
+    assert found.value > 85 and "100 steps, SGD 1, batch 30" in found.protocol
 
 
 @pytest.mark.parametrize("k", [1, 5])
@@ -82,8 +87,8 @@ def test_top_5_is_measured_where_there_are_more_than_ten_classes(run):
     run.train, run.test = (
         ArrayImages(s.name, s.images, s.labels, names) for s in (run.train, run.test)
     )
-    probed = probe(epochs=2).accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
-    assert probed.top_5 > 99 > probed.top_1
+    top_1, top_5 = measured(probe(epochs=2), run)
+    assert top_5.key == "linear_probe/top_5/pre-trained" and top_5.value > 99 > top_1.value
 
 
 def test_a_transfer_may_have_a_linear_probe_of_its_own(tmp_path):
@@ -95,27 +100,28 @@ def test_a_transfer_may_have_a_linear_probe_of_its_own(tmp_path):
     run.finish("pretrain", [], 100, 0.0)
     run.extractor = MeanColor()
     sources = (types.SimpleNamespace(load=lambda _, s=s: colors(90, s)) for s in (3, 4))
-    transfer = Transfer("other", *sources, linear_probe=probe(epochs=10))
-    evaluation = Evaluate(view, None, False, 0, transfers=(transfer,))
+    transfer = Transfer("other", *sources, probes=(probe(epochs=10),))
+    evaluation = Evaluate(view, (transfer,))
     evaluation.check(run)
     evaluation.run(run)
-    [number] = run.numbers_of("evaluate")["numbers"]
-    assert number["name"] == "linear probe, pre-trained, other" and number["value"] > 80
-    assert "30 steps" in number["protocol"]  # 10 epochs of 90 images by 30
+    [found] = run.results_of("evaluate")["measurements"]
+    assert found["key"] == "linear_probe/pre-trained/other" and found["value"] > 80
+    assert found["label"] == "linear probe, pre-trained, other"
+    assert "30 steps" in found["protocol"]  # 10 epochs of 90 images by 30
     with pytest.raises(UserError, match="LinearProbe.train_view gives 12 px"):
         run.pair = pairs.SharedPair(pairs.CropAndFlip(16))
-        Evaluate(pairs.CenterCrop(16, 16), None, False, 0, transfers=(transfer,)).check(run)
+        Evaluate(pairs.CenterCrop(16, 16), (transfer,)).check(run)
 
 
 def test_it_chooses_its_rate_on_training_images_alone(run):
     tuned = probe(epochs=6, learning_rates=(1e-6, 1.0, 1e5), tuning_epochs=2)
-    accuracy, _, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "p")
-    assert accuracy > 80 and "SGD 1 (of 3, on held-out training images)" in protocol
+    [found] = measured(tuned, run)
+    assert found.value > 80 and "SGD 1 (of 3, on held-out training images)" in found.protocol
     run.test = ArrayImages(
         "wrong", run.test.images, (run.test.labels + 1) % 3, run.test.class_names
     )
-    spoiled, _, protocol, _ = tuned.accuracy(run, MeanColor(), pairs.CenterCrop(12, 12), "q")
-    assert spoiled < 20 and "SGD 1 (of 3" in protocol
+    [spoiled] = measured(tuned, run, "untrained")
+    assert spoiled.value < 20 and "SGD 1 (of 3" in spoiled.protocol
 
 
 def test_cosine_warms_up_from_a_rate_and_ends_at_the_floor():

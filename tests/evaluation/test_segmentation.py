@@ -12,6 +12,7 @@ from sklearn.metrics import jaccard_score
 from infomin_tf.data.label_maps import SegmentationFolder, SegmentationImages, TfdsSegmentation
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import segmentation
+from infomin_tf.evaluation.features import Features
 from infomin_tf.models.alexnet import AlexNetHalf
 from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.models.features import FeatureExtractor
@@ -70,8 +71,9 @@ def test_a_probe_learns_what_is_in_the_maps(halves, run):
     extractor.build((None, 24, 24, 3))
     before = [w.numpy() for w in extractor.weights]
     probe = segmentation.SegmentationProbe(Source(0), Source(1), 3, epochs=12, learning_rate=3e-3)
-    value, protocol, _ = probe.mean_iou(run, extractor)
-    assert value > 60 and "decoder of 4 layers" in protocol
+    [found] = probe.measure(run, Features(extractor, None), "pre-trained")
+    assert found.key == "segmentation/pre-trained"
+    assert found.value > 60 and "decoder of 4 layers" in found.protocol
     for old, new in zip(before, extractor.weights, strict=True):
         np.testing.assert_array_equal(old, new)
 

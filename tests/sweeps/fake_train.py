@@ -24,11 +24,11 @@ if os.environ.get("FAKE_HELD") == str(x):
     wait_for("go")
 if x == 3:
     sys.exit("error: pretrain: loss became nan at step 7; lower the learning rate")
-for stage, name, value in (("pretrain", "I_NCE", 1 / x), ("evaluate", "kNN, pre-trained", 50 + 10 * x - seed)):
+for stage, name, value in (("pretrain", "i_nce", 1 / x), ("evaluate", "knn/pre-trained", 50 + 10 * x - seed)):
     os.makedirs(os.path.join(folder, stage), exist_ok=True)
-    number = {"name": name, "value": value, "unit": "", "protocol": "fake"}
+    number = {"key": name, "label": name, "value": value, "unit": "", "protocol": "fake"}
     with open(os.path.join(folder, stage, "results.json"), "w") as file:
-        json.dump({"numbers": [number], "wall_time_seconds": 1.0}, file)
+        json.dump({"measurements": [number], "wall_time_seconds": 1.0}, file)
 if device:
     os.rename(os.path.join(os.path.dirname(folder), "device" + device), os.path.join(folder, "device" + device))
 """

@@ -19,8 +19,15 @@ PNG = bytes.fromhex(
     "0d0000000049454e44ae426082"
 )
 
+LABELS = {
+    "i_nce": "I_NCE",
+    "i_nce/training": "I_NCE of training",
+    "knn/pre-trained": "kNN, pre-trained",
+}
+UNITS = {"i_nce": "nats", "i_nce/training": "nats"}
 
-def finished(tmp_path, values, accuracies, metrics=(), information="I_NCE", **axis):
+
+def finished(tmp_path, values, accuracies, metrics=(), information="i_nce", **axis):
     """The outcome of a sweep whose accuracies [values, seeds] were written by hand."""
     seeds = range(len(accuracies[0]))
     sweep = Sweep(
@@ -34,16 +41,22 @@ def finished(tmp_path, values, accuracies, metrics=(), information="I_NCE", **ax
     for point in sweep.points():
         place = [str(v) for v in values].index(point.labels[0])
         for stage, measured in (
-            ("pretrain", {"I_NCE": 2.0 - place, "I_NCE of training": 9.0 - place}),
-            ("evaluate", {"kNN, pre-trained": accuracies[place][point.seed]}),
+            ("pretrain", {"i_nce": 2.0 - place, "i_nce/training": 9.0 - place}),
+            ("evaluate", {"knn/pre-trained": accuracies[place][point.seed]}),
         ):
             folder = pathlib.Path(made.model_dir(point)) / stage
             folder.mkdir(parents=True)
             numbers = [
-                {"name": name, "value": value, "unit": "", "protocol": ""}
+                {
+                    "key": name,
+                    "label": LABELS[name],
+                    "value": value,
+                    "unit": UNITS.get(name, "%"),
+                    "protocol": "",
+                }
                 for name, value in measured.items()
             ]
-            (folder / "results.json").write_text(json.dumps({"numbers": numbers}))
+            (folder / "results.json").write_text(json.dumps({"measurements": numbers}))
     return outcome.Outcome(made, {})
 
 
@@ -79,16 +92,16 @@ def test_an_edge_is_that_of_what_was_measured(tmp_path):
 def test_a_metric_that_was_not_measured_is_named(tmp_path):
     found = finished(tmp_path, (1, 2), [[10.0], [20.0]], metrics=("knn",))
     assert found.verdict() == [
-        "knn was not measured, so no point is called best; measured: I_NCE, I_NCE of training, kNN, pre-trained."
+        "knn was not measured, so no point is called best; measured: i_nce, i_nce/training, knn/pre-trained."
     ]
 
 
-@pytest.mark.parametrize(("information", "largest"), [("I_NCE", 2), ("I_NCE of training", 9)])
+@pytest.mark.parametrize(("information", "largest"), [("i_nce", 2), ("i_nce/training", 9)])
 def test_the_curve_is_over_the_information_that_is_asked_for(tmp_path, information, largest):
     accuracies = [[40.0, 41.0], [50.0, 50.6]]
     found = finished(tmp_path, (1, 2), accuracies, information=information)
     [axes] = curve.draw_curve(found).axes
-    assert axes.get_xlabel() == f"{information}, nats"
+    assert axes.get_xlabel() == f"{LABELS[information]}, nats"
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [largest, largest - 1])
 
 
@@ -120,7 +133,7 @@ def test_the_report_shows_learned_channels_of_the_first_seed_that_has_them(tmp_p
 
 
 def test_other_information_is_refused(tmp_path):
-    with pytest.raises(UserError, match="'MI' is none of I_NCE, I_NCE of training"):
+    with pytest.raises(UserError, match="'MI' is none of i_nce, i_nce/training"):
         finished(tmp_path, (1, 2), [[1.0], [2.0]], information="MI")
 
 
@@ -134,10 +147,10 @@ def test_files_and_report_hold_everything(tmp_path):
     found = outcome.Outcome(made, made.run())
     found.write(str(tmp_path))
     rows = list(csv.DictReader((tmp_path / "sweep.csv").open()))
-    assert len(rows) == 6 and rows[2]["B.x"] == "2.0" and float(rows[2]["kNN, pre-trained"]) == 70.0
-    assert "loss became nan" in rows[1]["problem"] and rows[1]["I_NCE"] == ""
+    assert len(rows) == 6 and rows[2]["B.x"] == "2.0" and float(rows[2]["knn/pre-trained"]) == 70.0
+    assert "loss became nan" in rows[1]["problem"] and rows[1]["i_nce"] == ""
     content = json.loads((tmp_path / "sweep.json").read_text())
-    assert content["metric"] == "kNN, pre-trained" and len(content["points"]) == 6
+    assert content["metric"] == "knn/pre-trained" and len(content["points"]) == 6
     picture = tmp_path / "picture.png"
     picture.write_bytes(PNG)
     report.write(found, {"1.0": str(picture)}, "a.B.x = <1>", str(tmp_path))
@@ -172,4 +185,4 @@ def test_hparams_hold_each_point(tmp_path):
         for event in tf.compat.v1.train.summary_iterator(str(files[0]))
         for value in event.summary.value
     }
-    assert {"I_NCE", "kNN/pre-trained"} <= tags
+    assert {"i_nce", "knn/pre-trained"} <= tags

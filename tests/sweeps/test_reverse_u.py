@@ -37,7 +37,7 @@ def test_the_top_is_found_and_lies_in_its_interval():
     top, low, high = found.top
     assert low < 3.2 < high and high - low < 0.6 and top == pytest.approx(3.2, abs=0.15)
     assert found.is_shown and found.bends_down == 1.0
-    assert found.sentence() == (
+    assert found.sentence("I_NCE", "kNN") == (
         "A reverse U of kNN over I_NCE is shown: a parabola bends down in 100.0 % of 2,000 resamples of the settings, its top is "
         f"at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line rises before it has p {found.rises:.2g}, that one falls "
         f"after it {found.falls:.2g} (one-sided t tests over means of settings)."
@@ -95,13 +95,17 @@ def noisy(seed):
 @pytest.mark.parametrize("stream", range(5))
 def test_what_does_not_rise_and_fall_is_no_reverse_u(accuracy, stream):
     found = find(settings(accuracy, noise=1.0, stream=[2, stream]))
-    assert not found.is_shown and found.sentence().startswith("No reverse U of kNN over I_NCE is")
+    assert not found.is_shown and found.sentence("I_NCE", "kNN").startswith(
+        "No reverse U of kNN over I_NCE is"
+    )
 
 
 def test_a_valley_has_no_top():
     found = find(settings(lambda x: 100 - hill(x)))
     assert found.top is None and found.bends_down == 0.0 and not found.is_shown
-    assert found.sentence().endswith("bends down in 0.0 % of 2,000 resamples of the settings.")
+    assert found.sentence("I_NCE", "kNN").endswith(
+        "bends down in 0.0 % of 2,000 resamples of the settings."
+    )
 
 
 def test_a_top_at_the_edge_is_not_shown():

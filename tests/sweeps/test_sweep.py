@@ -125,7 +125,7 @@ def test_a_point_of_views_that_were_learned_again_is_not_taken_for_finished(tmp_
     for place in (source, folder):
         place.mkdir(parents=True)
         (place / "views.json").write_text('{"split": 1, "weights": [[0.5]]}')
-    (folder / "results.json").write_text(json.dumps({"numbers": [], "views_of": str(source)}))
+    (folder / "results.json").write_text(json.dumps({"measurements": [], "views_of": str(source)}))
     assert made.run() == {}
     (source / "views.json").write_text('{"split": 1, "weights": [[0.25]]}')
     with pytest.raises(UserError, match=f"with views of {source} that were learned again since"):
