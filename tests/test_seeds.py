@@ -16,7 +16,7 @@ from infomin_tf.data.streams import _epoch_seed
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.segmentation import batches as segmentation_batches
 from infomin_tf.experiment.learn_views import LearnViews
-from infomin_tf.learners.negatives import MemoryBank
+from infomin_tf.learners.negatives import MemoryBank, Slot
 from infomin_tf.training.checkpoint import Checkpoint
 from infomin_tf.views.sampler import Sampler
 from tests import small, tasks
@@ -136,7 +136,7 @@ def test_banks_of_neighbouring_seeds_are_sampled_otherwise():
         layer.build_state(2, 4, 500, seed)
         layer.banks[bank].assign(tf.random.stateless_normal([500, 4], (1, 2)))
         q = tf.ones([1, 4])
-        loss, _ = layer.contrast(q, q, bank, tf.constant([499]), tf.constant(5))
+        loss, _ = layer.contrast(q, q, Slot(bank, tf.constant([499]), tf.constant(5)))
         drawn.append(float(loss[0]))
     assert len(set(drawn)) == len(drawn)
 

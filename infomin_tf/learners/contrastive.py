@@ -8,7 +8,7 @@ from infomin_tf import seeds
 from infomin_tf.distribution import replicas
 from infomin_tf.learners import losses
 from infomin_tf.learners.learner import Learner
-from infomin_tf.learners.negatives import InBatch
+from infomin_tf.learners.negatives import Slot
 from infomin_tf.training.optimizer import Update
 
 
@@ -24,7 +24,7 @@ class ContrastiveLearner(Learner):
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> tuple of one or two parts.
         encoders: one encoder per part.
-        negatives: `negatives.InBatch`, `MomentumQueue` or `MemoryBank`.
+        negatives: `negatives.Negatives`.
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
         both_directions: L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
@@ -70,7 +70,9 @@ class ContrastiveLearner(Learner):
         _check_parts(split, encoders, negatives, key_encoders, jigsaw_head)
         two_banks = unlike_views and negatives.needs_indices
         self._num_tables = 2 if two_banks else len(encoders)
-        if not both_directions and self._num_tables > 1 and not isinstance(negatives, InBatch):
+        has_tables = negatives.uses_key_encoders or negatives.needs_indices
+        self._needs_second_query = both_directions or not has_tables
+        if not both_directions and self._num_tables > 1 and has_tables:
             raise ValueError(
                 "one direction embeds view 1 alone for training, but there are two parts, or two banks; set both_directions"
             )
@@ -124,27 +126,34 @@ class ContrastiveLearner(Learner):
         Returns:
             Means over this replica (or over the global batch where noted in `_scalars`).
         """
-        views, indices = batch
-        x1, x2, *patches = self.make_views(*views) if self.make_views else views
-        v1, v2 = self.split(x1)[0], self.split(x2)[-1]
+        views, places = batch
+        x1, x2, *patches = self.make_views(*views) if self.make_views else views  # [b, H, W, 3]
+        v1, v2 = self.split(x1)[0], self.split(x2)[-1]  # [b, H, W, C1], [b, H, W, C2]
         f1, f2 = self.encoders[0], self.encoders[-1]
+        slots = [Slot(t, places, self.encoder_optimizer.steps) for t in (0, self._num_tables - 1)]
         with tf.GradientTape() as tape:
-            q1 = f1(v1, training=True)
-            q2 = f2(v2, training=True) if self._needs_second_query() else None
-            k1, k2 = self._keys(v1, v2, q1, q2, indices)
-            loss, correct = self._contrast(q1, q2, k1, k2, indices)
+            q1 = f1(v1, training=True)  # queries [b, D]
+            q2 = f2(v2, training=True) if self._needs_second_query else None
+            k1, k2 = self._keys(
+                v1, v2, q1, q2, slots
+            )  # keys [b, D], of momentum encoders no gradient
+            forward, correct = self.negatives.contrast(q1, k2, slots[1])  # [b], or [B]
+            loss = tf.reduce_mean(forward)
+            if self.both_directions:
+                backward, _ = self.negatives.contrast(q2, k1, slots[0])
+                loss = (loss + tf.reduce_mean(backward)) / 2
+            total = 2.0 * loss if self.sum_directions else loss
             if self.jigsaw_head is not None:
-                q_jigsaw = self._encode_patches(patches[0])
-                jigsaw_loss, _ = self._loss(q_jigsaw, k2, self._num_tables - 1, indices)
+                q_jigsaw = self._encode_patches(patches[0])  # [b, D]
+                jigsaw, _ = self.negatives.contrast(q_jigsaw, k2, slots[1])
                 beta = self.jigsaw_weight
-                total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw_loss)
-            else:
-                total = 2.0 * loss if self.sum_directions else loss
+                total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw)
             replica_loss = self.share(total)
         gradients = self._gradients(tape, replica_loss)
         updates = self.encoder_optimizer.apply(gradients, self._encoder_variables())
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
-            self._update_keys(q1, q2, k1, k2, indices, updates)
+            self._move_key_encoders(updates)
+            self._enqueue(q1, q2, k1, k2, slots)
         return self._scalars(total, loss, correct, q1, k2)
 
     def num_candidates(self, global_batch_size):
@@ -156,14 +165,10 @@ class ContrastiveLearner(Learner):
         v1, v2 = self.split(x1)[0], self.split(x2)[-1]
         return self.encoders[0](v1, training=False), self.encoders[-1](v2, training=False)
 
-    def _needs_second_query(self):
-        elsewhere = self.negatives.uses_key_encoders or self.negatives.needs_indices
-        return self.both_directions or not elsewhere
-
-    def _keys(self, v1, v2, q1, q2, indices):
+    def _keys(self, v1, v2, q1, q2, slots):
+        """Keys of both views [b, D]: entries of a bank, of momentum encoders, or the queries themselves."""
         if self.negatives.needs_indices:
-            tables = (0, self._num_tables - 1)
-            return tuple(self.negatives.look_up(table, indices) for table in tables)
+            return tuple(self.negatives.look_up(slot) for slot in slots)
         if not self.negatives.uses_key_encoders:
             return q1, q2
         k1 = self._encode_key(0, v1) if self.both_directions else None
@@ -181,20 +186,9 @@ class ContrastiveLearner(Learner):
 
     def _encode_patches(self, patches):
         count = patches.shape[1]
-        flat = tf.reshape(patches, [-1, *patches.shape[2:]])
-        features = self.encoders[0].backbone(self.split(flat)[0], training=True)
+        flat = tf.reshape(patches, [-1, *patches.shape[2:]])  # [9b, h, w, 3]
+        features = self.encoders[0].backbone(self.split(flat)[0], training=True)  # [9b, F]
         return self.jigsaw_head(tf.reshape(features, [-1, count, features.shape[-1]]))
-
-    def _loss(self, q, k, encoder_index, indices):
-        step = self.encoder_optimizer.steps
-        return self.negatives.contrast(q, k, encoder_index, indices, step)
-
-    def _contrast(self, q1, q2, k1, k2, indices):
-        forward, correct = self._loss(q1, k2, self._num_tables - 1, indices)
-        if not self.both_directions:
-            return tf.reduce_mean(forward), correct
-        backward, _ = self._loss(q2, k1, 0, indices)
-        return (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2, correct
 
     def _gradients(self, tape, loss):
         variables = self._encoder_variables()
@@ -207,20 +201,22 @@ class ContrastiveLearner(Learner):
             for g, v in zip(gradients, variables, strict=True)
         ]
 
-    def _update_keys(self, q1, q2, k1, k2, indices, updates):
+    def _move_key_encoders(self, updates):
         """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own), where the step
-        updates theta_q; the negatives take the new keys.
+        updates theta_q.
         """
         for encoder, key_encoder in zip(self.encoders, self.key_encoders, strict=False):
             share = (1.0 - self.negatives.momentum) * updates
             pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
             for theta_k, theta_q in pairs:
                 replicas.move_towards(theta_k.value, theta_q.value, share)
-        last = self._num_tables - 1
-        if last or not self.negatives.needs_indices:
-            self.negatives.update(q2, k2, last, indices)
+
+    def _enqueue(self, q1, q2, k1, k2, slots):
+        """The tables take the new keys; the one bank of both views those of the first."""
+        if slots[1].table or not self.negatives.needs_indices:
+            self.negatives.update(q2, k2, slots[1])
         if k1 is not None:
-            self.negatives.update(q1, k1, 0, indices)
+            self.negatives.update(q1, k1, slots[0])
 
     def _scalars(self, total, loss, correct, q1, k2):
         num_candidates = self.num_candidates(q1.shape[0] * replicas.num_replicas())

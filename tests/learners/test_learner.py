@@ -102,7 +102,7 @@ def test_queue_keeps_the_newest_keys(batch):
     for step in range(5):
         keys = np.full((batch, 2), step) + np.arange(batch)[:, None] / 100
         keys = keys.astype(np.float32)
-        queue.update(None, tf.constant(keys), 0, None)
+        queue.update(None, tf.constant(keys), negatives.Slot(0, None, 0))
         reference = (reference + [tuple(row) for row in keys])[-10:]
         assert sorted(map(tuple, queue.queues[0].numpy())) == sorted(reference)
 

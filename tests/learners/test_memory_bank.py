@@ -66,10 +66,9 @@ def test_bank_samples_anew_in_each_step_and_never_an_images_own_entry():
     bank.build_state(1, 4, 3, 0)  # so few images that the sample holds each of them many times
     q = tf.math.l2_normalize(tf.random.stateless_normal([2, 4], [1, 2]), axis=1)
     places = tf.constant([0, 2])
-    k = bank.look_up(0, places)
-    loss, again, later = (
-        bank.contrast(q, k, 0, places, step=tf.constant(step))[0] for step in (5, 5, 6)
-    )
+    slots = [negatives.Slot(0, places, tf.constant(step)) for step in (5, 5, 6)]
+    k = bank.look_up(slots[0])
+    loss, again, later = (bank.contrast(q, k, slot)[0] for slot in slots)
     np.testing.assert_array_equal(loss, again)
     assert np.any(loss != later)
     key = [seeds.stream(0, "sample of bank 0"), 5]
