@@ -1,5 +1,7 @@
 """infomin_tf: choose, learn and measure views for contrastive learning (Tian et al. 2020, InfoMin)."""
 
+import importlib
+
 from infomin_tf import registration
 
 __version__ = "0.1.0"
@@ -7,10 +9,15 @@ __version__ = "0.1.0"
 registration.register()
 
 
-def __getattr__(name):
-    """Loads `load_encoder` on first use, so that importing the package does not import TensorFlow."""
-    if name == "load_encoder":
-        from infomin_tf.export import load_encoder
+_PLACES = {"load_encoder": "export", "train": "library", "embed": "library", "audit": "library"}
 
-        return load_encoder
+
+def __getattr__(name):
+    """Loads what the package offers on first use, so that importing it does not import TensorFlow."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"infomin_tf.{_PLACES[name]}"), name)
     raise AttributeError(f"module 'infomin_tf' has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *_PLACES]

@@ -97,7 +97,7 @@ def test_a_file_of_the_package_is_found_anywhere_and_the_environment_comes_befor
 @pytest.fixture
 def fake_run(tmp_path, monkeypatch):
     """Runs a command in this process on the fake experiment; returns its status and the experiment's calls."""
-    monkeypatch.setattr("infomin_tf.experiment.experiment.Experiment", fake.Experiment)
+    monkeypatch.setattr("infomin_tf.command_line.experiments.Experiment", fake.Experiment)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.gin").write_text(CONFIGURATION)
 

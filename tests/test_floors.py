@@ -20,6 +20,7 @@ FLOORS = [
     ["sweeps"],
     ["auditing"],
     ["command_line"],
+    ["library"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

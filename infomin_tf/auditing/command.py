@@ -2,6 +2,7 @@
 
 import os
 import sys
+import typing
 
 from infomin_tf import environment  # noqa: F401
 from infomin_tf.auditing import (
@@ -19,7 +20,39 @@ from infomin_tf.sweeps.outcome import Outcome, text_table
 from infomin_tf.sweeps.runner import Runner
 
 
-def run(files, gin_params, images, labels, out, jobs, devices):
+class Audited(typing.NamedTuple):
+    """What an audit came to.
+
+    Args:
+        recommended: label of the setting that comes first.
+        gin_file: path of a file that trains with it.
+        report: path of the page.
+        table: (header, rows) of the second round, text cells, the best first.
+        sentences: what is recommended, each axis, and how sure that is.
+        not_tried: what the audit leaves open.
+        problems: runs without results.
+    """
+
+    recommended: str
+    gin_file: str
+    report: str
+    table: tuple
+    sentences: list
+    not_tried: list
+    problems: int
+
+
+def run(*arguments):
+    """Audits and prints what was found; arguments as of `audit`. Exit status: 1 when runs have no results."""
+    found = audit(*arguments)
+    print(text_table(*found.table))
+    print("\n" + "\n".join(found.sentences))
+    print("Not tried:\n  " + "\n  ".join(found.not_tried))
+    print(f"\nReport: {found.report}\nRecommended: {found.gin_file}")
+    return int(found.problems > 0)
+
+
+def audit(files, gin_params, images, labels, out, jobs, devices):
     """Audits views for a folder of images.
 
     Args:
@@ -29,29 +62,32 @@ def run(files, gin_params, images, labels, out, jobs, devices):
         jobs, devices: see `Runner`.
 
     Returns:
-        Exit status: 1 when runs have no results.
+        `Audited`.
     """
     places.check(images, labels, out)
-    audit, text = gin_files.load(Audit, files, gin_params)
+    configured, text = gin_files.load(Audit, files, gin_params)
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
         run_folder.make_folder(out)
-        facts = preparation.prepare(images, labels, out, audit)
-        for sentence in without_color(audit, facts):
+        facts = preparation.prepare(images, labels, out, configured)
+        for sentence in without_color(configured, facts):
             print(sentence, file=sys.stderr)
-        first = _run_round(audit.first_round(out, facts), out, "first_round", jobs, devices)
-        second = _run_round(
-            audit.second_round(out, facts, first), out, "second_round", jobs, devices
-        )
-        findings = Findings(audit, facts, first, second)
+        first = _run_round(configured.first_round(out, facts), out, "first_round", jobs, devices)
+        sweep = configured.second_round(out, facts, first)
+        second = _run_round(sweep, out, "second_round", jobs, devices)
+        findings = Findings(configured, facts, first, second)
         path = _write_recommendation(findings, out)
         report.write(findings, _pictures(first, second), path, text, out)
-    print(text_table(*second.table(findings.order)))
-    print("\n" + "\n".join((*findings.sentences(), *findings.uncertainty())))
-    print("Not tried:\n  " + "\n  ".join(findings.not_tried()))
-    print(f"\nReport: {os.path.join(out, 'report.html')}\nRecommended: {path}")
-    return int(any(row.problem for row in (*first.rows, *second.rows)))
+    return Audited(
+        findings.recommended,
+        path,
+        os.path.join(out, "report.html"),
+        second.table(findings.order),
+        [*findings.sentences(), *findings.uncertainty()],
+        findings.not_tried(),
+        sum(bool(row.problem) for row in (*first.rows, *second.rows)),
+    )
 
 
 def _run_round(sweep, out, name, jobs, devices):

@@ -1,6 +1,5 @@
 """The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
 
-import contextlib
 import errno
 import os
 import sys
@@ -9,7 +8,7 @@ from absl import flags
 
 from infomin_tf import environment
 from infomin_tf.command_line import options
-from infomin_tf.configuration import gin_files, root
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.runs import run_folder
 
@@ -162,79 +161,20 @@ def _run(command, values, files):
 
         arguments = values.images, values.labels, values.out, values.jobs, values.devices
         sys.exit(audit_command.run(files, values.gin_param, *arguments))
-    # Imported here, as TensorFlow takes seconds.
-    with environment.quiet_standard_error():
-        import tensorflow as tf
+    with environment.quiet_standard_error():  # imported here, as TensorFlow takes seconds
+        from infomin_tf.command_line import experiments
 
-        from infomin_tf.auditing import names  # noqa: F401
-        from infomin_tf.configuration import experiment_names  # noqa: F401
-        from infomin_tf.data.records import streaming_damage_explained
-        from infomin_tf.experiment.experiment import Experiment
-
-    # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
-    sys.dont_write_bytecode = True
-    tf.config.experimental.enable_op_determinism()
-    # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
-    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
-    with streaming_damage_explained(values.data_dir):
-        if command == "show_views":
-            _show_views(values, files, Experiment)
-        else:
-            _train_or_repeat(command, values, files, Experiment)
-
-
-def _train_or_repeat(command, values, files, experiment_class):
-    import keras
-
-    from infomin_tf import seeds
-    from infomin_tf.distribution import strategies, workers
-
-    seed = values.seed
-    if command != "train":
-        saved_seed = run_folder.saved_seed(values.model_dir)
-        seed = seed if values["seed"].present else saved_seed
-    strategy = strategies.create_strategy(values.strategy)
-    with strategy.scope(), workers.clear_loss():
-        keras.utils.set_random_seed(seeds.stream(seed, "weights"))
-        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
-        if command != "train" and not root.is_whole(experiment_class, files):
-            files = [saved, *files]
-        experiment = _build(values, files, experiment_class)
-        text = gin_files.operative_text(seed)
-        arguments = {
-            "strategy": strategy,
-            "seed": seed,
-            "data_dir": values.data_dir,
-            "configuration": text,
-        }
-        again = options.again(values)
-        if command != "train":
-            run_folder.check_same_training(values.model_dir, text)
-        only_writer = run_folder.locked if workers.is_chief() else contextlib.nullcontext
-        with only_writer(values.model_dir):
-            if command == "train":
-                if workers.is_chief():
-                    run_folder.claim(values.model_dir, text, values.overwrite, again)
-                workers.wait_for_all()
-                workers.check_one_run(values.model_dir, run_folder.holds(values.model_dir, text))
-                experiment.run(values.model_dir, until=values.until, **arguments)
-            else:
-                experiment.repeat(command, values.model_dir, **arguments)
-            workers.wait_for_all()
-
-
-def _build(values, files, experiment_class):
-    """The experiment that the files configure, its layers made in the precision that they bind."""
-    from infomin_tf.training import precision
-
-    gin_files.parse(files, values.gin_param)
-    precision.use(root.bound(experiment_class, "precision", "float32"))
-    experiment = gin_files.build(experiment_class)
-    gin_files.check_all_used()
-    return experiment
-
-
-def _show_views(values, files, experiment_class):
-    experiment = _build(values, files, experiment_class)
-    experiment.save_picture(values.out, data_dir=values.data_dir, seed=values.seed)
-    print(f"wrote {values.out}")
+    experiments.repeatable()
+    shared = {"data_dir": values.data_dir, "seed": values.seed}
+    if command == "show_views":
+        experiments.show_views(files, values.gin_param, values.out, **shared)
+        print(f"wrote {values.out}")
+        return
+    arguments = files, values.gin_param, values.model_dir
+    shared["strategy"] = values.strategy
+    if command == "train":
+        more = {"until": values.until, "overwrite": values.overwrite}
+        experiments.train(*arguments, **shared, **more, again=options.again(values))
+    else:
+        shared["seed"] = values.seed if values["seed"].present else None
+        experiments.repeat(command, *arguments, **shared)

@@ -3,7 +3,7 @@
 import keras
 
 from infomin_tf.configuration import gin_names
-from infomin_tf.data import image_folder, images, label_maps, shapes, tfds_source
+from infomin_tf.data import array_file, image_folder, images, label_maps, shapes, tfds_source
 from infomin_tf.data.sets import Data
 from infomin_tf.evaluation import knn, linear, logistic, segmentation
 from infomin_tf.experiment import (
@@ -30,7 +30,8 @@ gin_names.register(segmentation.SegmentationProbe, transfer.Transfer)
 gin_names.register(loop.TrainingLoop)
 gin_names.register(schedules.Constant, schedules.Cosine, schedules.StepDecay)
 
-gin_names.register(tfds_source.Tfds, image_folder.ImageFolder, shapes.Shapes, images.Repeat)
+gin_names.register(tfds_source.Tfds, image_folder.ImageFolder, array_file.ArrayFile)
+gin_names.register(shapes.Shapes, images.Repeat)
 gin_names.register(label_maps.TfdsSegmentation, label_maps.SegmentationFolder)
 
 gin_names.register(pairs.IndependentPair, pairs.SharedPair, pairs.PatchPair)

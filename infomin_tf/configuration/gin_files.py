@@ -1,5 +1,6 @@
 """gin files: finding, parsing, building the root, refusing what would be ignored."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -86,6 +87,22 @@ def _is_machine_made(path):
 
 
 _history = History(_open_file, _is_machine_made)
+
+
+@contextlib.contextmanager
+def fresh():
+    """In here nothing is bound yet; afterwards what was bound before is again, for a person who uses gin themselves."""
+    config = gin.config
+    kept = (config._CONFIG, config._OPERATIVE_CONFIG, config._IMPORTS, config._SINGLETONS)
+    before, is_locked = [content.copy() for content in kept], gin.config_is_locked()
+    gin.clear_config()
+    try:
+        yield
+    finally:
+        for content, earlier in zip(kept, before, strict=True):
+            content.clear()
+            content.update(earlier)
+        config._set_config_is_locked(is_locked)
 
 
 def parse(files, bindings):

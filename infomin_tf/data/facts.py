@@ -16,12 +16,14 @@ class Facts:
         labels: int [M], -1 where there is none; None where they are not known before the images are read.
         fingerprints: list of `fingerprint`; None where they are not known.
         scales: `deep_images.Scales` of a folder, found in its images; None where there is nothing to find.
+        files: paths of the images under a folder, in their order; () for other sets.
         places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`); None for other sets.
     """
 
     labels: np.ndarray | None = None
     fingerprints: list | None = None
     scales: typing.Any = None
+    files: tuple = ()
     places: tuple | None = None
 
     def replace(self, **changes):

@@ -108,9 +108,12 @@ class ImageFolder:
         kept = [labels[i] for i in good]
         if in_memory:
             loaded = ArrayImages(name, images[: len(good)], kept, names)
-            loaded.facts = Facts(scales=self._found(scales))
+            loaded.facts = Facts(scales=self._found(scales), files=self._relative(paths, good))
             return loaded
         return self._stream(name, [paths[i] for i in good], kept, names, known, scales)
+
+    def _relative(self, paths, good):
+        return tuple(os.path.relpath(paths[i], self._directory) for i in good)
 
     def _try(self, path, keep, scales):
         """(the image if it is kept, otherwise its fingerprint and whether TensorFlow reads it as Pillow does, what is wrong with
@@ -229,7 +232,12 @@ class ImageFolder:
             decode,
             len(paths),
             encoded,
-            facts=Facts(columns["label"], list(fingerprints), self._found(scales)),
+            facts=Facts(
+                columns["label"],
+                list(fingerprints),
+                self._found(scales),
+                self._relative(paths, range(len(paths))),
+            ),
         )
 
 

@@ -104,16 +104,17 @@ class ArrayImages(Images):
     Args:
         name: of the set, such as "stl10:train".
         images: uint8 [M, H, W, 3].
-        labels: integers [M], -1 where there is none.
+        labels: integers [M], -1 where there is none; None for none at all.
         class_names: of the labels; () when there are none.
         factors: of rendered images, a dict name -> int [M].
     """
 
-    def __init__(self, name, images, labels, class_names=(), factors=None):
+    def __init__(self, name, images, labels=None, class_names=(), factors=None):
         self.name, self.class_names = name, tuple(class_names)
         self.factors = factors or {}
         with tf.device("CPU:0"):  # tf.data captures these tensors; they are not copied into a graph
             self.images = tf.constant(images, tf.uint8)
+            labels = np.full(len(images), -1) if labels is None else labels
             self.labels = tf.constant(np.asarray(labels), tf.int32)
 
     @property

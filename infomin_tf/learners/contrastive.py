@@ -136,7 +136,7 @@ class ContrastiveLearner(Learner):
             q2 = f2(v2, training=True) if self._needs_second_query else None
             k1, k2 = self._keys(
                 v1, v2, q1, q2, slots
-            )  # keys [b, D], of momentum encoders no gradient
+            )  # keys [b, D]; those of others bear no gradient
             forward, correct = self.negatives.contrast(q1, k2, slots[1])  # [b], or [B]
             loss = tf.reduce_mean(forward)
             if self.both_directions:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from infomin_tf import library
 from infomin_tf.auditing import command
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
@@ -114,8 +115,17 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     gin_files.check_all_used()
     assert made.stage_names == ("pretrain", "evaluate", "export")[:: 1 if labels else 2]
     assert gin.query_parameter("families.infomin.jitter") == 1.0
-    # The same command again repeats no run.
-    assert audit(tmp_path, labels) == 0 and len((out / "runs.txt").read_text().split()) == 34
+    # The same from Python repeats no run.
+    photos = tmp_path / "<photos>"
+    found = library.audit(
+        photos,
+        photos if labels else None,
+        out=out,
+        gin_param=("Audit.image_size = 8", "Audit.batch_size = 16"),
+    )
+    assert found.recommended == together and found.gin_file == str(out / "recommended.gin")
+    assert found.problems == 0 and found.report == str(out / "report.html")
+    assert len((out / "runs.txt").read_text().split()) == 34
     assert re.search(r"\d+ minutes of stages", page)
 
 
