@@ -104,19 +104,19 @@ class FactorPair(Pair):
         )
         return first, fresh | {name: first[name] for name in kept} | {"corner": corner}
 
-    def picture(self, sequences, seed=0, num_rows=8):
+    def picture(self, images, seed=0, num_rows=8):
         """A picture of a row a sequence: frames 1 to k, frame t, then v2 (Fig. 10), uint8 [height, width, 3].
 
         Args:
-            sequences: `Sequences`.
+            images: `Sequences`.
             seed: of the views.
             num_rows: sequences.
         """
         key = tf.constant([seeds.stream(seed, "picture"), 0])
-        factors, target = self.factors(sequences, num_rows, key)
+        factors, target = self.factors(images, num_rows, key)
         times = [*range(1, self.num_frames + 1), self.target_frame]
-        frames = sequences.render(factors, sequences.corners(factors, times))
-        view = sequences.render(target, target["corner"][:, None])
+        frames = images.render(factors, images.corners(factors, times))
+        view = images.render(target, target["corner"][:, None])
         cells = tf.pad(
             tf.concat([frames, view], axis=1),
             [[0, 0], [0, 0], [0, 2], [0, 2], [0, 0]],
@@ -126,12 +126,12 @@ class FactorPair(Pair):
         grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, columns * width, 3])
         return tf.cast(tf.round(255.0 * grid), tf.uint8).numpy()
 
-    def animation(self, sequences, seed=0, num_columns=8):
+    def animation(self, images, seed=0, num_columns=8):
         """Frames 1 to t of sequences side by side, uint8 [t, canvas, num_columns * canvas, 3]."""
         factors = self.factors(
-            sequences, num_columns, tf.constant([seeds.stream(seed, "picture"), 0])
+            images, num_columns, tf.constant([seeds.stream(seed, "picture"), 0])
         )[0]
         times = range(1, self.target_frame + 1)
-        frames = sequences.render(factors, sequences.corners(factors, times))
+        frames = images.render(factors, images.corners(factors, times))
         rows = tf.concat(tf.unstack(frames), axis=2)
         return tf.cast(tf.round(255.0 * rows), tf.uint8).numpy()

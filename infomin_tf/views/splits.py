@@ -16,8 +16,8 @@ from infomin_tf.views.generators import PixelFlow
 _Constants = tuple[float, float, float] | None
 
 
-class _StandardizedSplit(keras.layers.Layer):
-    """Colour space, then (x - mean) / std by channel; the constants are weights.
+class Split(keras.layers.Layer):
+    """What all splits share: colour space, then (x - mean) / std by channel; the constants are weights.
 
     `mean` and `std` are those of the colour space unless given; where it has none, they are measured from data.
     """
@@ -79,7 +79,7 @@ class _StandardizedSplit(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class Whole(_StandardizedSplit):
+class Whole(Split):
     """No split: the standardised image is the only part, for one shared encoder (same-domain views).
 
     Args:
@@ -126,7 +126,7 @@ class Sequence(Whole):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class ChannelSplit(_StandardizedSplit):
+class ChannelSplit(Split):
     """{X_1, X_2:3}: some channels and the others of a colour space, natural or learned (sections 3.3, 4.2).
 
     colour space -> standardise -> g, if a generator is given -> split.
@@ -203,7 +203,7 @@ class ChannelSplit(_StandardizedSplit):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class FrequencySplit(_StandardizedSplit):
+class FrequencySplit(Split):
     """{Blur(X, sigma), X - Blur(X, sigma)}: low and high frequencies of the standardised image (B.3, Fig. 9).
 
     Args:
