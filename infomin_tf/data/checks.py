@@ -19,12 +19,13 @@ def check_batches(run, images, batch_size, loop, setting):
     replicas = run.strategy.num_replicas_in_sync if run.strategy else 1
     if batch_size > images.size:
         raise UserError(
-            f"{setting} = {batch_size}, but {images.name} has {images.size} images to train on, fewer than one batch; "
-            f"bind {setting} = {images.size} or less, or add images"
+            f"{setting} = {batch_size}, but {images.name} has {images.size} images to train on, "
+            f"fewer than one batch; bind {setting} = {images.size} or less, or add images"
         )
     if batch_size % replicas:
         raise UserError(
-            f"{setting} = {batch_size} cannot be divided among {replicas} replicas; bind a multiple of {replicas}"
+            f"{setting} = {batch_size} cannot be divided among {replicas} replicas; "
+            f"bind a multiple of {replicas}"
         )
     if loop.jit_compile and run.strategy:
         strategies.check_xla(run.strategy)
@@ -34,8 +35,8 @@ def check_view_size(pair, view, setting):
     """Raises UserError unless a view (None for none) has the size of the training views."""
     if view is not None and view.size != pair.size:
         raise UserError(
-            f"{setting} gives {view.size} px but the views of pre-training have {pair.size} px; make the sizes equal, "
-            "by view_size where the gin files have that macro"
+            f"{setting} gives {view.size} px but the views of pre-training have {pair.size} px; "
+            "make the sizes equal, by view_size where the gin files have that macro"
         )
 
 
@@ -45,19 +46,22 @@ def check_jigsaw(pair, head, num_parts):
     if (jigsaw is None) != (head is None):
         missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
         raise UserError(
-            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} (see gin/recipes/jigsaw.gin)"
+            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} "
+            "(see gin/recipes/jigsaw.gin)"
         )
-    if jigsaw is not None and num_parts > 1:
+    if jigsaw is None:
+        return
+    if num_parts > 1:
         raise UserError("a JigSaw view goes with views of whole images; bind Whole")
-    if jigsaw is not None and jigsaw.num_patches != head.num_patches:
+    if jigsaw.num_patches != head.num_patches:
         raise UserError(
-            f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is {head.num_patches}; make them "
-            "equal"
+            f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is "
+            f"{head.num_patches}; make them equal"
         )
 
 
 def check_classes(why, train, test):
-    """Raises UserError unless both sets are labelled by the same classes, of which `train` shows two or more.
+    """Raises UserError unless both sets have labels of the same classes, `train` of two or more.
 
     Args:
         why: what needs the labels, in words.
@@ -70,8 +74,8 @@ def check_classes(why, train, test):
     for images in (train, test):
         if not images.class_names:
             raise UserError(
-                f"{why} needs labelled images, but {images.name} has no classes; bind ImageFolder.labelled or "
-                "labels_file, or choose another set"
+                f"{why} needs labelled images, but {images.name} has no classes; "
+                "bind ImageFolder.labelled or labels_file, or choose another set"
             )
     if train.class_names != test.class_names:
         raise UserError(
@@ -79,34 +83,35 @@ def check_classes(why, train, test):
             f"{_beyond(train, test)}, only {test.name} has {_beyond(test, train)}; give both "
             "the same class names, in one order, and images of each"
         )
-    for images in (train, test):
-        if images.known_labels() is not None:
-            _check_labels(why, images)
-    _check_several(why, train)
-
-
-def _check_labels(why, images):
-    labels, number = images.known_labels(), len(images.class_names)
-    if min(labels) < 0:
-        raise UserError(
-            f"{why} needs a label for every image, but some of {images.name} have none; choose another split"
-        )
-    if max(labels) >= number:
-        raise UserError(
-            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {max(labels)}; prepare it again "
-            "with all of its classes"
-        )
-
-
-def _check_several(why, train):
-    labels, shown = train.known_labels(), train.class_names
-    if labels is not None:
-        shown = [train.class_names[label] for label in np.unique(labels)]
+    [shown, _] = [_shown_classes(why, images) for images in (train, test)]
     if len(shown) < 2:
         raise UserError(
-            f"{why} needs images of two classes or more, but the {train.size} images of {train.name} are all of "
-            f"{shown[0]!r}; add images of another class, or choose another set"
+            f"{why} needs images of two classes or more, but the {train.size} images of "
+            f"{train.name} are all of {shown[0]!r}; add images of another class, or choose "
+            "another set"
         )
+
+
+def _shown_classes(why, images):
+    """Names of the classes that a set shows, all of them where its labels are not known.
+
+    Raises:
+        UserError: an image has no label, or one that is no class.
+    """
+    if images.known_labels() is None:
+        return images.class_names
+    labels, number = np.unique(images.known_labels()), len(images.class_names)
+    if labels[0] < 0:
+        raise UserError(
+            f"{why} needs a label for every image, but some of {images.name} have none; "
+            "choose another split"
+        )
+    if labels[-1] >= number:
+        raise UserError(
+            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels[-1]}; "
+            "prepare it again with all of its classes"
+        )
+    return [images.class_names[label] for label in labels]
 
 
 def _beyond(images, others):

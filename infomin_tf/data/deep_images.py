@@ -31,9 +31,8 @@ class Scale:
     def to_bytes(self, values):
         """uint8 of pixel values of any shape and type; nan is black."""
         shown = (values - self.black) * (255.0 / (self.white - self.black))
-        return (
-            np.round(np.nan_to_num(shown, posinf=255.0, neginf=0.0)).clip(0, 255).astype(np.uint8)
-        )
+        shown = np.nan_to_num(shown, posinf=255.0, neginf=0.0)
+        return np.round(shown).clip(0, 255).astype(np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +47,18 @@ class Scales:
     integers: Scale | None = None
 
     def of(self, pixel_type, values):
-        """The `Scale` of one image; where the folder has none of its type, all of 16 bits, or what its brightest pixel says."""
+        """The `Scale` of one image.
+
+        Where the folder has none of its type: all of 16 bits, or what the brightest pixel says.
+        """
         scale = self.floats if np.issubdtype(pixel_type, np.floating) else self.integers
         if scale is None and pixel_type is np.uint16:
             return Scale(0.0, 65535.0)
         return scale or _scale([_Range(pixel_type, *_extremes(values))], None)
 
     def __str__(self):
-        scales = (self.floats, self.integers)
-        shown = [f"{scale.black:g} to {scale.white:g}" for scale in scales if scale]
-        return " and ".join(shown)
+        scales = filter(None, (self.floats, self.integers))
+        return " and ".join(f"{scale.black:g} to {scale.white:g}" for scale in scales)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class _Range:
 
 
 def pixel_type(image):
-    """The numpy type of the pixels of an image that Pillow has opened; None for the usual unsigned bytes."""
+    """The numpy type of the pixels of an image that Pillow has opened; None for unsigned bytes."""
     tags = getattr(image, "tag_v2", {})
     signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
     if image.mode == "F":
@@ -81,7 +82,7 @@ def pixel_type(image):
 
 
 def pixel_values(image, kind):
-    """float64 [H, W] of a deep image (Pillow's, turned upright or not) of the type that `pixel_type` has found."""
+    """float64 [H, W] of a deep image of Pillow, of the type that `pixel_type` has found."""
     values = np.asarray(image)
     if kind in (np.uint32, np.int8):  # which Pillow holds under another name
         values = values.view(kind)
@@ -89,11 +90,12 @@ def pixel_values(image, kind):
 
 
 def find_scales(directory, paths, white=None):
-    """Looks at all deep images of a folder; warns where what it finds is a guess, or images use little of the range.
+    """Looks at all deep images of a folder; warns of a guess, or of images of little contrast.
 
-    White is 1 where no float is above, and otherwise the largest number of 8, 10, 12, 14, 16 or more bits that none is above;
-    1.1 of it is not above it yet. For floats below 16 it is a power of two. Where the lowest value is below -0.1 of white, black
-    is -white, of 7 to 16 bits, otherwise 0.
+    White is 1 where no float is above, and otherwise the largest number of 8, 10, 12, 14, 16 or
+    more bits that none is above; 1.1 of it is not above it yet. For floats below 16 it is a power
+    of two. Where the lowest value is below -0.1 of white, black is -white, of 7 to 16 bits,
+    otherwise 0.
 
     Args:
         directory: the folder.
@@ -109,25 +111,20 @@ def find_scales(directory, paths, white=None):
     coloured = [r for r in ranges if r.pixel_type is np.uint8]
     if dark := sum(r.high < 256 * _UNUSED for r in coloured):
         warn_once(
-            f"{dark} of {len(coloured)} colour pictures of 16 bits in {directory} use less than a sixteenth of their range, and "
-            "only the upper 8 bits of colours are read; multiply their values, so that white is 65535"
+            f"{dark} of {len(coloured)} colour pictures of 16 bits in {directory} use less than a "
+            "sixteenth of their range, and only the upper 8 bits of colours are read; multiply "
+            "their values, so that white is 65535"
         )
-    parts = {
-        "floats": [r for r in ranges if np.issubdtype(r.pixel_type, np.floating)],
-        "integers": [
-            r
-            for r in ranges
-            if r.pixel_type is not np.uint8 and np.issubdtype(r.pixel_type, np.integer)
-        ],
-    }
-    scales = {name: _scale(part, white) for name, part in parts.items() if part}
-    for name, scale in scales.items():
-        _check(scale, parts[name], name, directory, white)
+    deep, scales = [r for r in ranges if r.pixel_type is not np.uint8], {}
+    for name, kind in (("floats", np.floating), ("integers", np.integer)):
+        if part := [r for r in deep if np.issubdtype(r.pixel_type, kind)]:
+            scales[name] = _scale(part, white)
+            _warn(scales[name], part, name, directory, white)
     return Scales(**scales)
 
 
 def _range_of_file(path):
-    """`_Range` of an image file of more than 8 bits a pixel; of colours only their upper 8 bits; None for others."""
+    """`_Range` of a file of more than 8 bits per pixel, of colours of their upper 8; or None."""
     try:
         if not os.path.isfile(path):  # to open a pipe would wait for ever
             return None
@@ -142,17 +139,18 @@ def _range_of_file(path):
 
 
 def _may_be_deep(start):
-    """Whether a file that starts so may hold pixels of more than 8 bits: PNG that says so, TIFF, JPEG 2000, portable maps."""
+    """Whether a file that starts so may hold pixels of more than 8 bits.
+
+    These are PNGs that say so, TIFFs, JPEG 2000 and portable maps.
+    """
     if start.startswith(b"\x89PNG"):
         return start[24:25] == b"\x10"
     return start.startswith((b"II", b"MM", b"\0\0\0\x0cjP", b"\xff\x4f\xff", b"P2", b"P5", b"Pf"))
 
 
-@functools.lru_cache(
-    maxsize=2**17
-)  # as training, test and unlabelled images often come from one folder
+@functools.lru_cache(2**17)  # training, test and unlabelled images often come from one folder
 def _known_range(path, size, changed):
-    """Of a file; `size` and `changed` tell one that is written anew, which is looked at anew."""
+    """Of a file; `size` and `changed` tell one that is written anew."""
     with Image.open(path) as image:
         kind = pixel_type(image)
         if kind is not None:
@@ -165,11 +163,8 @@ def _known_range(path, size, changed):
 
 def _extremes(values):
     """(lowest, highest) of the finite values; (0, 0) for none."""
-    finite = np.isfinite(values)
-    return (
-        float(values.min(where=finite, initial=0)),
-        float(values.max(where=finite, initial=0)),
-    )
+    finite = {"where": np.isfinite(values), "initial": 0}
+    return float(values.min(**finite)), float(values.max(**finite))
 
 
 def _scale(ranges, white):
@@ -184,7 +179,7 @@ def _scale(ranges, white):
 
 
 def _white(highest, floats, bits=(8, 10, 12, 14, 16)):
-    """The value that stands for white where so high a value is met: all ones of so many bits, or of as many as it needs."""
+    """The value that stands for white: all ones of so many bits, or of as many as are needed."""
     highest = highest / _OVERSHOOT
     if floats and highest <= 1.0:
         return 1.0
@@ -194,7 +189,7 @@ def _white(highest, floats, bits=(8, 10, 12, 14, 16)):
     return 2.0 ** next(usual, math.ceil(math.log2(highest + 1))) - 1
 
 
-def _check(scale, ranges, name, directory, white):
+def _warn(scale, ranges, name, directory, white):
     """Warns where white is a guess, or images use little of what lies between black and it."""
     sixteen_bits = any(r.pixel_type is np.uint16 for r in ranges)
     usual = (65535.0,) if sixteen_bits else (1.0, 255.0, 65535.0)
@@ -203,12 +198,11 @@ def _check(scale, ranges, name, directory, white):
     if white is None and (scale.white not in usual or scale.black):
         said.append(f"{scale.black:g} is taken for black and {scale.white:g} for white")
     if dark:
-        said.append(
-            f"{dark} of them use less than a sixteenth of the range of {scale.black:g} to {scale.white:g}"
-        )
+        span = f"{scale.black:g} to {scale.white:g}"
+        said.append(f"{dark} of them use less than a sixteenth of the range of {span}")
     if said:
         low, high = min(r.low for r in ranges), max(r.high for r in ranges)
         warn_once(
-            f"the {len(ranges)} pictures of {name} beyond 8 bits in {directory} have values of {low:g} to {high:g}: "
-            f"{'; '.join(said)}; bind ImageFolder.white for another value"
+            f"the {len(ranges)} pictures of {name} beyond 8 bits in {directory} have values of "
+            f"{low:g} to {high:g}: {'; '.join(said)}; bind ImageFolder.white for another value"
         )

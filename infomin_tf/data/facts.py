@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 import typing
 
 import numpy as np
@@ -13,11 +12,11 @@ class Facts:
     """What a source knows without reading the images.
 
     Args:
-        labels: int [M], -1 where there is none; None where they are not known before the images are read.
+        labels: int [M], -1 where there is none; None where only the images tell.
         fingerprints: list of `fingerprint`; None where they are not known.
-        scales: `deep_images.Scales` of a folder, found in its images; None where there is nothing to find.
+        scales: `deep_images.Scales` of a folder, found in its images; None for nothing to find.
         files: paths of the images under a folder, in their order; () for other sets.
-        places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`); None for other sets.
+        places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`), or None.
     """
 
     labels: np.ndarray | None = None
@@ -25,14 +24,6 @@ class Facts:
     scales: typing.Any = None
     files: tuple = ()
     places: tuple | None = None
-
-    def replace(self, **changes):
-        """The same facts but for some."""
-        return dataclasses.replace(self, **changes)
-
-    def place_bytes(self):
-        """[the name of the prepared data set's folder], or []."""
-        return [os.path.basename(self.places[0]).encode()] if self.places else []
 
 
 def fingerprint(image):

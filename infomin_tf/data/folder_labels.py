@@ -24,13 +24,14 @@ def of_folders(paths, directory):
         dict path -> class name.
 
     Raises:
-        UserError: an image lies outside the class folders, or these can be no classes, see `folder_layout.check_classes`.
+        UserError: an image lies outside the class folders, or these can be no classes, see
+            `folder_layout.check_classes`.
     """
     outside = [path for path in paths if os.sep not in path]
     if outside:
         raise UserError(
-            f"{outside[0]} lies outside the class folders of {directory}; put every image into DIRECTORY/class/, or "
-            "label them by a csv file"
+            f"{outside[0]} lies outside the class folders of {directory}; put every image into "
+            "DIRECTORY/class/, or label them by a csv file"
         )
     folder_layout.check_classes(paths, directory)
     return {path: path.split(os.sep)[0] for path in paths}
@@ -39,8 +40,9 @@ def of_folders(paths, directory):
 def of_file(labels_file, paths, directory):
     """The labels of a table with the columns file and label, see `label_table.read`.
 
-    A file is given relative to the directory. Where there is no such image, it may also be an absolute path or one relative to
-    the folder above, to that of the table or to the working directory; backslashes are taken for slashes.
+    A file is given relative to the directory. Where there is no such image, it may also be an
+    absolute path or one relative to the folder above, to that of the table or to the working
+    directory; backslashes are taken for slashes.
 
     Args:
         labels_file: path of the table.
@@ -51,8 +53,8 @@ def of_file(labels_file, paths, directory):
         dict path -> class name, without images that the table leaves out or gives no label.
 
     Raises:
-        UserError: the table cannot be read, names what is no image, gives an image two labels, or has labels that may
-            stand for one class.
+        UserError: the table cannot be read, names what is no image, gives an image two labels, or
+            has labels that may stand for one class.
     """
     find = _Finder(labels_file, paths, directory)
     classes, lines, strange = {}, {}, []
@@ -61,18 +63,19 @@ def of_file(labels_file, paths, directory):
         if path is None:
             strange.append((line, file))
             continue
+        if not label:
+            continue
         if _MISSING.fullmatch(label):
             raise UserError(
-                f"{labels_file}, line {line}: {label} may be a class, or stand for no label; leave the label empty, or give the "
-                "class another name"
+                f"{labels_file}, line {line}: {label} may be a class, or stand for no label; "
+                "leave the label empty, or give the class another name"
             )
-        if label and classes.setdefault(path, label) != label:
+        if classes.setdefault(path, label) != label:
             raise UserError(
-                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} above; remove "
-                "one of them"
+                f"{labels_file}, line {line}: {path} is labelled {label}, but was {classes[path]} "
+                "above; remove one of them"
             )
-        if label:
-            lines.setdefault(label, line)
+        lines.setdefault(label, line)
     if strange:
         raise find.no_image(*strange[0], len(strange))
     if not classes:
@@ -109,23 +112,18 @@ class _Finder:
             return UserError(
                 f"{self._labels_file}, line {line}: a label without a file; write FILE,LABEL"
             )
-        there = os.path.isfile(os.path.join(self._directory, file))
-        more = f", nor are the files of {number - 1} more lines" if number > 1 else ""
-        return UserError(
-            f"{self._labels_file}, line {line}: {file} is not an image under {self._directory}"
-            f"{' that can be read: its kind is none of those, or it is hidden' if there else ''}"
-            f"{label_table.nearest(file, self._known)}{more}; give paths relative to it, and remove lines of images that are "
-            "not there"
-        )
+        said = f"{self._labels_file}, line {line}: {file} is not an image under {self._directory}"
+        if os.path.isfile(os.path.join(self._directory, file)):
+            said += " that can be read: its kind is none of those, or it is hidden"
+        said += label_table.nearest(file, self._known)
+        if number > 1:
+            said += f", nor are the files of {number - 1} more lines"
+        fix = "give paths relative to it, and remove lines of images that are not there"
+        return UserError(f"{said}; {fix}")
 
 
 def _check_distinct(lines, labels_file):
-    """Raises UserError when two labels look like one class.
-
-    Args:
-        lines: dict label -> number of its first line.
-        labels_file: for the message.
-    """
+    """Raises UserError when two labels, of a dict label -> first line, look like one class."""
     seen = {}
     for label, line in lines.items():
         plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", label)).casefold()
@@ -134,6 +132,7 @@ def _check_distinct(lines, labels_file):
         other = seen.setdefault(key, label)
         if other != label:
             raise UserError(
-                f"{labels_file}, line {line}: is {label!r} the same class as {other!r} (line {lines[other]})? write one class in "
-                "one way, and give two classes names that differ by more than case, blanks or the form of a number"
+                f"{labels_file}, line {line}: is {label!r} the same class as {other!r} "
+                f"(line {lines[other]})? write one class in one way, and give two classes names "
+                "that differ by more than case, blanks or the form of a number"
             )

@@ -23,14 +23,15 @@ _DATE = re.compile(r"(19|20)\d\d([-_.]?\d\d){0,2}")
 
 
 def check_classes(paths, directory):
-    """Makes sure that the folders of labelled images can be classes; one warning says what is odd about them.
+    """Makes sure that the folders of labelled images can be classes; one warning says what is odd.
 
     Args:
         paths: of the images, relative to the directory: CLASS/...
         directory: for messages.
 
     Raises:
-        UserError: the folders are the parts of a data set, or images and their label maps, or one folder with others in it.
+        UserError: the folders are the parts of a data set, or images and their label maps, or one
+            folder with others in it.
     """
     classes = collections.Counter(path.split(os.sep)[0] for path in paths)
     inner = collections.defaultdict(dict)
@@ -38,44 +39,42 @@ def check_classes(paths, directory):
         first, *between, _ = path.split(os.sep)
         if between:
             inner[first][between[0]] = None
-    shown = _counted(classes, inner)
+    shown, likely = _counted(classes, inner), _likely(classes, directory)
     if all(map(_is_part, classes)):
         raise UserError(
-            f"the folders of {directory} are parts of a data set, no classes: {shown}; bind ImageFolder.directory of "
-            f"Data.train to the training folder ({_likely(classes, directory)}) and that of Data.test to the test folder, "
-            'both with split = "all"'
+            f"the folders of {directory} are parts of a data set, no classes: {shown}; bind "
+            f"ImageFolder.directory of Data.train to the training folder ({likely}) and that of "
+            'Data.test to the test folder, both with split = "all"'
         )
     if len(classes) == 1 and len(inner[next(iter(classes))]) > 1:
         raise UserError(
-            f"{directory} has one class only, {shown}; bind ImageFolder.directory = {_likely(classes, directory)!r}, if the "
-            "folders in it are the classes"
+            f"{directory} has one class only, {shown}; bind ImageFolder.directory = {likely!r}, if "
+            "the folders in it are the classes"
         )
-    if _all_in(classes, _MAPS | _PICTURES):
+    if all(name.lower() in _MAPS | _PICTURES for name in classes):
         raise UserError(
-            f"the folders of {directory} are images and what is known of them, no classes: {shown}; bind "
-            f"ImageFolder.directory to the images ({_likely(classes, directory)}), with a labels_file or without labels; label "
-            "maps go into SegmentationFolder"
+            f"the folders of {directory} are images and what is known of them, no classes: "
+            f"{shown}; bind ImageFolder.directory to the images ({likely}), with a labels_file or "
+            "without labels; label maps go into SegmentationFolder"
         )
-    if odd := _oddities(classes, inner, paths, directory):
-        warn_once(
-            f"{directory} is read as {len(classes)} classes, its folders: {shown}. {' '.join(odd)}"
-        )
+    if odd := " ".join(_oddities(classes, inner, paths, directory)):
+        warn_once(f"{directory} is read as {len(classes)} classes, its folders: {shown}. {odd}")
 
 
 def check_unlabelled(paths, directory):
-    """Warns of folders whose names say that they hold label maps, of which unlabelled images are learned, too."""
+    """Warns of folders of unlabelled images whose names say that they hold label maps."""
     first = collections.Counter(path.split(os.sep)[0] for path in paths if os.sep in path)
     maps = {name: count for name, count in first.items() if name.lower() in _MAPS}
     if maps:
         warn_once(
-            f"{directory}: {_counted(maps, {})} seem to be label maps or the like, but are learned from as images; bind "
-            "ImageFolder.directory to the folder of the images alone"
+            f"{directory}: {_counted(maps, {})} seem to be label maps or the like, but are learned "
+            "from as images; bind ImageFolder.directory to the folder of the images alone"
         )
 
 
 def _oddities(classes, inner, paths, directory):
     direct = {path.split(os.sep)[0] for path in paths if path.count(os.sep) == 1}
-    nested = [name for name in classes if len(inner[name]) > 1 and name not in direct]
+    deep = [name for name in classes if len(inner[name]) > 1 and name not in direct]
     plain = collections.Counter(map(_plain, classes))
     twins = [name for name in classes if plain[_plain(name)] > 1]
     parts = [name for name in classes if _is_part(name)]
@@ -86,35 +85,30 @@ def _oddities(classes, inner, paths, directory):
         if not entry.is_symlink() and entry.is_dir()
         if entry.name not in classes and not is_of_system(entry.name)
     )
+    dates = list(classes) if all(map(_DATE.fullmatch, classes)) else []
     odd = {
-        "All images of {} lie in folders inside of them, which are no classes of their own.": nested,
-        "{} differ by case only, or by blanks or the form of letters, but are different classes.": twins,
+        "All images of {} lie in folders inside of them, which are no classes of their own.": deep,
+        "{} differ by case only, or by blanks or the form of letters, "
+        "but are different classes.": twins,
         "{} look like parts of a data set.": parts if len(parts) > 1 else [],
         "{} have a single image, which can be trained or tested on, not both.": single,
         "{} have no images, so they are no classes.": empty,
-        "{} look like dates.": list(classes) if all(map(_DATE.fullmatch, classes)) else [],
+        "{} look like dates.": dates,
     }
     return [sentence.format(_listed(sorted(names))) for sentence, names in odd.items() if names]
 
 
 def _counted(classes, inner):
     """Names with numbers of images and of the folders inside."""
-    return _listed(
-        [
-            f"{name} ({count} image{'s' * (count > 1)}"
-            + (f" in {_listed(list(inner[name]), 5)}" if inner.get(name) else "")
-            + ")"
-            for name, count in sorted(classes.items())
-        ]
-    )
+    shown = []
+    for name, count in sorted(classes.items()):
+        within = f" in {_listed(list(inner[name]), 5)}" if inner.get(name) else ""
+        shown.append(f"{name} ({count} image{'s' * (count > 1)}{within})")
+    return _listed(shown)
 
 
 def _listed(names, most=10):
     return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
-
-
-def _all_in(classes, words):
-    return all(name.lower() in words for name in classes)
 
 
 def _is_part(name):
@@ -128,7 +122,5 @@ def _plain(name):
 
 def _likely(classes, directory):
     """The folder that holds the images to train on, as far as names tell."""
-    named = [
-        name for name in classes if name.lower() in _PICTURES or name.lower().startswith("train")
-    ]
-    return os.path.join(directory, (named or list(classes))[0])
+    named = (n for n in classes if n.lower() in _PICTURES or n.lower().startswith("train"))
+    return os.path.join(directory, next(named, next(iter(classes))))

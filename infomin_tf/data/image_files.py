@@ -11,19 +11,17 @@ from infomin_tf.data import deep_images
 from infomin_tf.data.passed_over import PassedOver, is_of_system
 from infomin_tf.errors import UserError
 
-ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif"),
-    *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-)
+ENDINGS = (*(".jpg", ".jpeg", ".jpe", ".jfif"), *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"))
 _ORIENTATION = 0x0112
 
 
 def find_images(directory):
     """Image files at any depth, by their endings; one warning counts the other files.
 
-    Links to folders are followed; each folder is read once, under its own name before that of a link, so loops end. Hidden
-    files and folders, whose names begin with a dot, and those of systems (`@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and the like) are
-    left out, and so are folders that a command of this package has written.
+    Links to folders are followed; each folder is read once, under its own name before that of a
+    link, so loops end. Hidden files and folders, whose names begin with a dot, and those of systems
+    (`@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and the like) are left out, and so are folders that a
+    command of this package has written.
 
     Returns:
         Paths relative to the directory, in order.
@@ -44,32 +42,29 @@ def find_images(directory):
             seen.add(place)
             inside = [os.path.join(root, name) for name in folders]
             waiting += [path for path in inside if os.path.islink(path)]
-            images = [name for name in files if _is_image(name)]
+            images = [n for n in files if n.lower().endswith(ENDINGS) and not is_of_system(n)]
             others.add_files(root, set(files).difference(images))
             found += [os.path.join(root, name) for name in images]
     others.warn(ENDINGS)
     return sorted(os.path.relpath(path, directory) for path in found)
 
 
-def _is_image(name):
-    return name.lower().endswith(ENDINGS) and not is_of_system(name)
-
-
 def _refuse(error):
     raise UserError(
-        f"the folder {error.filename} cannot be listed ({error.strerror}); make it readable, or move it elsewhere"
+        f"the folder {error.filename} cannot be listed ({error.strerror}); "
+        "make it readable, or move it elsewhere"
     ) from error
 
 
 def open_image(path):
-    """The file opened by Pillow; raises OSError for what is no file, as a pipe would block for ever."""
+    """The file opened by Pillow; OSError for what is no file, as a pipe would block for ever."""
     if not os.path.isfile(path):
         raise OSError("it is no regular file, or a link to nowhere")
     return Image.open(path)
 
 
 def is_plain_jpeg(path):
-    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes, too, and to what Pillow does."""
+    """Whether a file is an upright colour or grey JPEG, which TensorFlow decodes as Pillow does."""
     with open_image(path) as image:
         upright = image.getexif().get(_ORIENTATION, 1) == 1
         if image.format != "JPEG" or image.mode not in ("RGB", "L") or not upright:
@@ -84,13 +79,14 @@ def is_plain_jpeg(path):
 def read_image(path, side, scales=None):
     """Reads an image file as RGB, upright as its EXIF data says, resized and cut to a square.
 
-    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images (nan is black) are converted.
+    Greyscale, palette, CMYK, transparent (on black), 16-bit and floating-point images (nan is
+    black) are converted.
 
     Args:
         path: of the file.
         side: pixels.
-        scales: `deep_images.Scales` of the folder; None to scale a deep image by its own brightest pixel, which does for
-            one image only.
+        scales: `deep_images.Scales` of the folder; None to scale a deep image by its own brightest
+            pixel, which does for one image only.
 
     Returns:
         uint8 [side, side, 3].
@@ -105,13 +101,13 @@ def read_image(path, side, scales=None):
 
 
 def read_whole(path, scales=None):
-    """An image file of any kind, upright, of its own size: uint8 [H, W, 3]; arguments and errors as of `read_image`."""
+    """An image file of any kind, upright, of its own size, uint8 [H, W, 3]; see `read_image`."""
     with open_image(path) as image:
         return np.asarray(_as_rgb(image, scales))
 
 
 def read_as_png(path, scales=None):
-    """An image file of any kind as the bytes of an upright RGB PNG of the same size; else as `read_image`."""
+    """An image file of any kind as bytes of an upright RGB PNG of its size; see `read_image`."""
     with open_image(path) as image, io.BytesIO() as file:
         _as_rgb(image, scales).save(file, "PNG", compress_level=0)
         return file.getvalue()

@@ -1,7 +1,9 @@
 """A folder of a person's own images."""
 
 import concurrent.futures
+import dataclasses
 import hashlib
+import math
 import os
 
 import numpy as np
@@ -17,64 +19,60 @@ from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
 
 
+@dataclasses.dataclass
 class ImageFolder:
-    """Images under a folder (see `find_images`), in the order of their paths; corrupt files are left out, counted and named.
+    """Images under a folder (see `find_images`), in the order of their paths.
+
+    Corrupt files are left out, counted and named.
 
     Args:
-        directory: the folder. Unlabelled: images at any depth. Labelled: each immediate subfolder is a class.
+        directory: the folder. Unlabelled: images at any depth. Labelled: each subfolder is a class.
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
         labelled: whether subfolders are classes.
-        labels_file: table with the columns file (path under the directory) and label, see `folder_labels.of_file`; images
-            that it leaves out are left out. None for no such file.
-        split: "all", or "train" or "test": a division by a hash of each path, stable when images are added.
+        split: "all", or "train" or "test": a division by a hash of each path, stable when images
+            are added.
         test_share: share of the images in "test".
         max_corrupt_share: more unreadable files than this share are an error.
         memory_limit_gib: larger sets (decoded) are read from disk in every epoch.
+        labels_file: table with the columns file (path under the directory) and label, see
+            `folder_labels.of_file`; images that it leaves out are left out. None for no such file.
         limit: at most so many images of the split, by the hash of their paths; None for all.
-        white: pixel value that stands for white in images of other than 8 bits; None to find one for the whole folder, see
-            `deep_images.find_scales`.
+        white: pixel value that stands for white in images of other than 8 bits; None to find one
+            for the whole folder, see `deep_images.find_scales`.
     """
 
-    def __init__(
-        self,
-        directory: str,
-        image_size=96,
-        labelled=False,
-        split="all",
-        test_share=0.2,
-        max_corrupt_share=0.01,
-        memory_limit_gib=4.0,
-        labels_file: str | None = None,
-        limit: int | None = None,
-        white: float | None = None,
-    ):
-        if split not in ("all", "train", "test"):
-            raise UserError(f"ImageFolder.split={split!r} is none of all, train, test")
-        if labelled and labels_file:
-            raise UserError(
-                "ImageFolder takes its classes from folders (labelled) or labels_file, not from both"
-            )
-        if image_size < 1 or limit is not None and limit < 1:
-            raise UserError(
-                f"ImageFolder takes image_size and limit of at least 1, not {image_size} and {limit}; fix them"
-            )
-        if not (0 <= test_share <= 1 and 0 <= max_corrupt_share <= 1):
-            raise UserError(
-                f"ImageFolder takes shares in [0, 1], not test_share={test_share} and max_corrupt_share="
-                f"{max_corrupt_share}; fix them"
-            )
-        if white is not None and not 0 < white < float("inf"):
-            raise UserError(f"ImageFolder.white is a pixel value above 0, not {white}; fix it")
-        self._white = white
-        self._directory, self._side, self._labelled = expand(directory), image_size, labelled
-        self._split, self._test_share = split, test_share
-        self._max_corrupt_share, self._memory_limit = max_corrupt_share, memory_limit_gib * 2**30
-        self._labels_file, self._limit = expand(labels_file), limit
+    directory: str
+    image_size: int = 96
+    labelled: bool = False
+    split: str = "all"
+    test_share: float = 0.2
+    max_corrupt_share: float = 0.01
+    memory_limit_gib: float = 4.0
+    labels_file: str | None = None
+    limit: int | None = None
+    white: float | None = None
 
-    @property
-    def directory(self):
-        """The folder."""
-        return self._directory
+    def __post_init__(self):
+        self.directory, self.labels_file = expand(self.directory), expand(self.labels_file)
+        if self.split not in ("all", "train", "test"):
+            raise UserError(f"ImageFolder.split={self.split!r} is none of all, train, test")
+        if self.labelled and self.labels_file:
+            raise UserError(
+                "ImageFolder takes its classes from folders (labelled) or labels_file, "
+                "not from both"
+            )
+        if self.image_size < 1 or self.limit is not None and self.limit < 1:
+            raise UserError(
+                "ImageFolder takes image_size and limit of at least 1, "
+                f"not {self.image_size} and {self.limit}; fix them"
+            )
+        if not (0 <= self.test_share <= 1 and 0 <= self.max_corrupt_share <= 1):
+            raise UserError(
+                f"ImageFolder takes shares in [0, 1], not test_share={self.test_share} and "
+                f"max_corrupt_share={self.max_corrupt_share}; fix them"
+            )
+        if self.white is not None and not 0 < self.white < math.inf:
+            raise UserError(f"ImageFolder.white is a pixel value above 0, not {self.white}; fix it")
 
     def load(self, data_dir=None):
         """Reads the folder.
@@ -83,61 +81,63 @@ class ImageFolder:
             `ArrayImages`, or `StreamedImages` beyond the memory limit.
 
         Raises:
-            UserError: a missing or empty folder, labelled images outside class folders, too many corrupt files.
+            UserError: a missing or empty folder, labelled images outside class folders, too many
+                corrupt files.
         """
         found = self._images()
         paths, labels, names = self._choose(found)
-        scales = deep_images.find_scales(self._directory, found, self._white)
-        name = f"{os.path.basename(os.path.normpath(self._directory))}:{self._split}"
+        scales = deep_images.find_scales(self.directory, found, self.white)
+        name = f"{os.path.basename(os.path.normpath(self.directory))}:{self.split}"
         name += f" (values {scales})" if str(scales) else ""
-        shape = (len(paths), self._side, self._side, 3)
-        in_memory = np.prod(shape, dtype=np.float64) <= self._memory_limit
+        shape = (len(paths), self.image_size, self.image_size, 3)
+        in_memory = math.prod(shape) <= self.memory_limit_gib * 2**30
         images = np.empty(shape, np.uint8) if in_memory else None
         good, corrupt, known = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda path: self._try(path, in_memory, scales), paths)
-            for index, (image, found, problem) in enumerate(tried):
+            for index, (read, problem) in enumerate(tried):
                 if problem:
                     corrupt.append(problem)
                     continue
                 if in_memory:
-                    images[len(good)] = image
-                known.append(found)
+                    images[len(good)] = read
+                else:
+                    known.append(read)
                 good.append(index)
         self._check_share(paths, corrupt)
-        kept = [labels[i] for i in good]
-        if in_memory:
-            loaded = ArrayImages(name, images[: len(good)], kept, names)
-            loaded.facts = Facts(scales=self._found(scales), files=self._relative(paths, good))
-            return loaded
-        return self._stream(name, [paths[i] for i in good], kept, names, known, scales)
-
-    def _relative(self, paths, good):
-        return tuple(os.path.relpath(paths[i], self._directory) for i in good)
+        paths, labels = [paths[i] for i in good], [labels[i] for i in good]
+        facts = Facts(scales=None if self.white else scales, files=tuple(paths))
+        if not in_memory:
+            return self._stream(name, labels, names, known, scales, facts)
+        loaded = ArrayImages(name, images[: len(good)], labels, names)
+        loaded.facts = facts
+        return loaded
 
     def _try(self, path, keep, scales):
-        """(the image if it is kept, otherwise its fingerprint and whether TensorFlow reads it as Pillow does, what is wrong with
-        it or None).
+        """(what is read, what is wrong with the file or None).
+
+        Read is the image if it is kept, otherwise its fingerprint and whether TensorFlow reads the
+        file as Pillow does.
         """
+        path = os.path.join(self.directory, path)
         try:
-            image = read_image(path, self._side, scales)
-            if keep:
-                return image, None, None
-            return None, (fingerprint(image), is_plain_jpeg(path)), None
+            image = read_image(path, self.image_size, scales)
+            return image if keep else (fingerprint(image), is_plain_jpeg(path)), None
         except Exception as error:  # decoders fail in many ways, all with the same fix
-            return None, None, f"{path} ({error or type(error).__name__})"
+            return None, f"{path} ({error or type(error).__name__})"
 
     def _images(self):
         """Paths of all images, relative to the directory."""
-        if not os.path.isdir(self._directory):
+        if not os.path.isdir(self.directory):
             raise UserError(
-                f"ImageFolder.directory={self._directory!r} is not a folder; give one that holds images"
+                f"ImageFolder.directory={self.directory!r} is not a folder; "
+                "give one that holds images"
             )
-        found = find_images(self._directory)
+        found = find_images(self.directory)
         if not found:
             raise UserError(
-                f"{self._directory} has no images; looked for {', '.join(ENDINGS)} at any depth, in folders that are not "
-                "hidden; give another folder"
+                f"{self.directory} has no images; looked for {', '.join(ENDINGS)} at any depth, "
+                "in folders that are not hidden; give another folder"
             )
         return found
 
@@ -145,100 +145,85 @@ class ImageFolder:
         """Paths, labels and class names of the split."""
         classes = self._classes(found)
         labelled = found if classes is None else [path for path in found if path in classes]
-        chosen = [path for path in labelled if self._is_in_split(path)]
+        chosen = [path for path in labelled if is_in_split(path, self.split, self.test_share)]
         if not chosen:
             raise UserError(
-                f"none of {len(labelled)} images in {self._directory} is in the split {self._split!r}; add images, or bind "
-                f"another ImageFolder.test_share (now {self._test_share:g})"
+                f"none of {len(labelled)} images in {self.directory} is in the split "
+                f"{self.split!r}; add images, or bind another ImageFolder.test_share "
+                f"(now {self.test_share:g})"
             )
-        chosen = sorted(sorted(chosen, key=_digest)[: self._limit])
-        paths = [os.path.join(self._directory, path) for path in chosen]
+        chosen = sorted(sorted(chosen, key=_digest)[: self.limit])
         if classes is None:
-            return paths, [-1] * len(paths), ()
+            return chosen, [-1] * len(chosen), ()
         names = sorted(set(classes.values()))
-        return paths, [names.index(classes[path]) for path in chosen], tuple(names)
+        return chosen, [names.index(classes[path]) for path in chosen], tuple(names)
 
     def _classes(self, found):
         """dict path -> class name; None without labels."""
-        if self._labels_file:
-            return folder_labels.of_file(self._labels_file, found, self._directory)
-        if self._labelled:
-            return folder_labels.of_folders(found, self._directory)
-        folder_layout.check_unlabelled(found, self._directory)
+        if self.labels_file:
+            return folder_labels.of_file(self.labels_file, found, self.directory)
+        if self.labelled:
+            return folder_labels.of_folders(found, self.directory)
+        folder_layout.check_unlabelled(found, self.directory)
         return None
-
-    def _is_in_split(self, path):
-        if self._split == "all":
-            return True
-        in_test = int.from_bytes(_digest(path)[:4], "big") < self._test_share * 2**32
-        return in_test == (self._split == "test")
 
     def _check_share(self, paths, corrupt):
         if not corrupt:
             return
         # Names may hold bytes that are no text.
         shown = os.fsencode("\n  ".join(corrupt[:5])).decode(errors="backslashreplace")
-        message = (
-            f"{len(corrupt)} of {len(paths)} images in {self._directory} cannot be read:\n  {shown}"
-        )
-        if len(corrupt) > self._max_corrupt_share * len(paths) or len(corrupt) == len(paths):
+        numbers = f"{len(corrupt)} of {len(paths)} images"
+        message = f"{numbers} in {self.directory} cannot be read:\n  {shown}"
+        if len(corrupt) > self.max_corrupt_share * len(paths) or len(corrupt) == len(paths):
             raise UserError(
                 f"{message}\nremove or fix them, or raise max_corrupt_share "
-                f"(now {self._max_corrupt_share:g})"
+                f"(now {self.max_corrupt_share:g})"
             )
         logging.warning("%s\nthey are left out", message)
 
-    def _found(self, scales):
-        return scales if self._white is None else None
-
-    def _stream(self, name, paths, labels, names, known, scales):
+    def _stream(self, name, labels, names, known, scales, facts):
         fingerprints, plain = zip(*known, strict=True)
-
-        def decode(record):
-            image = tf.numpy_function(
-                lambda path: read_image(os.fsdecode(path), self._side, scales),
-                [record["path"]],
-                tf.uint8,
-            )
-            return tf.ensure_shape(image, (self._side, self._side, 3)), record["label"]
-
-        def encoded(record):
-            path = record["path"]
-            file = tf.cond(
-                record["plain"],
-                lambda: tf.io.read_file(path),
-                lambda: tf.numpy_function(
-                    lambda p: read_as_png(os.fsdecode(p), scales), [path], tf.string
-                ),
-            )
-            return tf.ensure_shape(file, []), record["label"]
-
+        shape = (self.image_size, self.image_size, 3)
         columns = {
-            "path": [os.fsencode(path) for path in paths],
+            "path": [os.fsencode(os.path.join(self.directory, path)) for path in facts.files],
             "label": np.array(labels, np.int32),
             "plain": list(plain),
         }
 
-        def records():
-            return tf.data.Dataset.from_tensor_slices(columns)
+        def read(path):
+            return read_image(os.fsdecode(path), self.image_size, scales)
 
-        shape = (self._side, self._side, 3)
+        def decode(record):
+            image = tf.numpy_function(read, [record["path"]], tf.uint8)
+            return tf.ensure_shape(image, shape), record["label"]
+
+        def as_png(path):
+            return read_as_png(os.fsdecode(path), scales)
+
+        def encoded(record):
+            file = tf.cond(
+                record["plain"],
+                lambda: tf.io.read_file(record["path"]),
+                lambda: tf.numpy_function(as_png, [record["path"]], tf.string),
+            )
+            return tf.ensure_shape(file, []), record["label"]
+
         return StreamedImages(
-            name,
-            len(paths),
-            shape,
-            names,
-            records,
+            *(name, len(labels), shape, names),
+            lambda: tf.data.Dataset.from_tensor_slices(columns),
             decode,
-            len(paths),
-            encoded,
-            facts=Facts(
-                columns["label"],
-                list(fingerprints),
-                self._found(scales),
-                self._relative(paths, range(len(paths))),
+            shuffle_buffer=len(labels),
+            encoded=encoded,
+            facts=dataclasses.replace(
+                facts, labels=columns["label"], fingerprints=list(fingerprints)
             ),
         )
+
+
+def is_in_split(name, split, test_share):
+    """Whether an image is in the split "all", "train" or "test", by a hash of its name."""
+    in_test = int.from_bytes(_digest(name)[:4], "big") < test_share * 2**32
+    return split == "all" or in_test == (split == "test")
 
 
 def _digest(path):

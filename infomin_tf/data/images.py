@@ -1,9 +1,11 @@
 """Loaded sets of images, in memory or streamed.
 
-A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is a small description that a gin file
-binds; its `load` returns an `Images`, which the input pipeline reads.
+A *source* (`tfds_source.Tfds`, `image_folder.ImageFolder`, `shapes.Shapes`) is a small description
+that a gin file binds; its `load` returns an `Images`, which the input pipeline reads.
 """
 
+import dataclasses
+import os
 import typing
 
 import numpy as np
@@ -30,8 +32,8 @@ class Images:
         image_shape: (H, W, 3); None where they are made on the fly.
         class_names: of the labels; () when there are none.
         facts: what is known of the images without reading them.
-        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut while
-            decoding; None where that cannot be.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where
+            crops may be cut while decoding; None where that cannot be.
     """
 
     encoded, facts = None, Facts()
@@ -39,7 +41,7 @@ class Images:
     def raw(self, order, chunk):
         """Infinite tf.data.Dataset of the images of training.
 
-        Each epoch takes the images in an order of its own; every image occurs at most once per epoch.
+        Each epoch takes the images in an order of its own, each at most once.
 
         Args:
             order: `Order`; its shards together are the batch of one host.
@@ -51,7 +53,7 @@ class Images:
         raise NotImplementedError
 
     def in_order(self, batch_size):
-        """tf.data.Dataset of (images, labels), every image once; the last, smaller batch is kept."""
+        """tf.data.Dataset of (images, labels), every image once, a smaller batch at the end."""
         raise NotImplementedError
 
     def thin(self, count):
@@ -67,11 +69,14 @@ class Images:
         raise NotImplementedError
 
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same; None where images are made on the fly."""
+        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same.
+
+        None where images are made on the fly.
+        """
         raise NotImplementedError
 
     def known_labels(self):
-        """int [M], -1 where there is none; None where they are not known before the images are read."""
+        """int [M], -1 where there is none; None where only the images tell."""
         return self.facts.labels
 
     def fingerprints(self):
@@ -81,8 +86,11 @@ class Images:
     def digest_parts(self):
         """Bytes that change with pixels and labels, as far as they are known."""
         found, labels = list(self.fingerprints()), self.known_labels()
-        found += [] if labels is None else [np.asarray(labels, np.int32).tobytes()]
-        return found + self.facts.place_bytes()
+        if labels is not None:
+            found.append(np.asarray(labels, np.int32).tobytes())
+        if self.facts.places:
+            found.append(os.path.basename(self.facts.places[0]).encode())
+        return found
 
     def in_batches(self, batch_size, batches):
         """Which images are in so many batches of training, in words."""
@@ -94,7 +102,10 @@ class Images:
 
 
 def spread(count, size):
-    """min(count, size) places in [0, size), spread evenly: the first and the last among them, gaps that differ by at most 1."""
+    """min(count, size) places in [0, size), spread evenly: gaps differ by at most 1.
+
+    The first and the last place are among them.
+    """
     return np.linspace(0, size - 1, min(count, size)).round().astype(int)
 
 
@@ -106,12 +117,10 @@ class ArrayImages(Images):
         images: uint8 [M, H, W, 3].
         labels: integers [M], -1 where there is none; None for none at all.
         class_names: of the labels; () when there are none.
-        factors: of rendered images, a dict name -> int [M].
     """
 
-    def __init__(self, name, images, labels=None, class_names=(), factors=None):
+    def __init__(self, name, images, labels=None, class_names=()):
         self.name, self.class_names = name, tuple(class_names)
-        self.factors = factors or {}
         with tf.device("CPU:0"):  # tf.data captures these tensors; they are not copied into a graph
             self.images = tf.constant(images, tf.uint8)
             labels = np.full(len(images), -1) if labels is None else labels
@@ -142,44 +151,41 @@ class ArrayImages(Images):
     def fingerprints(self):
         """See `Images`; kept, once they are made."""
         if self.facts.fingerprints is None:
-            starts = range(0, self.images.shape[0], 1024)
-            parts = (self.images[start : start + 1024].numpy() for start in starts)
-            found = [fingerprint(image) for part in parts for image in part]
-            self.facts = self.facts.replace(fingerprints=found)
+            found = [fingerprint(image) for image in np.asarray(self.images)]
+            self.facts = dataclasses.replace(self.facts, fingerprints=found)
         return self.facts.fingerprints
 
     def thin(self, count):
-        """At most `count` images, spread evenly over the set, as a set of their own."""
-        chosen = spread(count, self.size)
-        factors = {name: values[chosen] for name, values in self.factors.items()}
-        images, labels = self.gather(chosen)
-        return ArrayImages(self.name, images, labels, self.class_names, factors)
+        """See `Images`."""
+        return self._part(spread(count, self.size))
 
     def numbered(self):
-        """The same images, each labelled with its place in the set."""
+        """See `Images`."""
         return ArrayImages(self.name, self.images, np.arange(self.size))
 
     def hold_out(self, stride):
-        """The set without every stride-th image, and a set of those; of each class the rest keeps an image."""
+        """See `Images`; of each class the rest keeps an image."""
         chosen, labels = np.arange(self.size) % stride == 0, self.labels.numpy()
         classes, first = np.unique(labels, return_index=True)
         chosen[first[~np.isin(classes, labels[~chosen])]] = False
-        parts = [np.flatnonzero(which) for which in (~chosen, chosen)]
-        return tuple(
-            ArrayImages(self.name, *self.gather(places), self.class_names) for places in parts
-        )
+        return self._part(np.flatnonzero(~chosen)), self._part(np.flatnonzero(chosen))
+
+    def _part(self, places):
+        return ArrayImages(self.name, *self.gather(places), self.class_names)
 
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same."""
+        """See `Images`."""
         return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
 
     def gather(self, indices):
-        """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
+        """(images uint8 [B, H, W, 3], labels int32 [B]) at indices int64 [B], for tf.data."""
         return tf.gather(self.images, indices), tf.gather(self.labels, indices)
 
 
 class Repeat:
-    """Another source whose images come several times per epoch, for few large images of which views see small parts.
+    """Another source whose images come several times per epoch.
+
+    It is for few large images of which views see small parts.
 
     Args:
         source: of images that fit into memory.
@@ -198,8 +204,8 @@ class Repeat:
         images = self._source.load(data_dir)
         if not isinstance(images, ArrayImages) or self._times < 1:
             raise UserError(
-                f"Repeat takes images in memory and times >= 1, not {images.name} {self._times} times; raise the source's "
-                "memory_limit_gib"
+                f"Repeat takes images in memory and times >= 1, not {images.name} "
+                f"{self._times} times; raise the source's memory_limit_gib"
             )
         return RepeatedImages(images, self._times)
 
@@ -224,14 +230,14 @@ class RepeatedImages(ArrayImages):
         return self.images.shape[0] * self._times
 
     def gather(self, indices):
-        """(images uint8 [B, H, W, 3], labels int32 [B]) at int64 indices [B]; for use in tf.data."""
+        """See `ArrayImages`."""
         return super().gather(indices % self.images.shape[0])
 
     def thin(self, count):
-        """At most `count` images, none oftener than another by more than one, as a set of their own."""
+        """See `Images`; no image comes oftener than another by more than one."""
         once = self.images.shape[0]
-        places = np.arange(min(count, self.size)) % once if count > once else spread(count, once)
-        return ArrayImages(self.name, *self.gather(places), self.class_names)
+        many = np.arange(min(count, self.size)) % once
+        return self._part(many if count > once else spread(count, once))
 
     def hold_out(self, stride):
         """The set without every stride-th image, and a set of those, each of them once."""
@@ -242,5 +248,6 @@ class RepeatedImages(ArrayImages):
     def numbered(self):
         """Not possible: an image has several places."""
         raise UserError(
-            f"a memory bank needs images that come once, but {self.name} repeats them; bind InBatch or a queue"
+            f"a memory bank needs images that come once, but {self.name} repeats them; "
+            "bind InBatch or a queue"
         )

@@ -13,7 +13,7 @@ from infomin_tf.errors import UserError
 
 
 def count_shared(images, others):
-    """How many of `others` are among `images`, by their places in a prepared data set or by their pixels.
+    """How many of `others` are among `images`, by places in a prepared data set or by pixels.
 
     Args:
         images, others: loaded sets, or None.
@@ -25,9 +25,9 @@ def count_shared(images, others):
         return 0
     if images is others:
         return others.size
-    places = [one.facts.places for one in (images, others) if one.facts.places]
-    if len(places) == 2 and places[0][0] == places[1][0]:
-        return count_shared_places(places[0][1], places[1][1])
+    mine, theirs = images.facts.places, others.facts.places
+    if mine and theirs and mine[0] == theirs[0]:
+        return count_shared_places(mine[1], theirs[1])
     if images.image_shape != others.image_shape:
         return 0
     known = set(images.fingerprints())
@@ -35,7 +35,7 @@ def count_shared(images, others):
 
 
 def digest(images):
-    """Text that changes with the pixels and labels of a set, as far as they are known; "" where they are not."""
+    """Text that changes with the pixels and labels of a set, as far as known; or ""."""
     found = images.digest_parts()
     return hashlib.blake2b(b"".join(found), digest_size=16).hexdigest() if found else ""
 
@@ -64,8 +64,10 @@ def thin(images, count):
 
 
 def warn(unlabelled, train, test, held_out):
-    """Warns of classes without images to train or to test on, of images that are learned from and tested on, and of folders
-    whose deep images are scaled by factors of their own.
+    """Warns of what makes the sets of an experiment doubtful.
+
+    That is: classes without images to train or to test on, images that are learned from and tested
+    on, and folders whose deep images are scaled by factors of their own.
 
     Args:
         unlabelled, train, test, held_out: loaded sets, or None.
@@ -76,14 +78,15 @@ def warn(unlabelled, train, test, held_out):
         _warn_of_classes(train, test)
         if shared := count_shared(train, test):
             logging.warning(
-                "%d of %d images of %s are among the training images of %s, too (the same pixels), so accuracies say too much; "
-                "remove them from one of the two",
+                "%d of %d images of %s are among the training images of %s, too (the same pixels), "
+                "so accuracies say too much; remove them from one of the two",
                 *(shared, test.size, test.name, train.name),
             )
     if held_out is not unlabelled and (shared := count_shared(unlabelled, held_out)):
         logging.warning(
-            "%d of %d images of %s are among the unlabelled images of %s, so what is measured on them is not of held-out images; "
-            "learn from a folder without them, or bind Data.held_out to images that are not learned from",
+            "%d of %d images of %s are among the unlabelled images of %s, so what is measured on "
+            "them is not of held-out images; learn from a folder without them, or bind "
+            "Data.held_out to images that are not learned from",
             *(shared, held_out.size, held_out.name, unlabelled.name),
         )
 
@@ -102,7 +105,8 @@ def check_outside(path, sources):
         top = os.path.realpath(folder)
         if os.path.commonpath([top, os.path.realpath(path)]) == top:
             raise UserError(
-                f"--out={path} lies in {folder}, a folder of images, and would be taken for one of them; give an --out elsewhere"
+                f"--out={path} lies in {folder}, a folder of images, and would be taken for one of "
+                "them; give an --out elsewhere"
             )
 
 
@@ -124,8 +128,8 @@ def _warn_of_classes(train, test):
     ]
     if lacking:
         logging.warning(
-            "%d of %d classes have no images to train on or none to test on: %s%s; accuracies say nothing of them. Add images, or "
-            "remove the classes",
+            "%d of %d classes have no images to train on or none to test on: %s%s; accuracies say "
+            "nothing of them. Add images, or remove the classes",
             *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
             f" and {len(lacking) - 10} more" * (len(lacking) > 10),
         )
@@ -136,7 +140,8 @@ def _warn_of_scales(kind, sets):
     scales = {name: scale for name, scale in scales.items() if scale}
     if len(set(scales.values())) > 1:
         logging.warning(
-            "the same pixel value (%s) becomes another grey in another folder: %s; where they are of one kind, bind "
-            "ImageFolder.white = %g for all, or keep them in one folder, divided by ImageFolder.split or a labels_file",
+            "the same pixel value (%s) becomes another grey in another folder: %s; where they are "
+            "of one kind, bind ImageFolder.white = %g for all, or keep them in one folder, divided "
+            "by ImageFolder.split or a labels_file",
             *(kind, ", ".join(scales), max(scale.white for scale in scales.values())),
         )

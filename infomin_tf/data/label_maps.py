@@ -13,7 +13,8 @@ from infomin_tf.data.facts import fingerprint
 from infomin_tf.data.image_files import open_image, read_whole
 from infomin_tf.data.images import Images
 from infomin_tf.data.records import damage_explained
-from infomin_tf.data.tfds_source import Tfds
+from infomin_tf.data.tfds_opening import open_builder
+from infomin_tf.data.tfds_splits import find_parts
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
 
@@ -33,22 +34,19 @@ class SegmentationImages(Images):
     name: str
     images: np.ndarray
     maps: np.ndarray
+    class_names = ()  # classes are of pixels
 
     @property
     def size(self):
         """Number of images."""
         return len(self.images)
 
-    @property
-    def class_names(self):
-        """(): classes are of pixels."""
-        return ()
-
     def digest_parts(self):
         """See `Images`."""
         return [fingerprint(part) for part in (self.images, self.maps)]
 
 
+@dataclasses.dataclass
 class TfdsSegmentation:
     """A split of a TFDS data set with images and label maps.
 
@@ -58,16 +56,11 @@ class TfdsSegmentation:
         map_feature: name of the feature with the label maps, [H, W, 1].
     """
 
-    def __init__(
-        self,
-        name: str,
-        split: str,
-        size=(120, 160),
-        map_feature="segmentation_label",
-        version: str | None = None,
-    ):
-        self._name, self._split, self._version = name, split, version
-        self._size, self._map_feature = tuple(size), map_feature
+    name: str
+    split: str
+    size: tuple[int, int] = (120, 160)
+    map_feature: str = "segmentation_label"
+    version: str | None = None
 
     @graphs.without_autograph
     def load(self, data_dir=None):
@@ -76,24 +69,23 @@ class TfdsSegmentation:
         Raises:
             UserError: the set cannot be found, is damaged, or has no such split or feature.
         """
-        source = Tfds(self._name, self._split, self._version)
-        builder = source.open(data_dir)
-        source.parts(builder)  # refuses a split that is none
-        if self._map_feature not in builder.info.features:
+        builder = open_builder(self.name, self.version, data_dir)
+        find_parts(builder, self.name, self.split)  # refuses a split that is none
+        if self.map_feature not in builder.info.features:
             raise UserError(
-                f"{self._name} has no feature {self._map_feature!r} but {', '.join(builder.info.features)}; bind "
-                "TfdsSegmentation.map_feature"
+                f"{self.name} has no feature {self.map_feature!r} but "
+                f"{', '.join(builder.info.features)}; bind TfdsSegmentation.map_feature"
             )
 
         def fit(example):
-            return _fit(example["image"], example[self._map_feature], self._size)
+            return _fit(example["image"], example[self.map_feature], self.size)
 
         config = tfds.ReadConfig(interleave_cycle_length=1)
-        examples = builder.as_dataset(self._split, shuffle_files=False, read_config=config)
+        examples = builder.as_dataset(self.split, shuffle_files=False, read_config=config)
         with damage_explained(builder):
             pairs = list(examples.map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
         images, maps = (np.stack(part) for part in zip(*pairs, strict=True))
-        return SegmentationImages(f"{self._name}:{self._split}", images, maps)
+        return SegmentationImages(f"{self.name}:{self.split}", images, maps)
 
 
 class SegmentationFolder:
@@ -107,25 +99,23 @@ class SegmentationFolder:
     """
 
     def __init__(self, images: str, maps: str, size=(120, 160), white: float | None = None):
-        self._folders, self._size, self._white = (
-            (expand(images), expand(maps)),
-            tuple(size),
-            white,
-        )
+        self._folders = expand(images), expand(maps)
+        self._size, self._white = size, white
 
     def load(self, data_dir=None):
         """A `SegmentationImages`.
 
         Raises:
-            UserError: a folder is missing or empty, an image has no map, two files have one name, or a file cannot be
-                read.
+            UserError: a folder is missing or empty, an image has no map, two files have one name,
+                or a file cannot be read.
         """
         images, maps = (_files(folder) for folder in self._folders)
         lonely = sorted(images.keys() ^ maps.keys())
         if lonely or not images:
             raise UserError(
-                f"each image of {self._folders[0]} needs a map of its name in {self._folders[1]}, and the other way round; "
-                f"without partner: {', '.join(lonely[:5]) or 'all, as there are no images'}"
+                f"each image of {self._folders[0]} needs a map of its name in {self._folders[1]}, "
+                "and the other way round; without partner: "
+                f"{', '.join(lonely[:5]) or 'all, as there are no images'}"
             )
         names = sorted(images)
         files = [os.path.basename(path) for path in images.values()]
@@ -149,12 +139,11 @@ def _files(folder):
         found = [os.path.splitext(name) for name in os.listdir(folder) if name[0] != "."]
     except OSError as error:
         raise UserError(
-            f"{folder} is no folder that can be read ({error.strerror}); bind SegmentationFolder.images and .maps"
+            f"{folder} is no folder that can be read ({error.strerror}); "
+            "bind SegmentationFolder.images and .maps"
         ) from error
     paths = {}
-    for stem, kind in sorted(found):
-        if kind.lower() not in _KINDS:
-            continue
+    for stem, kind in sorted(f for f in found if f[1].lower() in _KINDS):
         path = os.path.join(folder, stem + kind)
         if stem in paths:
             raise UserError(f"{paths[stem]} and {path} have one name; remove one of them")
@@ -173,8 +162,8 @@ def _read_pair(image_path, map_path, scales):
     (height, width), (map_height, map_width) = image.shape[:2], label_map.shape
     if abs(height * map_width - width * map_height) > max(height, width, map_height, map_width):
         raise UserError(
-            f"{map_path} has {map_width}x{map_height} pixels, but its image, upright, {width}x{height}; give it the shape "
-            "of the image"
+            f"{map_path} has {map_width}x{map_height} pixels, but its image, upright, "
+            f"{width}x{height}; give it the shape of the image"
         )
     return image, label_map[..., None]
 

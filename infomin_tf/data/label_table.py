@@ -19,15 +19,16 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 def read(path):
     """Rows of a text file whose first line names its columns.
 
-    Two columns are called file and label, in any case and order; others are not used. Cells are separated by commas,
-    semicolons or tabs, and may be quoted. UTF-8 and UTF-16 are told apart by themselves; other bytes are taken for Windows-1252,
-    with a warning.
+    Two columns are called file and label, in any case and order; others are not used. Cells are
+    separated by commas, semicolons or tabs, and may be quoted. UTF-8 and UTF-16 are told apart by
+    themselves; other bytes are taken for Windows-1252, with a warning.
 
     Args:
         path: of the file.
 
     Returns:
-        List of (number of the row's first line, file, label), both without blanks around them; blank rows are left out.
+        List of (number of the row's first line, file, label), both without blanks around them;
+        blank rows are left out.
 
     Raises:
         UserError: the table cannot be read, or not in one way only.
@@ -55,8 +56,8 @@ def _text(path):
         raise UserError(f"{path} cannot be read ({error}); {_MEND}") from error
     if data.startswith(_WORKBOOKS):
         raise UserError(
-            f"{path} is a workbook of a spreadsheet, whatever its name; export the sheet as CSV in UTF-8 with the columns file "
-            "and label"
+            f"{path} is a workbook of a spreadsheet, whatever its name; export the sheet as CSV in "
+            "UTF-8 with the columns file and label"
         )
     try:
         text = data.decode(_encoding(data))
@@ -81,8 +82,8 @@ def _of_one_byte_a_letter(data, path, error):
     except UnicodeDecodeError:
         raise UserError(f"{path} cannot be read ({error}); {_MEND}") from error
     logging.warning(
-        "%s is not in UTF-8; it is read as Windows-1252, the encoding of western spreadsheets. Save it as UTF-8 where names "
-        "look wrong",
+        "%s is not in UTF-8; it is read as Windows-1252, the encoding of western spreadsheets. "
+        "Save it as UTF-8 where names look wrong",
         path,
     )
     return text
@@ -112,8 +113,8 @@ def _rows(text, separator, path):
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {line}: cannot be read ({error}); close each quote, write a quote within quotes twice, and nothing "
-            "between a quote and the next separator"
+            f"{path}, line {line}: cannot be read ({error}); close each quote, write a quote "
+            "within quotes twice, and nothing between a quote and the next separator"
         ) from error
     return rows
 
@@ -136,22 +137,24 @@ def _places(header, path):
             raise _other_columns(header, path)
         if len(places) > 1:
             raise UserError(
-                f"{path} has several columns {name}, number {' and '.join(places)}; remove or rename all but one"
+                f"{path} has several columns {name}, number {' and '.join(places)}; "
+                "remove or rename all but one"
             )
     return [names.index(name) for name in _COLUMNS]
 
 
 def _check_length(cells, header, places, line, path):
-    """Raises UserError for a row that has more cells than the header, or none in a column that is needed."""
+    """Raises UserError for a row of more cells than the header, or without one that is needed."""
+    said, shown, last = f"{path}, line {line}: {len(cells)} cells", " | ".join(cells), max(places)
     if any(cells[len(header) :]):
         raise UserError(
-            f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}: {' | '.join(cells)}; put a text that "
-            'holds the separator into double quotes, as in "dog, brown"'
+            f"{said}, where the header has {len(header)}: {shown}; put a text that holds the "
+            'separator into double quotes, as in "dog, brown"'
         )
-    if len(cells) <= max(places):
+    if len(cells) <= last:
         raise UserError(
-            f"{path}, line {line}: {len(cells)} cells, but {_COLUMNS[places.index(max(places))]} is column "
-            f"{max(places) + 1}: {' | '.join(cells)}; write FILE,LABEL, or FILE, for an image without a label"
+            f"{said}, but {_COLUMNS[places.index(last)]} is column {last + 1}: {shown}; "
+            "write FILE,LABEL, or FILE, for an image without a label"
         )
 
 

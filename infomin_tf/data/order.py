@@ -35,9 +35,10 @@ class Order(typing.NamedTuple):
 
     Args:
         batch_size: images of a global batch.
-        seed: of the order, keyed by (seed, epoch), and of the views, keyed by (seed, step), in streams of their own.
+        seed: of the order, keyed by (seed, epoch), and of the views, keyed by (seed, step), in
+            streams of their own.
         first_step: global step of the first batch.
-        shard: which slice of each global batch is read; all of them together are the batch of one host.
+        shard: which slice of each global batch is read; all together are the batch of one host.
     """
 
     batch_size: int
@@ -67,7 +68,7 @@ class Order(typing.NamedTuple):
 
     @graphs.without_autograph
     def shuffled(self, count, chunk):
-        """Infinite tf.data.Dataset of places int64 [chunk] in a set of `count`: this host's, chunk after chunk.
+        """Infinite tf.data.Dataset of this host's places int64 [chunk] in a set of `count`.
 
         Each epoch has an order of its own; a place occurs at most once in it.
         """
@@ -104,7 +105,7 @@ def steps_per_epoch(images, batch_size):
         raise UserError(f"a batch has at least 1 image, not {batch_size}; fix the batch size")
     if batch_size > images.size:
         raise UserError(
-            f"{images.name} has {images.size} images, fewer than one batch of {batch_size}; use a smaller batch size or "
-            "more images"
+            f"{images.name} has {images.size} images, fewer than one batch of {batch_size}; "
+            "use a smaller batch size or more images"
         )
     return images.size // batch_size

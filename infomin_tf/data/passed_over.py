@@ -12,9 +12,12 @@ _SYSTEM = {
 }
 _RUN = {"config.gin", "sweep.json", "copies.json", "made_by_audit_views"}
 _RAW = ".cr2 .cr3 .nef .nrw .arw .dng .orf .rw2 .raf .pef .srw .raw"
-_CONTAINERS = ".pdf .zip .tar .gz .7z .rar .mp4 .mov .avi .mkv .mpg .psd .ai .docx .pptx .h5 .hdf5 .npy .npz .mat .tfrecord"
+_CONTAINERS = (
+    ".pdf .zip .tar .gz .7z .rar .mp4 .mov .avi .mkv .mpg .psd .ai .docx .pptx .h5 .hdf5 .npy .npz "
+    ".mat .tfrecord"
+)
 _PICTURES = ".avif .jp2 .j2k .jpx .jxl .ppm .pgm .pbm .pnm .tga .svg .eps .ico .dcm .nii .exr .hdr"
-# Notes, labels and annotations, which lie next to images for good reasons: alone they are no cause for a warning.
+# Notes, labels and annotations, which lie next to images for good reasons; alone no cause to warn.
 _TEXTS = ".txt .md .rst .csv .tsv .json .jsonl .xml .yaml .yml .log .html .py .ini"
 _ADVICE = {
     "photographs of phones (.heic): save them as JPEG, as by heif-convert": ".heic .heif",
@@ -43,44 +46,35 @@ class PassedOver:
         self._endings.update(os.path.splitext(name)[1].lower() for name in usual)
 
     def holds_run(self, folder, names):
-        """Whether a folder with files of these names was written by a command of this package; counts it."""
+        """Whether a command of this package wrote a folder with files of these names; counts it."""
         found = bool(_RUN & set(names)) or "results.json" in names and _is_of_stage(folder)
         if found:
             self._runs.append(folder)
         return found
 
     def warn(self, endings):
-        """Says in one warning what was counted, and what to do.
-
-        Args:
-            endings: of files that are read.
-        """
-        said = []
-        if self._endings.keys() - set(_TEXTS.split()):
-            shown = [
-                f"{count} {ending or 'without an ending'}"
-                for ending, count in self._endings.most_common()
-            ]
-            known = [
-                advice
-                for advice, kinds in _ADVICE.items()
-                if any(ending in (kinds.split() or [""]) for ending in self._endings)
-            ]
+        """Says in one warning what was counted, and what to do; `endings` are those of images."""
+        said, found = [], self._endings
+        if found.keys() - set(_TEXTS.split()):
+            counts = [f"{n} {ending or 'without an ending'}" for ending, n in found.most_common()]
             said.append(
-                f"{self._endings.total()} files are passed over, as only {', '.join(endings)} are read: {', '.join(shown)}"
-                + "".join(f"\n  {advice}" for advice in known)
+                f"{found.total()} files are passed over, as only {', '.join(endings)} are read: "
+                f"{', '.join(counts)}"
             )
+            for advice, kinds in _ADVICE.items():
+                if found.keys() & set(kinds.split() or [""]):
+                    said.append(f"  {advice}")
         if self._runs:
             said.append(
-                f"{len(self._runs)} folders are passed over, as they hold what this package wrote: {', '.join(self._runs[:5])}; "
-                "keep runs elsewhere"
+                f"{len(self._runs)} folders are passed over, as they hold what this package wrote: "
+                f"{', '.join(self._runs[:5])}; keep runs elsewhere"
             )
         if said:
             warn_once(f"{self._directory}: " + "\n".join(said))
 
 
 def is_of_system(name):
-    """Whether a file or folder is hidden (its name begins with a dot), or one that systems put into any folder."""
+    """Whether a file or folder is hidden by a dot, or one that systems put into any folder."""
     return name.startswith(".") or name.lower() in _SYSTEM
 
 

@@ -15,7 +15,7 @@ def training_batches(images, order, sampler):
     Args:
         images: `Images`.
         order: `Order`.
-        sampler: `Sampler` of their views. With `on_device`, batches hold (images, draws) in the place of views.
+        sampler: `Sampler` of their views. With `on_device`, batches hold (images, draws) instead.
 
     Returns:
         tf.data.Dataset of (views, labels int32 [b]), b images of this host.
@@ -47,11 +47,9 @@ def _draws(sampler, order, chunk):
 
 
 def _chunk_size(size, side):
-    """Images that are augmented together: a divisor of the batch whose floats stay in a processor's cache."""
-    wanted = max(1, _PIXELS_PER_CHUNK // side**2)
-    return max(
-        divisor for divisor in range(1, size + 1) if size % divisor == 0 and divisor <= wanted
-    )
+    """Images that are augmented together: a divisor of the batch whose floats fit into a cache."""
+    most = max(1, min(size, _PIXELS_PER_CHUNK // side**2))
+    return max(divisor for divisor in range(1, most + 1) if size % divisor == 0)
 
 
 def _join(chunks, parts):

@@ -10,10 +10,13 @@ import tensorflow_datasets as tfds
 from infomin_tf import graphs
 from infomin_tf.errors import UserError, reason
 
-_DAMAGE = (
+_CONTENT = (
     tf.errors.DataLossError,
     tf.errors.FailedPreconditionError,
     tf.errors.InvalidArgumentError,
+)
+_DAMAGE = (
+    *_CONTENT,
     tf.errors.NotFoundError,
     tf.errors.OutOfRangeError,
     tf.errors.PermissionDeniedError,
@@ -34,13 +37,13 @@ def load_decoded(records, decode, size):
     Returns:
         (images uint8 [M, H, W, 3], labels int32 [M]).
     """
-    images, labels, start = None, np.empty(size, np.int32), 0
-    for batch, label in records.map(decode, tf.data.AUTOTUNE).batch(256).prefetch(4):
-        if images is None:
-            images = np.empty((size, *batch.shape[1:]), np.uint8)
-        images[start : start + len(batch)] = batch
-        labels[start : start + len(batch)] = label
-        start += len(batch)
+    decoded = records.map(decode, tf.data.AUTOTUNE)
+    images = np.empty((size, *decoded.element_spec[0].shape), np.uint8)
+    labels, start = np.empty(size, np.int32), 0
+    for batch, label in decoded.batch(256).prefetch(4):
+        places = slice(start, start + len(batch))
+        images[places], labels[places] = batch, label
+        start = places.stop
     return images[:start], labels[:start]
 
 
@@ -74,27 +77,25 @@ def damage_explained(builder):
         yield
     except _DAMAGE as error:
         raise UserError(
-            f"the files in {builder.data_dir} are damaged or not complete ({reason(error)}); copy or prepare them again"
+            f"the files in {builder.data_dir} are damaged or not complete ({reason(error)}); "
+            "copy or prepare them again"
         ) from error
 
 
 @contextlib.contextmanager
 def streaming_damage_explained(data_dir):
-    """Raises UserError where a record or image of a set that is too large for memory proves damaged while it is used.
+    """Raises UserError where a record or image of a streamed set proves damaged in use.
 
     Args:
         data_dir: where prepared sets are looked for; None for TFDS's own folder.
     """
     try:
         yield
-    except (
-        tf.errors.DataLossError,
-        tf.errors.FailedPreconditionError,
-        tf.errors.InvalidArgumentError,
-    ) as error:
+    except _CONTENT as error:
         if not (isinstance(error, tf.errors.DataLossError) or _IN_RECORDS.search(error.message)):
             raise
         raise UserError(
-            f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets are in "
-            f"{data_dir or tfds.core.constants.DATA_DIR}), or fix the folder of images, and the same command continues"
+            f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets are "
+            f"in {data_dir or tfds.core.constants.DATA_DIR}), or fix the folder of images, and the "
+            "same command continues"
         ) from error

@@ -10,10 +10,11 @@ class Data:
 
     Args:
         unlabelled: source of the images to learn from; its labels are not used.
-        train: source of labelled images, for classifiers of view learning and for probes; None when there are none.
+        train: source of labelled images, for classifiers of view learning and for probes; None when
+            there are none.
         test: source of held-out labelled images; None when there are none.
-        held_out: source of the images on which mutual information is estimated; None for the test images or, where there
-            are none, the unlabelled ones.
+        held_out: source of the images on which mutual information is estimated; None for the test
+            images or, where there are none, the unlabelled ones.
         limit: only so many images of each, to try a configuration out; None for all.
     """
 
@@ -31,13 +32,12 @@ class Data:
         self.sources, self._limit = (unlabelled, train, test, held_out), limit
 
     def load(self, data_dir):
-        """Loads the sources; returns (unlabelled, train, test, held out), None where there is no source."""
+        """[unlabelled, train, test, held out] images, None where there is no source."""
         loaded = []
-        for index, source in enumerate(self.sources):
-            twin = next(
-                (i for i in range(index) if source and _are_alike(source, self.sources[i])), None
-            )
-            loaded.append(self._load(source, data_dir) if twin is None else loaded[twin])
+        for source in self.sources:
+            known = zip(self.sources, loaded, strict=False)
+            twin = next((images for other, images in known if _are_alike(source, other)), None)
+            loaded.append(twin or self._load(source, data_dir))
         return loaded
 
     def load_unlabelled(self, data_dir):
@@ -50,7 +50,7 @@ class Data:
 
 
 def _are_alike(source, other):
-    """Whether two sources are of one class with equal settings, so that one copy of the images serves both."""
+    """Whether sources are of one class with equal settings, so that one copy of images will do."""
     if not hasattr(source, "load"):
         return source == other
     mine, theirs = vars(source), getattr(other, "__dict__", {})

@@ -1,6 +1,7 @@
 """shapes: the embedded data set, rendered from independent factors whose entropies are known.
 
-Rendering uses integers and IEEE-exact arithmetic only, so that a seed gives the same images on every machine.
+Rendering uses integers and IEEE-exact arithmetic only, so that a seed gives the same images on
+every machine.
 """
 
 import functools
@@ -17,32 +18,15 @@ SIZE = 64
 FACTORS = {"shape": 8, "color": 8, "texture": 8, "position": 16, "size": 4, "rotation": 8}
 SHAPE_NAMES = ("disc", "square", "triangle", "plus", "ring", "half_disc", "bar", "corner")
 _SPLITS = {"train": (1, 2000), "test": (2, 1000), "unlabelled": (3, 8000)}
-_COLORS = np.array(
-    [
-        (220, 50, 40),
-        (240, 150, 30),
-        (235, 220, 60),
-        (70, 190, 70),
-        (60, 200, 210),
-        (50, 90, 220),
-        (150, 70, 200),
-        (240, 120, 190),
-    ],
-    np.int16,
-)
-_GROUND_COLORS = np.array(
-    [
-        (60, 60, 70),
-        (90, 70, 50),
-        (50, 80, 60),
-        (60, 70, 100),
-        (100, 60, 70),
-        (80, 80, 80),
-        (50, 90, 90),
-        (95, 90, 55),
-    ],
-    np.int16,
-)
+
+
+def _palette(codes):
+    """int16 [N, 3] of colours in hexadecimal digits, RRGGBB."""
+    return np.frombuffer(bytes.fromhex(codes), np.uint8).reshape(-1, 3).astype(np.int16)
+
+
+_COLORS = _palette("dc3228 f0961e ebdc3c 46be46 3cc8d2 325adc 9646c8 f078be")
+_GROUND_COLORS = _palette("3c3c46 5a4632 32503c 3c4664 643c46 505050 325a5a 5f5a37")
 # cos and sin of multiples of 45 degrees, written out so that no mathematics library is asked.
 _DIAGONAL = 0.7071067811865476
 _COS = np.array([1, _DIAGONAL, 0, -_DIAGONAL, -1, -_DIAGONAL, 0, _DIAGONAL])
@@ -60,7 +44,8 @@ class Shapes:
     """The embedded source: 64x64 colour images of one shape on a textured ground.
 
     Args:
-        split: "train" (2,000 images), "test" (1,000) or "unlabelled" (8,000, without labels); disjoint random streams.
+        split: "train" (2,000 images), "test" (1,000) or "unlabelled" (8,000, without labels), in
+            disjoint random streams.
         size: number of images; None for the split's own.
         label: the factor that is the label.
         seed: of the whole data set.
@@ -77,27 +62,23 @@ class Shapes:
         self._split, self._size, self._label, self._seed = split, size, label, seed
 
     def load(self, data_dir=None):
-        """Renders the images; returns `ArrayImages` whose `factors` hold every factor."""
+        """Renders the images; returns `ArrayImages`."""
         stream, size = _SPLITS[self._split]
-        size = self._size or size
         generator = np.random.Generator(np.random.Philox(key=[self._seed, stream]))
-        factors = draw_factors(generator, size)
-        images = render(factors, generator)
-        labelled = self._split != "unlabelled"
-        names = [str(value) for value in range(FACTORS[self._label])]
-        if self._label == "shape":
-            names = SHAPE_NAMES
-        labels = factors[self._label] if labelled else np.full(size, -1)
-        return ArrayImages(
-            f"shapes:{self._split}", images, labels, names if labelled else (), factors
-        )
+        factors = draw_factors(generator, self._size or size)
+        name, images = f"shapes:{self._split}", render(factors, generator)
+        if self._split == "unlabelled":
+            return ArrayImages(name, images)
+        names = SHAPE_NAMES if self._label == "shape" else range(FACTORS[self._label])
+        return ArrayImages(name, images, factors[self._label], map(str, names))
 
 
 def pair_batch(seed, batch_size, shared):
     """Two images for each row that share exactly the named factors; everything else is drawn anew.
 
-    Their mutual information is `entropy(*shared)`: given those factors the two images are independent. With "rotation" among
-    them it is less, as a symmetrical shape hides it: a disc looks the same in all 8 rotations.
+    Their mutual information is `entropy(*shared)`: given those factors the two images are
+    independent. With "rotation" among them it is less, as a symmetrical shape hides it: a disc
+    looks the same in all 8 rotations.
 
     Args:
         seed: integer.
@@ -105,7 +86,7 @@ def pair_batch(seed, batch_size, shared):
         shared: names of factors.
 
     Returns:
-        (images uint8 [B, 64, 64, 3], images uint8 [B, 64, 64, 3], the shared factors int [B, len(shared)]).
+        (images uint8 [B, 64, 64, 3], as many again, the shared factors int [B, len(shared)]).
 
     Raises:
         UserError: a name is no factor.
@@ -175,19 +156,19 @@ def _grounds():
 
 def _coverage(factors):
     """int16 [M, 64, 64]: how many of four samples of each pixel lie inside the shape."""
-    margin = _REACH
-    canvas = np.zeros((len(factors["shape"]), SIZE + 2 * margin, SIZE + 2 * margin), np.int16)
+    side = SIZE + 2 * _REACH
+    canvas = np.zeros((len(factors["shape"]), side, side), np.int16)
     stamps = _stamps()[factors["shape"], factors["size"], factors["rotation"]]
     for position in range(FACTORS["position"]):
         chosen = factors["position"] == position
         top, left = 17 + 10 * (position // 4), 17 + 10 * (position % 4)
         canvas[chosen, top : top + 2 * _REACH, left : left + 2 * _REACH] = stamps[chosen]
-    return canvas[:, margin:-margin, margin:-margin]
+    return canvas[:, _REACH:-_REACH, _REACH:-_REACH]
 
 
 @functools.cache
 def _stamps():
-    """int16 [8, 4, 8, 40, 40]: the coverage of each shape in each size and rotation around its centre."""
+    """int16 [8, 4, 8, 40, 40]: the coverage of each shape in each size and rotation."""
     stamps = np.zeros((8, 4, 8, 2 * _REACH, 2 * _REACH), np.int16)
     v, u = np.mgrid[-_REACH:_REACH, -_REACH:_REACH]
     for size, half in enumerate(_HALF_SIZES):

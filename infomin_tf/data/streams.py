@@ -23,10 +23,11 @@ class StreamedImages(Images):
         records: function -> tf.data.Dataset of records in a fixed order.
         decode: function record -> (image uint8 [H, W, 3], label int32), for use in tf.data.
         shuffle_buffer: records that are shuffled together.
-        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where crops may be cut
-            while decoding; None where `decode` does more than that.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where
+            crops may be cut while decoding; None where `decode` does more than that.
         facts: see `Images`.
-        records_between: function (start, stop) -> records at these places, without reading those before; None for none.
+        records_between: function (start, stop) -> records at these places, without reading those
+            before; None for none.
     """
 
     name: str
@@ -47,22 +48,22 @@ class StreamedImages(Images):
 
     @graphs.without_autograph
     def records_in(self, order):
-        """Records in the order of training: one shuffle buffer an epoch, what came before the first step skipped."""
+        """Records in the order of training, from the first step on; a shuffle buffer per epoch."""
         steps, size = self.size // order.batch_size, order.size
 
         def epoch_records(epoch):
-            # Of this traced function alone: a global seed of 0 would make shuffle compare the tensor below with 0.
+            # Of this traced function alone: with a global seed of 0 shuffle would compare the
+            # tensor below with 0.
             tf.compat.v1.set_random_seed(1)
             already = tf.cast(order.first_step % steps * order.batch_size, tf.int64)
             skipped = tf.where(epoch == order.first_step // steps, already, tf.zeros_like(already))
             shuffled = self.records().shuffle(
                 self.shuffle_buffer, seed=_epoch_seed(order, epoch), reshuffle_each_iteration=False
             )
-            places = shuffled.take(steps * order.batch_size).skip(skipped).enumerate()
-            kept = places.filter(
-                lambda place, _: place % order.batch_size // size == order.shard.index
+            return _chosen(
+                shuffled.take(steps * order.batch_size).skip(skipped),
+                lambda place: place % order.batch_size // size == order.shard.index,
             )
-            return kept.map(lambda _, record: record)
 
         epochs = tf.data.Dataset.range(order.first_step // steps, tf.int64.max - 1)
         return epochs.flat_map(epoch_records)
@@ -72,7 +73,7 @@ class StreamedImages(Images):
         return self.records().map(self.decode, tf.data.AUTOTUNE).batch(batch_size)
 
     def numbered(self):
-        """The same images, each labelled with its place in the set."""
+        """See `Images`."""
 
         def relabel(function):
             def image_and_number(item):
@@ -94,21 +95,16 @@ class StreamedImages(Images):
         )
 
     def thin(self, count):
-        """At most `count` images, spread evenly over the set, as a set of their own."""
+        """See `Images`."""
         chosen = spread(count, self.size)
         return self._part(len(chosen), lambda: self._records_at(chosen))
 
     def hold_out(self, stride):
-        """The set without every stride-th image, and a set of those."""
+        """See `Images`."""
         held = -(-self.size // stride)
-
-        def records_where(is_held):
-            places = self.records().enumerate()
-            kept = places.filter(lambda place, _: (place % stride == 0) == is_held)
-            return kept.map(lambda _, record: record)
-
-        rest = self._part(self.size - held, lambda: records_where(False))
-        return rest, self._part(held, lambda: records_where(True))
+        rest = lambda: _chosen(self.records(), lambda place: place % stride != 0)
+        every = lambda: _chosen(self.records(), lambda place: place % stride == 0)
+        return self._part(self.size - held, rest), self._part(held, every)
 
     def _part(self, size, records):
         return dataclasses.replace(
@@ -117,9 +113,10 @@ class StreamedImages(Images):
 
     @graphs.without_autograph
     def sample(self, count):
-        """uint8 [min(count, M), H, W, 3] spread evenly over the set, always the same.
+        """See `Images`.
 
-        Of a set larger than `shuffle_buffer`, 50 blocks of neighbours that are spread evenly, where it need not be read whole.
+        Of a set larger than `shuffle_buffer`, 50 blocks of neighbours that are spread evenly, where
+        it need not be read whole.
         """
         chosen = spread(count, self.size)
         in_blocks = self.records_between and self.size > self.shuffle_buffer
@@ -131,15 +128,20 @@ class StreamedImages(Images):
         lengths = [len(part) for part in np.array_split(np.arange(count), min(count, 50))]
         starts = spread(len(lengths), self.size - lengths[0] + 1).tolist()
         blocks = [self.records_between(a, a + n) for a, n in zip(starts, lengths, strict=True)]
-        return functools.reduce(lambda first, second: first.concatenate(second), blocks)
+        return functools.reduce(tf.data.Dataset.concatenate, blocks)
 
     def _records_at(self, chosen):
         """Records at rising places, int [N]; the rest of the set is not read."""
         is_chosen = np.zeros(chosen[-1] + 1, bool)
         is_chosen[chosen] = True
-        places = self.records().take(len(is_chosen)).enumerate()
-        kept = places.filter(lambda place, _: tf.gather(is_chosen, place))
-        return kept.map(lambda _, record: record)
+        first = self.records().take(len(is_chosen))
+        return _chosen(first, lambda place: tf.gather(is_chosen, place))
+
+
+def _chosen(records, is_chosen):
+    """The records at the places, int64, for which `is_chosen` holds."""
+    kept = records.enumerate().filter(lambda place, _: is_chosen(place))
+    return kept.map(lambda _, record: record)
 
 
 def _epoch_seed(order, epoch):

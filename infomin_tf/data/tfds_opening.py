@@ -1,6 +1,7 @@
 """Finding and opening the data sets of TensorFlow Datasets, and what to do where one is missing."""
 
 import difflib
+import functools
 import json
 import os
 import re
@@ -24,24 +25,25 @@ def open_builder(name, version=None, data_dir=None):
     """
     data_dir = expand(data_dir)
     wanted = name if version is None else f"{name}:{version}"
+    missing = functools.partial(_missing, name, data_dir)
     try:
         builder = tfds.builder(wanted, data_dir=data_dir)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError) as error:
         known = tfds.list_builders() + _prepared(data_dir)
         near = difflib.get_close_matches(name, known, 3)
         hint = f"; nearest names: {', '.join(near)}" if near and name not in known else ""
-        raise _missing(name, data_dir, f"{wanted} was not found{hint}") from error
+        raise missing(f"{wanted} was not found{hint}") from error
     except Exception as error:  # files of information that are damaged, in many ways
-        raise _missing(name, data_dir, f"{wanted} cannot be opened ({error})") from error
+        raise missing(f"{wanted} cannot be opened ({error})") from error
     if not os.path.exists(os.path.join(builder.data_dir, "dataset_info.json")):
-        _check_connection(lambda reason: _missing(name, data_dir, f"{wanted} {reason}"))
+        if not _is_online():
+            why = "is not there and cannot be downloaded (no internet connection)"
+            raise missing(f"{wanted} {why}")
         try:
             builder.download_and_prepare()
         except Exception as error:  # downloads fail in many ways, all with the same fix
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise _missing(
-                name, data_dir, f"{wanted} could not be downloaded ({reason})"
-            ) from error
+            raise missing(f"{wanted} could not be downloaded ({reason})") from error
     return builder
 
 
@@ -60,24 +62,23 @@ def _missing(name, data_dir, what):
         "Two ways to get it:\n"
         f"  1. a prepared copy: --data_dir=DIR, where DIR/{name}/VERSION holds the TFDS files;\n"
         f'  2. on a machine with internet: python -c "import tensorflow_datasets as tfds; '
-        f"tfds.load('{name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here if need be."
+        f"tfds.load('{name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here "
+        "if need be."
     )
 
 
 def _versions_there(folder, name):
     """What a person can do with the versions of a data set in its folder; "" for none."""
     versions = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    needed = ("dataset_info.json", "features.json")
-    whole = [
-        version
-        for version in versions
-        if re.fullmatch(r"\d+\.\d+\.\d+", version)
-        and all(_is_json(os.path.join(folder, version, file)) for file in needed)
-    ]
     if not versions:
         return ""
-    said = f" Of {name} it has: {', '.join(versions)} (of use only with a whole dataset_info.json and features.json)."
-    if whole:
+    said = (
+        f" Of {name} it has: {', '.join(versions)} (of use only with a whole dataset_info.json and "
+        "features.json)."
+    )
+    needed = ("dataset_info.json", "features.json")
+    numbered = [version for version in versions if re.fullmatch(r"\d+\.\d+\.\d+", version)]
+    if whole := [v for v in numbered if all(_is_json(os.path.join(folder, v, n)) for n in needed)]:
         newest = max(whole, key=lambda version: [*map(int, version.split("."))])
         said += f' To use what is there, bind Tfds.version = "{newest}".'
     return said
@@ -91,13 +92,12 @@ def _is_json(path):
         return False
 
 
-def _check_connection(missing):
-    """Fails at once without internet; TFDS itself would try for minutes."""
-    if any(
-        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    ):
-        return
+def _is_online():
+    """Whether there is a way to the internet; without one TFDS itself would try for minutes."""
+    if any(map(os.environ.get, ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))):
+        return True
     try:
         socket.create_connection(("storage.googleapis.com", 443), timeout=5).close()
-    except OSError as error:
-        raise missing("is not there and cannot be downloaded (no internet connection)") from error
+    except OSError:
+        return False
+    return True

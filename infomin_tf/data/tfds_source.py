@@ -1,5 +1,7 @@
 """Any image data set of TensorFlow Datasets."""
 
+import dataclasses
+
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -13,33 +15,32 @@ from infomin_tf.data.tfds_splits import expression, find_parts
 from infomin_tf.errors import UserError
 
 
+@dataclasses.dataclass
 class Tfds:
-    """A split of a TFDS data set with a feature `image` and, if there are labels, a `ClassLabel` feature `label`.
+    """A split of a TFDS data set with images and, if there are labels, a `ClassLabel` of each.
 
-    Images are 8-bit, in colour or grey; a `label` of another kind is not used.
+    Their features are called `image` and `label`. Images are 8-bit, in colour or grey; a `label` of
+    another kind is not used.
 
     Args:
         name: TFDS name, such as "stl10", "cifar10" or "imagenet2012".
         split: split expression, such as "train+unlabelled" or "train[:10%]"
             (https://www.tensorflow.org/datasets/splits).
         version: TFDS version; None for the newest.
-        image_size: side in pixels; images are resized by their shorter side and cut to a square. None when all images
-            have one size already.
+        image_size: side in pixels; images are resized by their shorter side and cut to a square.
+            None when all images have one size already.
         memory_limit_gib: larger sets (decoded) are streamed instead of held in memory.
     """
 
-    def __init__(
-        self,
-        name: str,
-        split: str,
-        version: str | None = None,
-        image_size: int | None = None,
-        memory_limit_gib=4.0,
-    ):
-        if image_size is not None and image_size < 1:
-            raise UserError(f"Tfds.image_size is at least 1 pixel, not {image_size}; fix it")
-        self._name, self._split, self._version = name, split, version
-        self._image_size, self._memory_limit = image_size, memory_limit_gib * 2**30
+    name: str
+    split: str
+    version: str | None = None
+    image_size: int | None = None
+    memory_limit_gib: float = 4.0
+
+    def __post_init__(self):
+        if self.image_size is not None and self.image_size < 1:
+            raise UserError(f"Tfds.image_size is at least 1 pixel, not {self.image_size}; fix it")
 
     def load(self, data_dir=None):
         """Opens the set.
@@ -51,70 +52,51 @@ class Tfds:
             `ArrayImages`, or `StreamedImages` beyond the memory limit.
 
         Raises:
-            UserError: the set, version or split does not exist, or can be neither found nor downloaded; images of
-                varying sizes without image_size; images that are not 8-bit colour or grey; damaged files.
+            UserError: the set, version or split does not exist, or can be neither found nor
+                downloaded; images of varying sizes without image_size; images that are not 8-bit
+                colour or grey; damaged files.
         """
-        builder = self.open(data_dir)
-        parts = self.parts(builder)
+        builder = open_builder(self.name, self.version, data_dir)
+        parts = find_parts(builder, self.name, self.split)
         size = sum(stop - start for _, start, stop in parts)
         self._check_features(builder.info.features)
         with damage_explained(builder):
-            side = self._image_size or self._side_of_first(builder)
-            too_large = size * side * side * 3 > self._memory_limit
-            images = (self._stream if too_large else self._hold)(builder, size, side)
+            side = self.image_size or self._side_of_first(builder)
+            if size * side * side * 3 > self.memory_limit_gib * 2**30:
+                images = self._stream(builder, parts, size, side)
+            else:
+                images = self._hold(builder, size, side)
         images.facts = Facts(places=(str(builder.data_dir), parts))
         return images
 
-    def _stream(self, builder, size, side):
+    def _stream(self, builder, parts, size, side):
         """`StreamedImages`, decoded each time anew."""
-        name = self._full_name
-        if not self._image_size and None in builder.info.features["image"].shape[:2]:
+        name = f"{self.name}:{self.split}"
+        if not self.image_size and None in builder.info.features["image"].shape[:2]:
             raise UserError(
-                f"the images of {name} may vary in size, and are too many to look at all of them before they are used; "
-                f"bind Tfds.image_size (the first is {side}x{side})"
+                f"the images of {name} may vary in size, and are too many to look at all of them "
+                f"before they are used; bind Tfds.image_size (the first is {side}x{side})"
             )
         return StreamedImages(
-            name,
-            size,
-            (side, side, 3),
-            _label_names(builder),
-            self._reader(builder),
+            *(name, size, (side, side, 3), _label_names(builder)),
+            lambda: _records(builder, self.split),
             self._decoder(builder, side),
             encoded=lambda record: (record["image"], _label(builder, record)),
-            records_between=lambda start, stop: self._reader(builder, start, stop)(),
+            records_between=lambda *places: _records(builder, expression(parts, *places)),
         )
 
     def _hold(self, builder, size, side):
         """`ArrayImages`, decoded once."""
-        name = self._full_name
-        records, decode = self._reader(builder)(), self._decoder(builder, side)
+        name = f"{self.name}:{self.split}"
+        records, decode = _records(builder, self.split), self._decoder(builder, side)
         try:
             images, labels = load_decoded(records, decode, size)
         except tf.errors.InvalidArgumentError as error:
             raise UserError(
-                f"the images of {name} have varying sizes, not all {side}x{side}, or are damaged; bind Tfds.image_size "
-                f"({error.message.splitlines()[0]})"
+                f"the images of {name} have varying sizes, not all {side}x{side}, or are damaged; "
+                f"bind Tfds.image_size ({error.message.splitlines()[0]})"
             ) from error
         return ArrayImages(name, images, labels, _label_names(builder))
-
-    @property
-    def _full_name(self):
-        return f"{self._name}:{self._split}"
-
-    def _reader(self, builder, start=0, stop=None):
-        """A function that gives the records, or some of them, in their order on disk, images still encoded."""
-        split = self._split if stop is None else expression(self.parts(builder), start, stop)
-
-        @graphs.without_autograph
-        def records():
-            return builder.as_dataset(
-                split,
-                shuffle_files=False,
-                read_config=tfds.ReadConfig(interleave_cycle_length=1),
-                decoders={"image": tfds.decode.SkipDecoding()},
-            )
-
-        return records
 
     def _decoder(self, builder, side):
         """A function record -> (image uint8 [side, side, 3], label)."""
@@ -124,40 +106,44 @@ class Tfds:
             image = feature.decode_example(record["image"])
             if image.shape[-1] == 1:
                 image = tf.repeat(image, 3, axis=-1)
-            if self._image_size:
+            if self.image_size:
                 image = fit_square(image, side)
             return tf.ensure_shape(image, (side, side, 3)), _label(builder, record)
 
         return decode
 
-    def parts(self, builder):
-        """The images of the split, see `find_parts`."""
-        return find_parts(builder, self._name, self._split)
-
     def _check_features(self, features):
         if "image" not in features:
             raise UserError(
-                f"{self._name} has no feature 'image' but {', '.join(features)}; choose another set"
+                f"{self.name} has no feature 'image' but {', '.join(features)}; choose another set"
             )
-        feature = features["image"]
-        channels, kind = feature.shape[-1], tf.as_dtype(feature.np_dtype).name
+        channels = features["image"].shape[-1]
+        kind = tf.as_dtype(features["image"].np_dtype).name
         if kind != "uint8" or channels not in (None, 1, 3):
             raise UserError(
-                f"images of {self._name} are {kind} with {channels} channels; choose a set of uint8 images with 1 or 3"
+                f"images of {self.name} are {kind} with {channels} channels; "
+                "choose a set of uint8 images with 1 or 3"
             )
 
     def _side_of_first(self, builder):
-        example = next(iter(builder.as_dataset(self._split, shuffle_files=False).take(1)))
+        example = next(iter(builder.as_dataset(self.split, shuffle_files=False).take(1)))
         height, width = example["image"].shape[:2]
         if height != width:
             raise UserError(
-                f"images of {self._name} are {height}x{width}, not square; bind Tfds.image_size"
+                f"images of {self.name} are {height}x{width}, not square; bind Tfds.image_size"
             )
         return height
 
-    def open(self, data_dir=None):
-        """The TFDS builder, prepared; see `open_builder`."""
-        return open_builder(self._name, self._version, data_dir)
+
+@graphs.without_autograph
+def _records(builder, split):
+    """The records of a split in their order on disk, images still encoded."""
+    return builder.as_dataset(
+        split,
+        shuffle_files=False,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
 
 
 def _label_names(builder):

@@ -16,7 +16,7 @@ def find_parts(builder, name, split):
         split: expression, such as "train[:10%]+test".
 
     Returns:
-        List of (name of a split, first image, image after the last), in the order of the expression.
+        List of (name of a split, first image, image after the last), in the expression's order.
 
     Raises:
         UserError: no such split, a part without images, or parts that overlap.
@@ -33,8 +33,9 @@ def find_parts(builder, name, split):
     for one, other in itertools.combinations(parts, 2):
         if twice := _overlap(one, other):
             raise UserError(
-                f"Tfds.split={split!r} takes {twice} images twice: {_shown(one)} and {_shown(other)} overlap; write each image "
-                "once (Repeat takes all of them several times)"
+                f"Tfds.split={split!r} takes {twice} images twice: {_shown(one)} and "
+                f"{_shown(other)} overlap; write each image once (Repeat takes all of them several "
+                "times)"
             )
     return parts
 

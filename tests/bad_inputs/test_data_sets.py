@@ -1,4 +1,4 @@
-"""Prepared data sets that are damaged, and data that do not go with the training or with each other."""
+"""Prepared data sets that are damaged, and data that go neither with training nor each other."""
 
 import json
 import types

@@ -1,4 +1,4 @@
-"""Folders as people have them: other files among the images, folders of systems, runs and parts, classes that are none."""
+"""Folders as people have them: other files, folders of systems, of runs and parts, odd classes."""
 
 import json
 import shutil

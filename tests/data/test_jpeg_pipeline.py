@@ -20,7 +20,10 @@ from infomin_tf.views.augment.photometric import Greyscale
 
 @pytest.fixture
 def small_canvas(monkeypatch):
-    """Code for images of at most 80 pixels, which is compiled sooner; for views of 17 pixels, as no other test makes them."""
+    """Code for images of at most 80 pixels, which is compiled sooner.
+
+    It is for views of 17 pixels, as no other test makes them.
+    """
     monkeypatch.setattr(jpeg, "_CANVAS", 80)
 
 

@@ -41,7 +41,7 @@ def test_the_speed_is_a_tenth_of_the_canvas_and_reflection_keeps_the_digit_insid
     assert corners.min() >= 0 and corners.max() <= 36
     np.testing.assert_allclose(corners[:, 0], factors["start"], atol=1e-5)
     steps = np.diff(corners, axis=1)
-    # Where no border was met, a step has the whole length; where one was, no axis moves more than without it.
+    # Where no border was met, a step has the whole length; elsewhere no axis moves more than that.
     speed = np.linalg.norm(steps, axis=2)
     assert np.all(speed <= 6.4 + 1e-3)
     inside = np.all((corners[:, :-1] >= 6.4) & (corners[:, :-1] <= 36 - 6.4), axis=2)

@@ -1,4 +1,4 @@
-"""The input pipeline: every image once per epoch, orders by seed, and resumption without a trace."""
+"""The input pipeline: every image once per epoch, orders by seed, resumption without a trace."""
 
 import functools
 
@@ -98,13 +98,9 @@ def test_a_later_start_equals_skipping(kind, first_step):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_shards_together_are_the_global_batch(kind, count):
-    """So an epoch has neither loss nor repetition, whatever the number of shards; from the middle of an epoch on."""
-    streams = (
-        pipeline.training_batches(
-            kind(26), Order(12, 7, first_step=3, shard=Shard(*(index, count))), NOISE
-        )
-        for index in range(count)
-    )
+    """So an epoch has neither loss nor repetition, also from its middle on."""
+    orders = (Order(12, 7, first_step=3, shard=Shard(index, count)) for index in range(count))
+    streams = (pipeline.training_batches(kind(26), order, NOISE) for order in orders)
     parts = [list(stream.take(4)) for stream in streams]
     for (views, labels_), *shards in zip(whole_batches(kind), *parts, strict=True):
         assert {len(label) for _, label in shards} == {12 // count}

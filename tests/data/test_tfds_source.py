@@ -30,7 +30,7 @@ def test_a_misspelt_name_gets_the_nearest(tmp_path):
 
 
 def prepare(folder, image, pixels, label=None):
-    """Writes the set "tiny" into a folder, as TFDS files without code; labels count 0, 1, 2, 0, ..."""
+    """Writes the set "tiny" into a folder, as TFDS files without code; labels: 0, 1, 2, 0, ..."""
     features = {"image": image} | ({} if label is None else {"label": label})
     examples = [
         {"image": x} | ({} if label is None else {"label": i % 3}) for i, x in enumerate(pixels)
