@@ -1,4 +1,4 @@
-"""infomin_tf: choose, learn and measure views for contrastive learning (Tian et al. 2020, InfoMin)."""
+"""infomin_tf: choose, learn and measure views for contrastive learning (InfoMin, Tian 2020)."""
 
 import importlib
 
@@ -13,7 +13,7 @@ _PLACES = {"load_encoder": "export", "train": "library", "embed": "library", "au
 
 
 def __getattr__(name):
-    """Loads what the package offers on first use, so that importing it does not import TensorFlow."""
+    """Loads what the package offers on first use, so that its import needs no TensorFlow."""
     if name in _PLACES:
         return getattr(importlib.import_module(f"infomin_tf.{_PLACES[name]}"), name)
     raise AttributeError(f"module 'infomin_tf' has no attribute {name!r}")

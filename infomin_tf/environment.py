@@ -1,4 +1,4 @@
-"""The process around TensorFlow: its standard streams, what is set before it is imported, and what it says then."""
+"""The process around TensorFlow: its streams, what is set before its import, what it says then."""
 
 import atexit
 import contextlib
@@ -16,7 +16,7 @@ from infomin_tf.errors import UserError
 
 
 class _Stream(io.FileIO):
-    """Standard output or error, which continues in silence when its reader or its terminal is gone."""
+    """Standard output or error, which continues in silence when its reader or terminal is gone."""
 
     def write(self, data):
         """All bytes, or as many as `io.FileIO` writes."""
@@ -30,7 +30,10 @@ class _Stream(io.FileIO):
 
 
 def open_streams():
-    """Standard streams that never end the command: closed ones lead nowhere, and any name of a file can be printed."""
+    """Standard streams that never end the command.
+
+    Closed ones lead nowhere, and any name of a file can be printed.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -52,7 +55,8 @@ def prepare(folder):
     """What must be set before TensorFlow is imported.
 
     Args:
-        folder: that the command writes to; temporary files go there where the machine has no other place for them.
+        folder: that the command writes to; temporary files go there where the machine has no other
+            place for them.
 
     Raises:
         UserError: there is no place for temporary files.
@@ -60,15 +64,15 @@ def prepare(folder):
     _find_temporary_folder(folder)
     if "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
         print(
-            "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster on many CPUs) may "
-            "have no effect",
+            "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster "
+            "on many CPUs) may have no effect",
             file=sys.stderr,
         )
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # There is no keras.json: numbers depend on no setting of the person's own, and a damaged one stops nothing.
+    # There is no keras.json, so that numbers depend on no setting of the person's own.
     os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
     for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED"):
         os.environ.pop(name, None)
@@ -83,7 +87,8 @@ def _find_temporary_folder(folder):
             made = tempfile.mkdtemp(prefix=".temporary_", dir=folder)
         except OSError:
             raise UserError(
-                f"no folder for temporary files can be written, and neither can {folder}; set TMPDIR to one that can"
+                f"no folder for temporary files can be written, and neither can {folder}; set "
+                "TMPDIR to one that can"
             ) from error
         atexit.register(shutil.rmtree, made, ignore_errors=True)
         tempfile.tempdir = os.environ["TMPDIR"] = made
@@ -93,7 +98,7 @@ class _Messages(logging.Handler):
     """Writes to standard error, above a progress bar that is there."""
 
     def emit(self, record):
-        """One message, such as "warning: ..."; what libraries call errors is no "error: ..." of the command."""
+        """One message, "warning: ..."; what libraries call errors is no "error: ..." of ours."""
         level = record.levelname.lower()
         kind = level if record.levelno <= logging.WARNING else f"{level} of {record.name}"
         try:
@@ -103,7 +108,7 @@ class _Messages(logging.Handler):
 
 
 def show_warnings():
-    """Lets the warnings of this package and of libraries appear as the command's other messages do."""
+    """Lets warnings, of libraries too, appear as the command's other messages do."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Messages()])
 
 
@@ -111,7 +116,7 @@ def show_warnings():
 def quiet_standard_error():
     """Drops what C++ code writes to standard error.
 
-    TensorFlow 2.21 greets on standard error when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
+    TensorFlow 2.21 greets there when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
     """
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -8,14 +8,15 @@ from absl import logging
 
 
 class UserError(Exception):
-    """Something the user gave is wrong; the message says what was received, what is allowed and how to fix it.
+    """Something the user gave is wrong.
 
-    The command line prints the message alone, without a traceback, and exits with status 2.
+    The message says what was received, what is allowed and how to fix it. The command line prints
+    it alone, without a traceback, and exits with status 2.
     """
 
 
 def reason(error):
-    """What an OSError, or TensorFlow's error of a file, says in a line, without the names of operations."""
+    """What an OSError, or TensorFlow's error of a file, says, without the names of operations."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)
 

@@ -1,4 +1,4 @@
-"""A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for continuing in Keras."""
+"""A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for use in Keras."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from infomin_tf.models.image_encoder import ImageEncoder, set_trainable
 from infomin_tf.models.saved_encoder import SavedEncoder
 from infomin_tf.runs import files, paths, results
 
-_DAMAGE = (OSError, ValueError, KeyError, IndexError)
 _DTYPES = ("uint8", "float32")
 
 
 def save_encoder(encoder, directory):
-    """Writes directory/saved_model and directory/encoder.keras, each complete or, as it was before, not at all.
+    """Writes directory/saved_model and directory/encoder.keras, each complete or not at all.
 
-    The SavedModel has the endpoints serve and train (uint8 images), serve_float and train_float (float32 images in
-    [0, 1]); the train endpoints use batch statistics and update them, and its trainable variables fine-tune.
+    The SavedModel has the endpoints serve and train (uint8 images), serve_float and train_float
+    (float32 images in [0, 1]); the train endpoints use batch statistics and update them, and its
+    trainable variables fine-tune.
 
     Args:
         encoder: a built `ImageEncoder`.
@@ -43,14 +43,14 @@ def save_encoder(encoder, directory):
                 os.replace(os.path.join(unfinished, name), target)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
-            f"the export could not be written to {directory} ({reason(error)}); make room or make it "
-            "writable, then run the same command"
+            f"the export could not be written to {directory} ({reason(error)}); make room or make "
+            "it writable, then run the same command"
         ) from error
 
 
 @contextlib.contextmanager
 def _all_trainable(encoder):
-    """Writes no layer as frozen, as pre-training has left the generator: who loads the encoder decides."""
+    """Writes no layer as frozen, as pre-training has left g: who loads the encoder decides."""
     layers = encoder._flatten_layers()
     before = [layer.trainable for layer in layers]
     set_trainable(layers, [True] * len(layers))
@@ -81,18 +81,21 @@ def _endpoint(encoder, training):
 def load_encoder(path, dtype="float32", trainable=True):
     """Loads an exported encoder as a Keras layer.
 
-    Integer images of any type are 0..255, float images 0..1; others stop with a message. In a model without a
-    `keras.Input`, and in one whose `keras.Input` has no dtype, Keras makes floats of integer images before the layer sees
-    them: begin the model with `keras.Input(shape, dtype="uint8")`, or give `dtype="uint8"` here.
+    Integer images of any type are 0..255, float images 0..1; others stop with a message. In a model
+    without a `keras.Input`, and in one whose `keras.Input` has no dtype, Keras makes floats of
+    integer images before the layer sees them: begin the model with
+    `keras.Input(shape, dtype="uint8")`, or give `dtype="uint8"` here.
 
     Args:
-        path: an export folder of `save_encoder`, or its file encoder.keras, which is taken from the folder: a model with
-            it can be saved and loaded. Its SavedModel folder, for comparison: a model with that cannot be saved as .keras.
+        path: an export folder of `save_encoder`, or its file encoder.keras, which is taken from the
+            folder: a model with it can be saved and loaded. Its SavedModel folder, for comparison:
+            a model with that cannot be saved as .keras.
         dtype: "float32", or "uint8": then float images are 0..255, too.
         trainable: whether fine-tuning changes its weights, those of a generator included.
 
     Returns:
-        A keras layer, images [B, H, W, 3] -> features float32 [B, D]. `trainable` may be set as on any layer.
+        A keras layer, images [B, H, W, 3] -> features float32 [B, D]. `trainable` may be set as on
+        any layer.
 
     Raises:
         UserError: there is no export at `path`, it is damaged, or an unknown dtype.
@@ -102,9 +105,10 @@ def load_encoder(path, dtype="float32", trainable=True):
     path = paths.expand(path)
     try:
         encoder = _load(path)
-    except (*_DAMAGE, zipfile.BadZipFile, tf.errors.OpError) as error:
+    except (OSError, ValueError, LookupError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise UserError(
-            f"{path} is damaged or no export of this package ({reason(error)}); make it again by bin/export"
+            f"{path} is damaged or no export of this package ({reason(error)}); make it again by "
+            "bin/export"
         ) from error
     encoder.white = 255.0 if dtype == "uint8" else 1.0
     encoder.trainable = trainable

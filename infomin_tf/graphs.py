@@ -1,21 +1,23 @@
 """Graphs of functions as they are written, without AutoGraph.
 
-AutoGraph reads the source of every function that it meets and compiles it again from temporary files. That takes time, gives
-another program where a source file has changed under a run, and gains nothing, as no function here branches or loops on tensors
-but by tf.cond, tf.where, tf.map_fn and tf.while_loop.
+AutoGraph reads the source of every function that it meets and compiles it again from temporary
+files. That takes time, gives another program where a source file has changed under a run, and gains
+nothing, as no function here branches or loops on tensors but by tf.cond, tf.where, tf.map_fn and
+tf.while_loop.
 """
 
 import tensorflow as tf
 
 without_autograph = tf.autograph.experimental.do_not_convert
-"""Decorates a function that builds a tf.data.Dataset or a graph: all that it calls is taken as it is written."""
+"""Decorates a function that builds a tf.data.Dataset or a graph: it is taken as it is written."""
 
 
 def compiled(function=None, **options):
-    """A tf.function without AutoGraph, for use as a decorator or a call; options as of tf.function."""
+    """A tf.function without AutoGraph, by decorator or call; options as of tf.function."""
     if function is None:
         return lambda decorated: compiled(decorated, **options)
     plain = without_autograph(function)
-    # A layer has no code of its own by which TensorFlow could count its traces: those of all layers would be one function's.
+    # TensorFlow counts traces by code, and a layer has none of its own: without this, those of all
+    # layers would be one function's.
     plain.__wrapped__ = function
     return tf.function(plain, **options)

@@ -15,8 +15,7 @@ from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.export import load_encoder
-from infomin_tf.runs import files
-from infomin_tf.runs.paths import expand
+from infomin_tf.runs import files, paths
 
 _WITH_LABELS, _WITHOUT = "gin/folder_semisup_views.gin", "gin/folder_unsup_views.gin"
 
@@ -70,18 +69,20 @@ def train(
     until=None,
     overwrite=False,
 ):
-    """What bin/train does: learns views of a person's images, pre-trains on them, evaluates and exports.
+    """What bin/train does: learns views of a person's images, pre-trains, evaluates and exports.
 
-    The same call continues where it stopped, and reads what is finished. As the commands do, it makes TensorFlow repeatable from
-    then on. An array is kept in model_dir/images, so that bin/evaluate and bin/export work on the run, too.
+    The same call continues where it stopped, and reads what is finished. As the commands do, it
+    makes TensorFlow repeatable from then on. An array is kept in model_dir/images, so that
+    bin/evaluate and bin/export work on the run, too.
 
     Args:
         images: folder of images at any depth, or an array uint8 [M, H, W, 3].
-        labels: of a folder: another with a folder for each class, or a table with the columns file and label; of an array:
-            integers or texts [M], negative or "" where there is none. None for no labels: then nothing is probed.
+        labels: of a folder: another with a folder for each class, or a table with the columns file
+            and label; of an array: integers or texts [M], negative or "" where there is none. None
+            for no labels: then nothing is probed.
         model_dir: where everything is written; None for runs/<name of the gin file>.
-        gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without labels
-            gin/folder_unsup_views.gin.
+        gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without
+            labels gin/folder_unsup_views.gin.
         gin_param: further bindings, such as ("Pretrain.epochs = 50",).
         data_dir, strategy, seed, until, overwrite: flags of bin/train.
 
@@ -93,24 +94,14 @@ def train(
     """
     default = _WITHOUT if labels is None else _WITH_LABELS
     named = [gin_file or default] if isinstance(gin_file, str | None) else list(gin_file)
-    name = os.path.splitext(os.path.basename(named[0]))[0]
-    model_dir = expand(model_dir or os.path.join("runs", name))
-    paths = [gin_files.find_file(file) for file in named]
+    model_dir = paths.expand(model_dir or paths.default_folder(named[0]))
+    found = [gin_files.find_file(file) for file in named]
     bindings = [*_data(images, labels, model_dir), *gin_param]
+    options = {"data_dir": data_dir, "strategy": strategy, "seed": seed, "until": until}
     experiments.repeatable()
     with gin_files.fresh():
-        found = experiments.train(
-            paths,
-            bindings,
-            model_dir,
-            seed=seed,
-            strategy=strategy,
-            data_dir=data_dir,
-            until=until,
-            overwrite=overwrite,
-            again=None,
-        )
-    return Trained(model_dir, found)
+        stages = experiments.train(found, bindings, model_dir, overwrite=overwrite, **options)
+    return Trained(model_dir, stages)
 
 
 def embed(encoder, images, batch_size=256):
@@ -118,8 +109,8 @@ def embed(encoder, images, batch_size=256):
 
     Args:
         encoder: of `load_encoder` or `Trained.encoder`; or the path of an export.
-        images: array uint8 [M, H, W, 3]; or a folder of images at any depth, which are made squares of the size that the encoder
-            looks at.
+        images: array uint8 [M, H, W, 3]; or a folder of images at any depth, which are made squares
+            of the size that the encoder looks at.
         batch_size: images a call.
 
     Returns:
@@ -140,7 +131,8 @@ def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1,
 
     Args:
         images: a folder.
-        labels: a folder with a folder for each class, or a table with the columns file and label; None for none.
+        labels: a folder with a folder for each class, or a table with the columns file and label;
+            None for none.
         out: folder of everything that is written; None for runs/audit_views.
         gin_file, gin_param: configuration of the `Audit`; None for gin/audit_views.gin.
         jobs, devices: see `Runner`.
@@ -155,27 +147,20 @@ def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1,
             "audit reads a folder of images; write the array to files, or pass the folder"
         )
     name = gin_file or "gin/audit_views.gin"
-    out = expand(out or os.path.join("runs", os.path.splitext(os.path.basename(name))[0]))
+    found = [gin_files.find_file(name)]
+    folders = [paths.expand(path) for path in (images, labels, out or paths.default_folder(name))]
     with gin_files.fresh():
-        return command.audit(
-            [gin_files.find_file(name)],
-            gin_param,
-            expand(images),
-            expand(labels),
-            out,
-            jobs,
-            devices,
-        )
+        return command.audit(found, gin_param, *folders, jobs, devices)
 
 
 def _data(images, labels, model_dir):
     """Bindings of the sources."""
     if not isinstance(images, str | os.PathLike):
         return _of_arrays(images, labels, model_dir)
-    directory = f"ImageFolder.directory = {expand(images)!r}"
+    directory = f"ImageFolder.directory = {paths.expand(images)!r}"
     if labels is None:
         return [directory]
-    labels = expand(labels)
+    labels = paths.expand(labels)
     bindings = [f"unlabelled/{directory}"]
     for part in ("train", "test"):
         if os.path.isdir(labels):
@@ -205,7 +190,7 @@ def _of_arrays(images, labels, model_dir):
 
 
 def _kept(name, array, folder):
-    """Path of a .npy file of an array, which is named after its contents, so that other arrays never replace it."""
+    """Path of an array's .npy file, named after its contents, so that no other replaces it."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     digest = hashlib.sha256(content.getbuffer()).hexdigest()[:8]
@@ -219,7 +204,7 @@ def _uint8(images):
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise UserError(
-            f"images are a folder, or an array uint8 [M, H, W, 3], not {images.dtype} {list(images.shape)}; floats in [0, 1] "
-            "become so by np.uint8(np.round(255 * images))"
+            f"images are a folder, or an array uint8 [M, H, W, 3], not {images.dtype} "
+            f"{list(images.shape)}; floats in [0, 1] become so by np.uint8(np.round(255 * images))"
         )
     return images

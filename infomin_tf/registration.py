@@ -1,11 +1,11 @@
-"""Lets Keras know our layers as soon as both are imported, so that it can load files that name them."""
+"""Lets Keras know our layers once both are imported, so that it can load files that name them."""
 
 import importlib.abc
 import sys
 
 
 def register():
-    """Registers all layers now if Keras is loaded; otherwise when it is, so that neither loads the other."""
+    """Registers all layers when Keras is loaded, now or later, so that neither loads the other."""
     if "keras" in sys.modules:
         _import_layers()
     else:

@@ -1,4 +1,4 @@
-"""Named streams of random numbers: each use of the seed has one of its own, which no other seed shares.
+"""Named streams of random numbers: each use of the seed has its own, which no other seed shares.
 
 A sum such as seed + 1 would give one use the numbers that another use has with the next seed.
 """
@@ -6,7 +6,7 @@ A sum such as seed + 1 would give one use the numbers that another use has with 
 import hashlib
 
 VERSION = 2
-"""Of the names and of the way from a seed to its numbers; 1 was sums such as seed + 1. In each checkpoint."""
+"""Of the names and of the way from a seed to its numbers; 1 was sums. In each checkpoint."""
 
 
 def stream(seed, name):

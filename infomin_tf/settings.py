@@ -40,19 +40,20 @@ def check(owner, allowed, **settings):
 
 
 def check_interval(owner, allowed, **settings):
-    """Raises ValueError unless each setting is (low, high) with low <= high, both in a range; arguments as of `check`."""
+    """Raises ValueError unless each setting is (low, high) in a range, low <= high; see `check`."""
     for name, value in settings.items():
         is_pair = isinstance(value, tuple | list) and len(value) == 2
         are_numbers = is_pair and all(isinstance(v, numbers.Real) for v in value)
         inside = are_numbers and all(math.isfinite(v) and allowed.holds(v) for v in value)
         if not inside or value[0] > value[1]:
             raise ValueError(
-                f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, not {value!r}"
+                f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, "
+                f"not {value!r}"
             )
 
 
 def check_seeds(owner, **settings):
-    """Raises ValueError unless each setting is one seed or more, each once; arguments as of `check`."""
+    """Raises ValueError unless each setting is one seed or more, each once; see `check`."""
     for name, seeds in settings.items():
         if not seeds:
             raise ValueError(
@@ -65,7 +66,7 @@ def check_seeds(owner, **settings):
 
 
 def check_constants(owner, mean, std):
-    """Raises ValueError unless mean and std are both None, or three numbers each, those of std above 0.
+    """Raises ValueError unless mean and std are both None, or numbers, those of std above 0.
 
     Args:
         owner: what takes them, for the message.

@@ -1,4 +1,6 @@
-"""Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas, nothing of the user's own; fixtures."""
+"""Set before TensorFlow is imported: oneDNN on, four logical CPUs to stand for replicas, nothing of
+the user's own; fixtures.
+"""
 
 import contextlib
 import ctypes
@@ -54,8 +56,8 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """Long tests run where they are asked for; the longest files come first, so that at the end no worker waits for one (with
-    --no-loadscope-reorder).
+    """Long tests run where they are asked for; the longest files come first, so that at the end no
+    worker waits for one (with --no-loadscope-reorder).
     """
     if "INFOMIN_LONG_TESTS" not in os.environ:
         left_out = pytest.mark.skip(reason="takes long; set INFOMIN_LONG_TESTS=1, as CI does")
@@ -73,8 +75,8 @@ def pytest_collection_finish():
 
 
 def pytest_runtest_setup(item):
-    """A test sees the same random numbers alone and among others: those of Python, NumPy, TensorFlow and the initial weights
-    of Keras, and its module's generator RNG.
+    """A test sees the same random numbers alone and among others: those of Python, NumPy,
+    TensorFlow and the initial weights of Keras, and its module's generator RNG.
     """
     keras.utils.set_random_seed(0)
     if generator := getattr(getattr(item, "module", None), "RNG", None):
@@ -82,8 +84,8 @@ def pytest_runtest_setup(item):
 
 
 def pytest_runtest_logfinish():
-    """After a test that has made the process grow, what it has built goes back to the system; else XLA's compiler alone would
-    leave some 90 MiB a test.
+    """After a test that has made the process grow, what it has built goes back to the system; else
+    XLA's compiler alone would leave some 90 MiB a test.
     """
     if IS_GLIBC and resident_mib() > RESIDENT_MIB[0] + 30:
         free_memory()
@@ -154,7 +156,7 @@ def _forget_bindings():
 
 @pytest.fixture(scope="session")
 def two_replicas():
-    """A MirroredStrategy over two logical CPUs; one for all tests, as collectives of several would mix."""
+    """A MirroredStrategy over two logical CPUs; one for all, as those of several would mix."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

@@ -1,4 +1,4 @@
-"""An experiment that only remembers what it was given, for the tests of gin handling and of the command line."""
+"""An experiment that only remembers what it was given, for tests of gin and of the command line."""
 
 from infomin_tf.errors import UserError
 

@@ -106,7 +106,7 @@ def views(batch_size=8, seed=0):
 
 
 def views_with_patches(batch_size=8, seed=0):
-    """A pair of views and four patches of each image, with the images' places in a set of NUM_IMAGES."""
+    """A pair of views and four patches of each image; the images' places in NUM_IMAGES."""
     pair, _ = views(batch_size, seed)
     generator = np.random.default_rng(seed + 50)
     patches = generator.random((batch_size, 4, *VIEW_SHAPE))
@@ -122,7 +122,9 @@ def images(count=40, seed=0):
 
 
 def image_encoder(resize=36, backbones=None):
-    """A built encoder of learned channels with two small networks, or of others, with no weight at its first value."""
+    """A built encoder of learned channels with two small networks, or of others, with no weight at
+    its first value.
+    """
     keras.utils.set_random_seed(0)
     numbers = np.random.default_rng(0)
     halves = [ConvNet((4, 8)) for _ in range(2)]

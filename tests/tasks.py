@@ -12,7 +12,8 @@ from tests import small
 
 
 class NoisyViews(Pair):
-    """Each image with noise that is drawn in each step, as two views and some patches: a graph of few operations.
+    """Each image with noise that is drawn in each step, as two views and some patches: a graph of
+    few operations.
 
     Args:
         patches: how many.
@@ -57,7 +58,7 @@ def contrastive_task(directory, total_steps=13, **arguments):
 
 
 def bank_task(directory, total_steps=13, size=10):
-    """A memory bank and patches: the sample of a step and the entries of the bank must survive a stop."""
+    """A memory bank and patches: a step's sample and the bank's entries must survive a stop."""
     keras.utils.set_random_seed(3)
     learner = small.contrastive_learner(
         bank=size, whole=True, both_directions=False, jigsaw=True, num_images=40
@@ -95,7 +96,7 @@ def fit(task, **loop):
 
 
 def poisoned(task, *bad):
-    """The task with not-a-number in the last image of the batches of those steps, counted from 0."""
+    """The task with not-a-number in the last image of those steps' batches, counted from 0."""
     make = task.make_batches
 
     def spoil(number, batch):

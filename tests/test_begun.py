@@ -1,4 +1,4 @@
-"""Images that changed between two starts: an unfinished training is refused, a finished one keeps its results."""
+"""Images that changed between starts: unfinished trainings are refused, finished ones stay."""
 
 import types
 

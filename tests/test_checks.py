@@ -1,4 +1,4 @@
-"""What evaluation, transfers, segmentation and export will need is refused before the first training step."""
+"""What the stages and probes will lack is refused before the first training step."""
 
 import dataclasses
 import types

@@ -27,7 +27,9 @@ fake_experiment.Experiment.first = 1
 
 @pytest.fixture
 def command(tmp_path):
-    """Runs a file of bin/ in an empty folder; keras and tensorflow are stubs that end the process with status 77."""
+    """Runs a file of bin/ in an empty folder; keras and tensorflow are stubs that end the process
+    with status 77.
+    """
     stubs = tmp_path / "stubs"
     stubs.mkdir()
     for module in ("keras", "tensorflow"):
@@ -96,7 +98,9 @@ def test_a_file_of_the_package_is_found_anywhere_and_the_environment_comes_befor
 
 @pytest.fixture
 def fake_run(tmp_path, monkeypatch):
-    """Runs a command in this process on the fake experiment; returns its status and the experiment's calls."""
+    """Runs a command in this process on the fake experiment; returns its status and the
+    experiment's calls.
+    """
     monkeypatch.setattr("infomin_tf.command_line.experiments.Experiment", fake.Experiment)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.gin").write_text(CONFIGURATION)

@@ -1,4 +1,6 @@
-"""The model of what a step moves: against rings that are run, against the graph of a step, and against the document."""
+"""The model of what a step moves: against rings that are run, against the graph of a step, and
+against the document.
+"""
 
 import pathlib
 from unittest import mock
@@ -26,7 +28,8 @@ def resnet50():
 
 
 def run_ring(arrays, reduce):
-    """All-reduces arrays of equal length around a ring (or only gathers: device d has part d + 1, the others nothing).
+    """All-reduces arrays of equal length around a ring (or only gathers: device d has part d + 1,
+    the others nothing).
 
     Returns:
         (the arrays of the devices at the end, bytes that each of them sent).
@@ -92,8 +95,8 @@ def test_exchanges_are_those_in_the_graph_of_a_step(name, two_replicas):
 
 
 def exchanges_in_graph(learner, strategy):
-    """Sizes of what the first of two replicas reduces, the rows that both gather, sizes of what the first copies to
-    the other besides, and the first's gathers in the graph.
+    """Sizes of what the first of two replicas reduces, the rows that both gather, sizes of what the
+    first copies to the other besides, and the first's gathers in the graph.
     """
     rows, all_gather = [], tf.distribute.ReplicaContext.all_gather
 

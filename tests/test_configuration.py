@@ -134,7 +134,8 @@ def test_a_binding_is_dead_when_removing_it_changes_nothing(used, bound):
     scopes = [scope for i, scope in enumerate(SCOPES) if bound >> i & 1]
     names = ("first", "second", "third")
     text = "".join(
-        f"fake_experiment.Experiment.{name} = @{scope}fake_experiment.Part()\n{scope}fake_experiment.Part.size = 9\n"
+        f"fake_experiment.Experiment.{name} = @{scope}fake_experiment.Part()\n"
+        f"{scope}fake_experiment.Part.size = 9\n"
         for name, scope in zip(names, used, strict=False)
     )
     rates = {s: f"{s}fake_experiment.Part.rate = {i + 2}\n" for i, s in enumerate(scopes)}
@@ -163,7 +164,8 @@ def test_the_saved_text_is_a_gin_file_of_the_same_configuration():
         + (
             "fake_experiment.Experiment.second = @a/fake_experiment.Part()\n"
             "fake_experiment.Part.size = %SIZE\n"
-            f"a/fake_experiment.Part.size = {tuple(range(100))}\na/fake_experiment.Part.rate = 0.7\n"
+            f"a/fake_experiment.Part.size = {tuple(range(100))}\n"
+            "a/fake_experiment.Part.rate = 0.7\n"
         )
     )
     build(text)

@@ -30,7 +30,9 @@ def test_all_gather_and_its_gradient(two_replicas):
 
 
 def test_shuffled_gives_each_replica_its_own_results_from_mixed_groups(two_replicas):
-    """A function that subtracts the mean of its group shows who was together; undone, every image has its own result."""
+    """A function that subtracts the mean of its group shows who was together; undone, every image
+    has its own result.
+    """
 
     def step():
         rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)

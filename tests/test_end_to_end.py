@@ -1,4 +1,4 @@
-"""The command as a user runs it: all stages, killed in each of them, evaluated and exported again, fine-tuned."""
+"""The command as a user runs it: all stages, killed in each, evaluated, exported, fine-tuned."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
     model_dir, home = tmp_path_factory.mktemp("unbroken"), tmp_path_factory.mktemp("home")
     for folder in ("tmp", ".keras"):
         (home / folder).mkdir()
-    # Nothing of a person's own settings of Keras counts: the other runs of these tests do not have them.
+    # A person's own settings of Keras do not count: the other runs of these tests have none.
     settings = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
     (home / ".keras" / "keras.json").write_text(json.dumps(settings | {"backend": "torch"}))
     done = run("train", model_dir, HOME=str(home), TMPDIR=str(home / "tmp"))
@@ -77,8 +77,8 @@ def test_all_stages_leave_their_files_and_a_table(finished):
 
 
 def test_nothing_is_written_outside_of_model_dir(finished):
-    """Where the command was started, which is the home folder here, or left among temporary files; but for the settings
-    of Keras and the caches of matplotlib, which Keras imports.
+    """Where the command was started, which is the home folder here, or left among temporary files;
+    but for the settings of Keras and the caches of matplotlib, which Keras imports.
     """
     *_, home = finished
     written = {path.relative_to(home) for path in home.rglob("*") if path.is_file()}
@@ -173,8 +173,8 @@ def test_the_example_fine_tunes_the_export(finished):
 @pytest.mark.long
 @pytest.mark.real_data
 def test_one_step_of_the_papers_resnet_50(real_data_dir, tmp_path):
-    """gin/paper/table6_resnet50_200.gin as it is but for the data and the batch: every binding is live, crops are cut
-    from the files.
+    """gin/paper/table6_resnet50_200.gin as it is but for the data and the batch: every binding is
+    live, crops are cut from the files.
     """
     parameters = [
         'Tfds.name = "imagenette96"',

@@ -1,4 +1,6 @@
-"""What a command's process is like on odd machines: streams that are closed or break, names that no encoding has, no /tmp."""
+"""What a command's process is like on odd machines: streams that are closed or break, names that no
+encoding has, no /tmp.
+"""
 
 import os
 import pathlib

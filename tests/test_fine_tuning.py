@@ -1,4 +1,4 @@
-"""An exported encoder in a Keras model: frozen or not, saved and loaded, under every setting of Keras."""
+"""An exported encoder in a Keras model: frozen or not, saved, loaded, under every setting."""
 
 import pathlib
 import subprocess
@@ -218,7 +218,8 @@ import infomin_tf
 assert not {"keras", "tensorflow"} & set(sys.modules)
 import keras
 def check():
-    for name in ("ImageEncoder", "FeatureExtractor", "ResNet18", "Lab", "AffineGenerator", "LinearHead"):
+    names = "ImageEncoder", "FeatureExtractor", "ResNet18", "Lab", "AffineGenerator", "LinearHead"
+    for name in names:
         assert keras.saving.get_registered_object(f"infomin_tf>{name}").__name__ == name
 check()
 for name in [name for name in sys.modules if name.split(".")[0] == "infomin_tf"]:

@@ -1,4 +1,4 @@
-"""The architecture: rooms lie on floors, and none imports from one above it, or from another of its own floor."""
+"""The architecture: rooms lie on floors, and import from lower ones only."""
 
 import ast
 import functools

@@ -191,7 +191,9 @@ def test_full_settings_are_those_of_the_paper():
 
 @pytest.mark.parametrize("size", ["stl10", "imagenette96"])
 def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
-    """Pre-training takes one crop (CMC), view learning two (authors' code); an overlay changes one of them alone."""
+    """Pre-training takes one crop (CMC), view learning two (authors' code); an overlay changes one
+    of them alone.
+    """
     rates = set()
     for kind in ("unsup", "sup", "semisup"):
         made = build(f"{size}_{kind}_views.gin")

@@ -17,7 +17,7 @@ class Doubled(keras.layers.Layer):
 
 @pytest.mark.parametrize("decorate", [lambda f: graphs.compiled(f), lambda f: graphs.compiled()(f)])
 def test_layers_that_are_compiled_once_each_are_no_retracing(decorate, caplog):
-    """TensorFlow counts the traces of a function by its code, which wrappers of different layers share."""
+    """TensorFlow counts the traces of a function by its code, which wrappers of layers share."""
     with caplog.at_level(logging.WARNING):
         for size in range(1, 13):
             x = tf.ones([size, 2])

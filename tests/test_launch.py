@@ -1,4 +1,6 @@
-"""The files of bin/ where the Python that starts them lacks the package's dependencies; nothing here imports TensorFlow."""
+"""The files of bin/ where the Python that starts them lacks the package's dependencies; nothing
+here imports TensorFlow.
+"""
 
 import pathlib
 import shutil

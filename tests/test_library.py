@@ -1,4 +1,4 @@
-"""The commands from Python: the same flags and defaults, what they return, and what they leave alone."""
+"""The commands from Python: the same flags and defaults, what they return and leave alone."""
 
 import inspect
 

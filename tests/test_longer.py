@@ -1,4 +1,6 @@
-"""A training that continues to another end than it was begun with equals one that had it from the start, or is refused."""
+"""A training that continues to another end than it was begun with equals one that had it from the
+start, or is refused.
+"""
 
 import types
 

@@ -68,7 +68,7 @@ def test_the_standard_error_is_that_of_the_draws():
 
 
 def test_many_candidates_are_embedded_and_compared_in_parts(monkeypatch):
-    """The same as all at once: I_NCE and uniformity of the same embeddings, of images that all differ."""
+    """The same as all at once: I_NCE and uniformity of the embeddings of images that differ."""
     images, pair, seen = small.images(40), pairs.IndependentPair(pairs.CropAndFlip(12)), []
     weights = tf.random.stateless_normal([12 * 12 * 3, 8], [1, 2])
 

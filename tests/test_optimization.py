@@ -48,7 +48,7 @@ class Stage:
         return self.update.apply(gradients, self.weights)
 
     def step(self, index):
-        """One step; returns the weights after it. One device gets the sum of the replicas' gradients."""
+        """One step; returns the weights after. One device gets the sum of replicas' gradients."""
         replicas = self.strategy.num_replicas_in_sync
         rows = GRADIENTS[:, index] if replicas == 2 else GRADIENTS[:, index].sum(0, keepdims=True)
         self._run(tf.constant(rows))
@@ -180,7 +180,7 @@ def test_gradients_that_no_scale_mends_stop_the_stage(half_precision, tmp_path):
 
 
 def test_keys_follow_when_queries_move():
-    """theta_k = m theta_k + (1 - m) theta_q once an update; the queue takes the keys of every step."""
+    """theta_k = m theta_k + (1 - m) theta_q per update; the queue takes keys of every step."""
     learner = small.contrastive_learner(queue=24, learning_rate=0.1)
     learner.encoder_optimizer = Update(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
     learner.encoder_optimizer.build(learner._encoder_variables())

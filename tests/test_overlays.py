@@ -84,7 +84,7 @@ REPLACEMENTS = {
 @pytest.mark.parametrize("file", SPLIT_VIEWS)
 @pytest.mark.parametrize("change", REPLACEMENTS)
 def test_a_few_bindings_replace_a_part(file, change, caplog):
-    """What the part had bound is left out, in one line, and the saved configuration says the same once more."""
+    """What the part had bound is left out, in one line; so says the saved configuration, too."""
     bindings, left_out = REPLACEMENTS[change]
     build(file, bindings=bindings)
     lines = [r.getMessage() for r in caplog.records if "left out, as later" in r.getMessage()]

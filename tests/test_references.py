@@ -1,4 +1,6 @@
-"""What may differ when a finished training is evaluated or exported again: what evaluation and export alone refer to."""
+"""What may differ when a finished training is evaluated or exported again: what evaluation and
+export alone refer to.
+"""
 
 import pytest
 
@@ -49,7 +51,7 @@ def check(tmp_path):
     ("old", "new"),
     [
         ("# seed: 0", "# seed: 1"),
-        ("mine.Evaluate.test_view = @mine.Crop()", "mine.Evaluate.test_view = @mine.Square()\nmine.Square.size = 9"),
+        ("test_view = @mine.Crop()", "test_view = @mine.Square()\nmine.Square.size = 9"),
         ("mine.Crop.resize = 40", "mine.Crop.resize = 48"),
         ("mine.OwnProbe.count = %count", "mine.OwnProbe.count = 9"),
         ("count = 5", "count = 6"),

@@ -114,7 +114,7 @@ def first_batches(seed):
 
 
 def test_no_set_of_a_seed_is_read_as_another_of_its_neighbours():
-    """The labelled images of seed 0 came in the order, and with the views, of the unlabelled ones of seed 1."""
+    """Labelled images of seed 0 came in the order and views of unlabelled ones of seed 1."""
     found = {(seed, name): b for seed in range(2) for name, b in first_batches(seed).items()}
     for (a, (places, views)), (b, (others, more)) in itertools.combinations(found.items(), 2):
         assert not np.array_equal(places, others), (a, b)

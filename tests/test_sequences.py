@@ -1,4 +1,6 @@
-"""Learning from Colorful Moving-MNIST: shared backbone, probes that find what is there, both kinds of training end to end."""
+"""Learning from Colorful Moving-MNIST: shared backbone, probes that find what is there, both kinds
+of training end to end.
+"""
 
 import types
 
@@ -198,7 +200,7 @@ def test_probes_of_perfect_features_make_no_error_and_chance_is_that_of_constant
     assert [m.unit for m in perfect] == [m.unit for m in chance] == ["%", "%", "px"]
     assert perfect[0].value == 0 and perfect[1].value < 5 and perfect[2].value < 1e-3
     assert 40 < chance[0].value < 60
-    # Mean distance of a uniform point of a square of side a from its centre: a (sqrt 2 + asinh 1) / 6.
+    # Mean distance of points of a square, side a, from its centre: a (sqrt 2 + asinh 1) / 6
     assert chance[2].value == pytest.approx(20 * (np.sqrt(2) + np.arcsinh(1)) / 6, rel=0.05)
 
 

@@ -13,7 +13,9 @@ ROLES = ("pretraining", "evaluation", "view_learning", "export")
 
 
 def asked_of(role):
-    """Names of the attributes that Experiment and the order of stages take from any stage, and from one of that role."""
+    """Names of the attributes that Experiment and the order of stages take from any stage, and from
+    one of that role.
+    """
     trees = [ast.parse(inspect.getsource(module)) for module in (experiment, order)]
     return {
         node.attr

@@ -153,7 +153,8 @@ def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_tak
             stack.enter_context(socket.create_server(("localhost", mine)))
         cluster = {"worker": [f"localhost:{mine}", "localhost:1"]}
         code = (
-            f"from infomin_tf.distribution import strategies; strategies._PATIENCE = {600 if is_taken else 2}; "
+            "from infomin_tf.distribution import strategies; "
+            f"strategies._PATIENCE = {600 if is_taken else 2}; "
             "strategies.create_strategy('multi_worker')"
         )
         config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}

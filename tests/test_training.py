@@ -117,7 +117,7 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog):
-    """As if the batches with not-a-number were not there: weights, queue, optimizer, on each replica."""
+    """As if batches with not-a-number were not there: weights, queue, optimizer; all replicas."""
     strategy = two_replicas if replicas == 2 else STRATEGY
 
     def end(task, **settings):
@@ -180,8 +180,9 @@ def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path
 def test_a_table_is_neither_copied_by_reading_nor_by_writing(
     kind, replicas, tmp_path, two_replicas
 ):
-    """In the graph of a step: reads come after the operation that lets them share memory, and there is none that would
-    make copies of them; all that uses a read is done before the write, which copies only memory that is in use.
+    """In the graph of a step: reads come after the operation that lets them share memory, and there
+    is none that would make copies of them; all that uses a read is done before the write, which
+    copies only memory that is in use.
     """
     strategy = two_replicas if replicas == 2 else STRATEGY
     with strategy.scope():

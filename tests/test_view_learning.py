@@ -60,7 +60,7 @@ def test_the_first_view_comes_from_the_first_sample_and_the_second_from_the_seco
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_who_moves(setting):
-    """Critics always move; the generator by the terms that have weight; classifiers where there are some."""
+    """Critics always move; the generator by terms that have weight; classifiers where there are."""
     learner = small.view_learner(*setting)
     groups = {
         "critics": learner._critic_variables(),
@@ -99,7 +99,7 @@ def test_critics_ascend_with_g_fixed_and_the_generator_descends():
 
 @functools.cache
 def uncompiled():
-    """Two steps of a learner with all terms on one device: (metrics of the steps, weights after)."""
+    """Two steps of a learner with all terms on one device: (metrics of them, weights after)."""
     learner = small.view_learner()
     steps = [learner.train_step(batch(learner, seed)) for seed in range(2)]
     metrics = [{name: value.numpy() for name, value in step.items()} for step in steps]

@@ -1,8 +1,8 @@
 """Weights of torchvision: the same features, and errors that say what does not fit.
 
-torchvision_features.npz holds what torchvision 0.29 gives for `torchvision_weights` and `IMAGES`; made by
-`python -m tests.test_weights` where torch and torchvision are installed. They run in a process of their own: imported
-after TensorFlow, torch can crash.
+torchvision_features.npz holds what torchvision 0.29 gives for `torchvision_weights` and `IMAGES`;
+made by `python -m tests.test_weights` where torch and torchvision are installed. They run in a
+process of their own: imported after TensorFlow, torch can crash.
 """
 
 import importlib.util
@@ -90,7 +90,9 @@ def test_features_are_those_of_torchvision(name):
 
 
 def run_torchvision(name, state):
-    """Features before fc for IMAGES of a torchvision network with `state` (drawn when empty), and its weights."""
+    """Features before fc for IMAGES of a torchvision network with `state` (drawn when empty), and
+    its weights.
+    """
     with tempfile.TemporaryDirectory() as folder:
         given, made = f"{folder}/given.npz", f"{folder}/made.npz"
         np.savez(given, images=IMAGES, **state)

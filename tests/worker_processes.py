@@ -1,4 +1,4 @@
-"""Worker processes on one machine: their addresses, and an end to those that a failed test leaves."""
+"""Worker processes on one machine: their addresses, and an end to those of a failed test."""
 
 import contextlib
 import itertools
@@ -10,7 +10,7 @@ _NEXT_PORT = itertools.count()
 
 
 def environments(count):
-    """The environment of each of `count` workers of one cluster; that of one process has no cluster."""
+    """The environment of each of `count` workers of a cluster; one process has no cluster."""
     cluster = {"worker": [f"localhost:{free_port()}" for _ in range(count)]}
     tasks = [{"type": "worker", "index": index} for index in range(count)]
     configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
@@ -31,8 +31,8 @@ def none_left(processes):
 
 
 def free_port():
-    """A port of localhost on which nothing listens; below those that a system gives out by itself, and another one in each
-    call and each process, so that nothing takes it before it is used.
+    """A port of localhost on which nothing listens; below those that a system gives out by itself,
+    and another one in each call and each process, so that nothing takes it before it is used.
     """
     while True:
         port = 10000 + (97 * os.getpid() + next(_NEXT_PORT)) % 20000

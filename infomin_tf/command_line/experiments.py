@@ -1,4 +1,4 @@
-"""What bin/train, bin/evaluate, bin/export and bin/show_views do once their flags are read; imports TensorFlow."""
+"""What bin/train, evaluate, export and show_views do with their flags; imports TensorFlow."""
 
 import contextlib
 import os
@@ -16,6 +16,7 @@ from infomin_tf.configuration import (
 )
 from infomin_tf.data.records import streaming_damage_explained
 from infomin_tf.distribution import strategies, workers
+from infomin_tf.experiment import order
 from infomin_tf.experiment.experiment import Experiment
 from infomin_tf.runs import run_folder
 from infomin_tf.training import precision
@@ -23,14 +24,14 @@ from infomin_tf.training import precision
 
 def repeatable():
     """Makes TensorFlow give the same numbers in every process, from now on."""
-    # TensorFlow writes the functions that it converts to temporary files; Python would leave their bytecode there.
+    # TensorFlow writes the functions that it converts to temporary files; no bytecode stays there.
     sys.dont_write_bytecode = True
     tf.config.experimental.enable_op_determinism()
-    # This pass reorders a graph differently from one process to the next, and with it the sums of gradients.
+    # This pass orders a graph, and so the sums of gradients, differently in each process.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
 
 
-def train(files, bindings, model_dir, *, seed, strategy, data_dir, until, overwrite, again):
+def train(files, bindings, model_dir, *, seed, strategy, data_dir, until, overwrite, again=None):
     """Runs the stages of an experiment that are not finished.
 
     Args:
@@ -43,16 +44,11 @@ def train(files, bindings, model_dir, *, seed, strategy, data_dir, until, overwr
     Returns:
         See `Experiment.run`.
     """
-    with _built(files, bindings, seed, strategy, data_dir) as (experiment, arguments):
-        text = arguments["configuration"]
-        with _only_writer(model_dir):
-            if workers.is_chief():
-                run_folder.claim(model_dir, text, overwrite, again)
-            workers.wait_for_all()
-            workers.check_one_run(model_dir, run_folder.holds(model_dir, text))
-            found = experiment.run(model_dir, until=until, **arguments)
-            workers.wait_for_all()
-            return found
+    with (
+        _built(files, bindings, seed, strategy, data_dir) as (experiment, arguments),
+        order.claimed(model_dir, arguments["configuration"], overwrite=overwrite, again=again),
+    ):
+        return experiment.run(model_dir, until=until, **arguments)
 
 
 def repeat(command, files, bindings, model_dir, *, seed, strategy, data_dir):
@@ -61,11 +57,11 @@ def repeat(command, files, bindings, model_dir, *, seed, strategy, data_dir):
         seed = run_folder.saved_seed(model_dir)
     if not root.is_whole(Experiment, files):
         files = [os.path.join(model_dir, run_folder.FILE_NAME), *files]
-    with _built(files, bindings, seed, strategy, data_dir) as (experiment, arguments):
-        run_folder.check_same_training(model_dir, arguments["configuration"])
-        with _only_writer(model_dir):
-            experiment.repeat(command, model_dir, **arguments)
-            workers.wait_for_all()
+    with (
+        _built(files, bindings, seed, strategy, data_dir) as (experiment, arguments),
+        order.claimed(model_dir, arguments["configuration"], repeats=True),
+    ):
+        experiment.repeat(command, model_dir, **arguments)
 
 
 def show_views(files, bindings, out, *, seed, data_dir):
@@ -90,16 +86,5 @@ def _built(files, bindings, seed, strategy, data_dir):
     with streaming_damage_explained(data_dir), made.scope(), workers.clear_loss():
         keras.utils.set_random_seed(seeds.stream(seed, "weights"))
         experiment = build(files, bindings)
-        yield (
-            experiment,
-            {
-                "strategy": made,
-                "seed": seed,
-                "data_dir": data_dir,
-                "configuration": gin_files.operative_text(seed),
-            },
-        )
-
-
-def _only_writer(model_dir):
-    return run_folder.locked(model_dir) if workers.is_chief() else contextlib.nullcontext()
+        arguments = {"strategy": made, "seed": seed, "data_dir": data_dir}
+        yield experiment, arguments | {"configuration": gin_files.operative_text(seed)}

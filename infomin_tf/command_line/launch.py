@@ -1,4 +1,4 @@
-"""How the files of bin/ start: with the checkout's own environment, where the running Python lacks what the package needs.
+"""How the files of bin/ start: with .venv, where the running Python lacks what the package needs.
 
 Any Python since 3.6 can read this file.
 """
@@ -26,13 +26,13 @@ _NEEDED = (
 
 
 def run(command):
-    """Runs a command of the checkout, such as "train"; ends with status 2 and one sentence where nothing can run it."""
+    """Runs a command such as "train", or ends with status 2 and a sentence where nothing can."""
     lacking = _lacking()
     if lacking:
         _run_in_environment()
         sys.stderr.write(
-            f"error: this Python ({sys.executable}) lacks {lacking}; run `make quickstart` in {_ROOT}, which makes .venv "
-            "there, or activate an environment with the package\n"
+            f"error: this Python ({sys.executable}) lacks {lacking}; run `make quickstart` in "
+            f"{_ROOT}, which makes .venv there, or activate an environment with the package\n"
         )
         sys.exit(2)
     from infomin_tf.command_line import main
@@ -49,9 +49,7 @@ def _lacking():
 
 def _is_there(name):
     found = importlib.util.find_spec(name)
-    return (
-        found is not None and found.origin is not None
-    )  # the checkout's folder gin/ is no package
+    return bool(found and found.origin)  # the checkout's folder gin/ is no package
 
 
 def _run_in_environment():

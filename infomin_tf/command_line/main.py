@@ -1,6 +1,7 @@
-"""The command line: flags -> gin -> one call. TensorFlow is imported only when the arguments are in order."""
+"""The command line: flags -> gin -> one call. Arguments are checked before TensorFlow loads."""
 
 import errno
+import functools
 import os
 import sys
 
@@ -10,12 +11,12 @@ from infomin_tf import environment
 from infomin_tf.command_line import options
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
-from infomin_tf.runs import run_folder
+from infomin_tf.runs import paths, run_folder
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
 
   bin/train --gin_file=gin/quickstart.gin
-  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='Pretrain.epochs = 100'
+  bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='Pretrain.epochs=100'
 
 The same command continues where it stopped; finished stages are skipped."""
 _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
@@ -29,56 +30,30 @@ _EXPORT = """Exports the finished pre-training of a model_dir again.
 
   bin/export --model_dir=runs/quickstart"""
 
-_SHOW_VIEWS = """Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.
+_SHOW_VIEWS = """\
+Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.
 
   bin/show_views --gin_file=gin/quickstart.gin --out=views.png
   bin/show_views --gin_file=gin/small/infomin.gin --gin_file=gin/small/cifar10.gin --data_dir=DIR"""
 
-_SWEEP = """Runs an experiment at every value of an axis or two, with several seeds, and says which is best.
+_SWEEP = """\
+Runs an experiment at every value of an axis or two, with several seeds, and says which is best.
 
   bin/sweep --gin_file=gin/small/fig5_crop_area.gin --data_dir=DIR
 
-The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg, report.html, events for
-TensorBoard's HParams, and a model_dir for each point."""
+The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg,
+report.html, events for TensorBoard's HParams, and a model_dir for each point."""
 
-_AUDIT_VIEWS = """Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment, splits.
+_AUDIT_VIEWS = """\
+Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment,
+splits.
 
   bin/audit_views --images=photos
-  bin/audit_views --images=photos --labels=photos        # a folder for each class
-  bin/audit_views --images=photos --labels=labels.csv    # columns file (path under photos) and label
+  bin/audit_views --images=photos --labels=photos      # a folder for each class
+  bin/audit_views --images=photos --labels=labels.csv  # columns file (path under photos) and label
 
-Many short runs of a small network; the same command runs what is missing. Under --out: report.html, recommended.gin,
-curve.png, and both rounds of runs."""
-
-
-def train_main():
-    """bin/train, infomin-train."""
-    _main("train", _TRAIN)
-
-
-def evaluate_main():
-    """bin/evaluate, infomin-evaluate."""
-    _main("evaluate", _EVALUATE)
-
-
-def export_main():
-    """bin/export, infomin-export."""
-    _main("export", _EXPORT)
-
-
-def show_views_main():
-    """bin/show_views, infomin-show-views."""
-    _main("show_views", _SHOW_VIEWS)
-
-
-def sweep_main():
-    """bin/sweep, infomin-sweep."""
-    _main("sweep", _SWEEP)
-
-
-def audit_views_main():
-    """bin/audit_views, infomin-audit-views."""
-    _main("audit_views", _AUDIT_VIEWS)
+Many short runs of a small network; the same command runs what is missing. Under --out: report.html,
+recommended.gin, curve.png, and both rounds of runs."""
 
 
 def _main(command, description):
@@ -126,27 +101,15 @@ def _gin_files(values, command):
         if not values.images:
             raise UserError("bin/audit_views needs --images, a folder; see bin/audit_views --help")
         files = files or ["gin/audit_views.gin"]
-    if files and command == "show_views":
-        return [gin_files.find_file(file) for file in files]
-    if not files and command in ("evaluate", "export") and values.model_dir:
-        saved = os.path.join(values.model_dir, run_folder.FILE_NAME)
-        if not os.path.isfile(saved):
-            raise UserError(
-                f"{values.model_dir} holds no run ({saved} is missing); run bin/train first"
-            )
-        return [saved]
+    repeats = command in ("evaluate", "export")
+    if repeats and not files and values.model_dir:
+        run_folder.saved_seed(values.model_dir)  # which tells where there is no run
+        return [os.path.join(values.model_dir, run_folder.FILE_NAME)]
     if not files:
-        needed = (
-            "--gin_file"
-            if command in ("train", "show_views", "sweep")
-            else "--model_dir of a run, or its --gin_file"
-        )
+        needed = "--model_dir of a run, or its --gin_file" if repeats else "--gin_file"
         raise UserError(f"bin/{command} needs {needed}; see bin/{command} --help")
-    default = os.path.join("runs", os.path.splitext(os.path.basename(files[0]))[0])
-    if command in ("sweep", "audit_views"):
-        values.out = values.out or default
-    else:
-        values.model_dir = values.model_dir or default
+    written = values["model_dir" if "model_dir" in values else "out"]
+    written.value = written.value or paths.default_folder(files[0])
     return [gin_files.find_file(file) for file in files]
 
 
@@ -178,3 +141,12 @@ def _run(command, values, files):
     else:
         shared["seed"] = values.seed if values["seed"].present else None
         experiments.repeat(command, *arguments, **shared)
+
+
+# What launch.py and the scripts infomin-train, infomin-evaluate and so on call.
+train_main = functools.partial(_main, "train", _TRAIN)
+evaluate_main = functools.partial(_main, "evaluate", _EVALUATE)
+export_main = functools.partial(_main, "export", _EXPORT)
+show_views_main = functools.partial(_main, "show_views", _SHOW_VIEWS)
+sweep_main = functools.partial(_main, "sweep", _SWEEP)
+audit_views_main = functools.partial(_main, "audit_views", _AUDIT_VIEWS)

@@ -8,7 +8,9 @@ from absl import flags
 from infomin_tf.errors import UserError
 from infomin_tf.runs import paths, results
 
+_EXAMPLE = "Pretrain.epochs = 3"
 _EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.steps = 1000"}
+_WRITTEN = "where everything is written; default runs/<name of the first gin file>"
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
 
@@ -18,55 +20,32 @@ def define(command):
     flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
     if command == "audit_views":
         _text(values, "images", "folder of images, at any depth")
-        _text(
-            values,
-            "labels",
-            "folder with a folder for each class, or csv file; none without labels",
-        )
-    flags.DEFINE_multi_string(
-        "gin_file",
-        [],
-        "gin file, of the working directory or of the package; repeatable, later ones win",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "gin_param",
-        [],
-        f"one gin binding, such as '{_EXAMPLES.get(command, 'Pretrain.epochs = 3')}'; repeatable",
-        flag_values=values,
-    )
+        meaning = "folder with a folder for each class, or csv file; none without labels"
+        _text(values, "labels", meaning)
+    meaning = "gin file, of the working directory or of the package; repeatable, later ones win"
+    flags.DEFINE_multi_string("gin_file", [], meaning, flag_values=values)
+    meaning = f"one gin binding, such as '{_EXAMPLES.get(command, _EXAMPLE)}'; repeatable"
+    flags.DEFINE_multi_string("gin_param", [], meaning, flag_values=values)
     if command != "audit_views":
         _text(values, "data_dir", "folder of prepared TFDS data sets")
     if command in ("sweep", "audit_views"):
-        _define_many_runs(values)
+        _text(values, "out", _WRITTEN)
+        flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
+        meaning = "numbers of GPUs, one run on each at a time"
+        flags.DEFINE_list("devices", [], meaning, flag_values=values)
         return values
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "seed of everything random",
-        lower_bound=0,
-        upper_bound=2**31 - 1,
-        flag_values=values,
-    )
+    meaning = "seed of everything random"
+    flags.DEFINE_integer("seed", 0, meaning, 0, 2**31 - 1, flag_values=values)
     if command == "show_views":
         flags.DEFINE_string("out", "views.png", "the picture that is written", flag_values=values)
         return values
-    _text(
-        values,
-        "model_dir",
-        "where everything is written; default runs/<name of the first gin file>",
-    )
+    _text(values, "model_dir", _WRITTEN)
     flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
     if command == "train":
-        flags.DEFINE_enum(
-            "until", None, results.STAGES, "stop after this stage", flag_values=values
-        )
-        flags.DEFINE_boolean(
-            "overwrite",
-            False,
-            "delete a run of another configuration in model_dir",
-            flag_values=values,
-        )
+        meaning = "stop after this stage"
+        flags.DEFINE_enum("until", None, results.STAGES, meaning, flag_values=values)
+        meaning = "delete a run of another configuration in model_dir"
+        flags.DEFINE_boolean("overwrite", False, meaning, flag_values=values)
     return values
 
 
@@ -74,14 +53,15 @@ def settle(values):
     """Checks the values; a ~ becomes the home folder in every flag of a path.
 
     Raises:
-        UserError: a device that is no number, a URL where only a folder of this machine will do, a name that is no UTF-8, or
-            a working directory that is gone.
+        UserError: a device that is no number, a URL where only a folder of this machine will do, a
+            name that is no UTF-8, or a working directory that is gone.
     """
     try:
         os.getcwd()
     except OSError as error:
         raise UserError(
-            f"the working directory cannot be used ({error.strerror}); go to one that is there by cd"
+            f"the working directory cannot be used ({error.strerror}); go to one that is there by "
+            "cd"
         ) from error
     for device in values["devices"].value if "devices" in values else ():
         if not device.isdecimal():
@@ -92,12 +72,14 @@ def settle(values):
         is_url = "://" in (path or "")
         if is_url and name != "data_dir":  # TensorFlow Datasets reads from storage, too
             raise UserError(
-                f"--{name}={path} is a URL; give a folder of this machine, such as one where that storage is mounted"
+                f"--{name}={path} is a URL; give a folder of this machine, such as one where that "
+                "storage is mounted"
             )
         is_run = name == "model_dir" or (name == "out" and "jobs" in values)
         if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
             raise UserError(
-                f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a folder of another name"
+                f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a "
+                "folder of another name"
             )
 
 
@@ -126,11 +108,3 @@ def again(values):
 
 def _text(values, name, meaning):
     flags.DEFINE_string(name, None, meaning, flag_values=values)
-
-
-def _define_many_runs(values):
-    _text(values, "out", "where everything is written; default runs/<name of the first gin file>")
-    flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
-    flags.DEFINE_list(
-        "devices", [], "numbers of GPUs, one run on each at a time", flag_values=values
-    )

@@ -1,7 +1,7 @@
-"""With strategies.py and workers.py all that knows tf.distribute: gathering over replicas, per-replica batches.
+"""Gathering over replicas, and per-replica batches.
 
-Conventions for learners: a loss is the mean over the GLOBAL batch; each replica contributes its part divided by
-`num_replicas()`, because Keras optimizers sum gradients over replicas.
+Conventions for learners: a loss is the mean over the GLOBAL batch; each replica contributes its
+part divided by `num_replicas()`, because Keras optimizers sum gradients over replicas.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ def mean_over_replicas(tensors):
 def all_gather(x):
     """Concatenates x over all replicas, on every replica, in replica order; differentiable.
 
-    The gradient that reaches x is the sum, over the replicas, of the gradients of their copies; so a loss computed
-    from gathered values, alike on each replica, is divided by `num_replicas()`.
+    The gradient that reaches x is the sum, over the replicas, of the gradients of their copies; so
+    a loss computed from gathered values, alike on each replica, is divided by `num_replicas()`.
 
     Args:
         x: [b, ...], the same static shape on each replica.
@@ -64,18 +64,21 @@ def move_towards(variable, goal, share):
 
 
 def assign_here(variable, value):
-    """Writes this replica's copy of a tf.Variable; the caller sees to it that all replicas write the same."""
+    """Writes this replica's copy of a tf.Variable; all replicas must write the same."""
     tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
 
 
 def assign_rows_here(variable, rows, values):
-    """As `assign_here`, the rows int32 [n] only, in place; values [n, ...]. A TPUStrategy refuses `scatter_update`."""
+    """As `assign_here`, the rows int32 [n] only, in place; values [n, ...].
+
+    A TPUStrategy refuses `scatter_update`.
+    """
     tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=rows, updates=values)
 
 
 @contextlib.contextmanager
 def undone_unless(kept, variables):
-    """Gives keras variables back their values at the end, on each replica, unless `kept()` is true then.
+    """Gives keras variables back their values at the end, on each replica, unless `kept()` is true.
 
     Without a branch, so that replicas can reduce and gather inside; takes a copy of the variables.
 
@@ -91,10 +94,11 @@ def undone_unless(kept, variables):
 
 
 def read_without_copy(variable):
-    """Lets the next reads of a variable share its memory; after a write by rows TensorFlow copies it on every read.
+    """Lets the next reads of a variable share its memory.
 
-    It is copied once, by the next write by rows, when a read is still in use then. XLA (and so a TPU) needs none of this,
-    and has not the operation.
+    After a write by rows TensorFlow copies a variable on every read. Now it is copied once, by the
+    next write by rows, when a read is still in use then. XLA (and so a TPU) needs none of this, and
+    has not the operation.
     """
     if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy):
         return
@@ -102,10 +106,10 @@ def read_without_copy(variable):
 
 
 def shuffled(function, x, seed):
-    """Applies a function to images that are shuffled over the replicas, and gives each replica its own results.
+    """Applies a function to images shuffled over the replicas; gives each replica its own results.
 
-    So batch normalisation by replica, or by parts of a replica's batch, cannot tell which keys belong to which queries
-    (MoCo, arXiv:1911.05722, section 3.3).
+    So batch normalisation by replica, or by parts of a replica's batch, cannot tell which keys
+    belong to which queries (MoCo, arXiv:1911.05722, section 3.3).
 
     Args:
         function: [b, ...] -> [b, ...].
@@ -126,8 +130,8 @@ def distribute_batches(strategy, make_batches, global_batch_size):
 
     Args:
         strategy: the strategy that will run the steps.
-        make_batches: function of `shard` (index, count) that gives an infinite tf.data.Dataset with this host's slice
-            of each global batch.
+        make_batches: function of `shard` (index, count) that gives an infinite tf.data.Dataset with
+            this host's slice of each global batch.
         global_batch_size: images per step, over all replicas.
 
     Returns:
@@ -139,8 +143,9 @@ def distribute_batches(strategy, make_batches, global_batch_size):
     replicas = strategy.num_replicas_in_sync
     if global_batch_size % replicas:
         raise UserError(
-            f"batch size {global_batch_size} cannot be divided among {replicas} replicas; use a multiple of {replicas}, or "
-            f"another number of devices or workers: a run that was stopped continues under any number that divides its batch"
+            f"batch size {global_batch_size} cannot be divided among {replicas} replicas; use a "
+            f"multiple of {replicas}, or another number of devices or workers: a run that was "
+            "stopped continues under any number that divides its batch"
         )
     if replicas == 1:
         return iter(make_batches((0, 1)))
@@ -149,7 +154,6 @@ def distribute_batches(strategy, make_batches, global_batch_size):
         batches = make_batches((context.input_pipeline_id, context.num_input_pipelines))
         replicas_here = replicas // context.num_input_pipelines
         if replicas_here > 1:
-            # AutoGraph would put its own words before a message.
             divide = graphs.without_autograph(lambda *batch: _split_batch(batch, replicas_here))
             batches = batches.flat_map(divide)
         # Several workers give up static shapes for a set that might end.
@@ -160,13 +164,9 @@ def distribute_batches(strategy, make_batches, global_batch_size):
 
 
 def _split_batch(batch, parts):
-    """A dataset of `parts` equal slices of each tensor of a batch; tensors of different lengths stay together."""
+    """A dataset of `parts` equal slices of a batch, whose tensors may be of different lengths."""
 
     def divide(x):
-        if x.shape[0] % parts:
-            raise UserError(
-                f"a batch of {x.shape[0]} cannot be divided among {parts} replicas; use a multiple, or fewer devices"
-            )
         return tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
 
     return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(divide, batch))

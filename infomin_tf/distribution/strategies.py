@@ -18,16 +18,18 @@ def create_strategy(name):
     """Returns the tf.distribute strategy of that name.
 
     Args:
-        name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the cluster that TF_CONFIG
-            describes), "tpu" (the one that TPU_NAME names, by default that of this machine), or "auto": multi_worker when
-            TF_CONFIG names several workers, tpu when TPU_NAME names one or this machine has one, mirrored with several
-            GPUs, otherwise one device.
+        name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the
+            cluster that TF_CONFIG describes), "tpu" (the one that TPU_NAME names, by default that
+            of this machine), or "auto": multi_worker when TF_CONFIG names several workers, tpu when
+            TPU_NAME names one or this machine has one, mirrored with several GPUs, otherwise one
+            device.
 
     Returns:
         A tf.distribute.Strategy.
 
     Raises:
-        UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be reached.
+        UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be
+            reached.
     """
     text = os.environ.get("TF_CONFIG", "")
     if name == "auto" and text and _count_workers(text) > 1:
@@ -47,12 +49,13 @@ def create_strategy(name):
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     raise UserError(
-        f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of these"
+        f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of "
+        "these"
     )
 
 
 def _multi_worker_strategy(text):
-    """The strategy of all workers, once they have found each other; ends the process when that takes too long."""
+    """The strategy of all workers once they are there; ends the process when it takes too long."""
     count = _count_workers(text)
     print(f"waiting for {count} workers, {_PATIENCE // 60} minutes at most", file=sys.stderr)
     previous = _set_handlers(signal.SIG_DFL, signal.SIG_DFL)
@@ -61,8 +64,9 @@ def _multi_worker_strategy(text):
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
         raise UserError(
-            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to it that its addresses, "
-            "written host:port, can be reached and its ports are free, and start all workers with the same command"
+            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to "
+            "it that its addresses, written host:port, can be reached and its ports are free, and "
+            "start all workers with the same command"
         ) from error
     finally:
         signal.alarm(0)
@@ -82,7 +86,8 @@ def _count_workers(text):
     Raises:
         UserError: it describes none, or one without this process as a chief or worker in it.
     """
-    example = """{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}"""
+    example = '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
+    example += '"task": {"type": "worker", "index": 0}}'
     try:
         found = json.loads(text)
         cluster, task = found["cluster"], found["task"]
@@ -95,8 +100,9 @@ def _count_workers(text):
         return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"TF_CONFIG describes no cluster with this process in it ({error!r}): {text or 'it is not set'}\nset it on each "
-            f"worker to\n  {example}\nwith the index of that worker, or use --strategy=one_device or mirrored"
+            f"TF_CONFIG describes no cluster with this process in it ({error!r}): "
+            f"{text or 'it is not set'}\nset it on each worker to\n  {example}\nwith the index of "
+            "that worker, or use --strategy=one_device or mirrored"
         ) from error
 
 
@@ -109,8 +115,9 @@ def _tpu_strategy():
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
     except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
         raise UserError(
-            f"no TPU answers to the name {name!r} ({str(error).splitlines()[0]}); set TPU_NAME to that of yours, leave it out "
-            "on a TPU VM, which has its own, or use --strategy=one_device"
+            f"no TPU answers to the name {name!r} ({str(error).splitlines()[0]}); set TPU_NAME to "
+            "that of yours, leave it out on a TPU VM, which has its own, or use "
+            "--strategy=one_device"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -120,6 +127,6 @@ def check_xla(strategy):
     on_cpu = any("CPU" in device for device in strategy.extended.worker_devices)
     if on_cpu and strategy.num_replicas_in_sync > 1:
         raise UserError(
-            f"XLA compiles no step that {strategy.num_replicas_in_sync} CPUs share; bind TrainingLoop.jit_compile = False, or "
-            "use --strategy=one_device"
+            f"XLA compiles no step that {strategy.num_replicas_in_sync} CPUs share; bind "
+            "TrainingLoop.jit_compile = False, or use --strategy=one_device"
         )

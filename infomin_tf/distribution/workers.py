@@ -1,4 +1,4 @@
-"""The worker processes of one run: which of them writes, what they agree on, and what is said when one is lost."""
+"""The worker processes of one run: which writes, what they agree on, what is said of a lost one."""
 
 import contextlib
 import functools
@@ -10,18 +10,13 @@ from infomin_tf import graphs
 from infomin_tf.errors import UserError
 
 
-def are_several():
-    """Whether the strategy in scope joins more than one process."""
-    return _place()[1] > 1
-
-
 def is_chief():
-    """Whether this process writes checkpoints, events, results and messages: worker 0, or the only process."""
+    """Whether this process, worker 0 or the only one, writes files and messages."""
     return _place()[0] == 0
 
 
 def gather(number):
-    """The number that each worker gives, as an array that is the same on all; every worker must call it."""
+    """The number that each worker gives, as an array alike on all; every worker must call it."""
     index, count = _place()
     if count == 1:
         return np.array([number])
@@ -36,11 +31,11 @@ def wait_for_all():
 
 
 def check_one_run(model_dir, found):
-    """Raises UserError on all workers unless each has `found` its own configuration in model_dir."""
+    """Raises UserError on all workers unless each has `found` its configuration in model_dir."""
     if not gather(int(found)).all():
         raise UserError(
-            f"the workers do not find the same run in {model_dir}; start all of them with the same command, and a --model_dir "
-            "that they share"
+            f"the workers do not find the same run in {model_dir}; start all of them with the "
+            "same command, and a --model_dir that they share"
         )
 
 
@@ -66,11 +61,12 @@ def clear_loss():
         tf.errors.CancelledError,
         tf.errors.DeadlineExceededError,
     ) as error:
-        if not are_several():
+        if _place()[1] == 1:  # no other worker can be gone
             raise
         raise UserError(
-            "another worker is lost: it was stopped, failed, or cannot be reached; its own messages say why. Start all "
-            "workers again with the same command, and they continue from the newest checkpoint"
+            "another worker is lost: it was stopped, failed, or cannot be reached; its own "
+            "messages say why. Start all workers again with the same command, and they continue "
+            "from the newest checkpoint"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a stage was begun with: its images, and the learning rates that were planned; in <stage>/begun.json."""
+"""What a stage was begun with: its images and planned learning rates; in <stage>/begun.json."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def write(run, stage):
 
 
 def read(run, stage):
-    """The content of the note; None where there is none, as in runs of earlier versions."""
+    """The content of the note; None where there is none."""
     path = os.path.join(run.directory(stage.name), FILE_NAME)
     if not os.path.lexists(path):
         return None
@@ -34,7 +34,7 @@ def read(run, stage):
 
 
 def changes(run, stage):
-    """dict role -> how its images have changed since the stage began, in words; {} where that is not known."""
+    """dict role -> how its images have changed since the stage began; {} where none is known."""
     content = read(run, stage)
     if content is None:
         return {}
@@ -46,10 +46,11 @@ def changes(run, stage):
 def check_images(run, stage, finished):
     """Compares the images with those that the stage began with.
 
-    A finished stage keeps its results, with a warning. An unfinished training cannot continue with other images to train on.
+    A finished stage keeps its results, with a warning. An unfinished training cannot continue
+    with other images to train on.
 
     Returns:
-        Whether the stage must begin again, as it does not train on but was begun with other images, or without a note.
+        Whether the stage must begin again: it trains nothing, and has other images or no note.
 
     Raises:
         UserError: images of an unfinished training have changed.
@@ -66,8 +67,8 @@ def check_images(run, stage, finished):
         return False
     if checkpoint.newest_step(run.directory(stage.name)) and found.keys() & set(stage.trains_on):
         raise UserError(
-            f"{stage.name} in {run.model_dir} was begun with other images ({words}); restore them to continue, or use another "
-            "--model_dir, or --overwrite to delete that run"
+            f"{stage.name} in {run.model_dir} was begun with other images ({words}); restore them "
+            "to continue, or use another --model_dir, or --overwrite to delete that run"
         )
     _warn("%s was begun with other images (%s)", stage.name, words)
     return not stage.trains_on
@@ -108,9 +109,10 @@ def _listed(names):
 
 
 def _planned(run, stage):
-    """Learning rates of a training, at all of few steps and at evenly spread ones of many; None without training."""
+    """Learning rates of a training, at evenly spread steps where there are many; None without."""
     if not stage.trains_on:
         return None
-    count = max(stage.training.last_step(stage.images(run)), 1)
+    images = stage.images(run)
+    count = max(stage.training.last_step(images), 1)
     steps = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_STEPS)).round().astype(int))
-    return {"steps": steps.tolist(), "rates": stage.training.rates(stage.images(run), steps)}
+    return {"steps": steps.tolist(), "rates": stage.training.rates(images, steps)}

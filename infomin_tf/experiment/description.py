@@ -1,4 +1,4 @@
-"""The settings of objects in the form of a gin configuration, for runs from Python, where no file says them."""
+"""The settings of objects as a gin configuration, for runs from Python, where no file says them."""
 
 import hashlib
 import json
@@ -9,13 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+_PLAIN = bool | numbers.Number | str | bytes
 _OF_KERAS = {"name", "build_config", "trainable", "shared_object_id"}
 
 
 def describe(parts, seed):
-    """The settings of an experiment, alike in every process: no addresses, no order of sets, no counted names.
+    """The settings of an experiment, alike in every process.
 
-    Objects are told by their attributes, Keras's by their configuration, functions by what they compute.
+    They hold no addresses, no order of sets and no counted names. Objects are told by their
+    attributes, Keras's by their configuration, functions by what they compute.
 
     Args:
         parts: dict parameter of `Experiment` -> object.
@@ -39,7 +41,7 @@ class _Walk:
 
     def text(self, value, scope):
         """The value in a line."""
-        if value is None or isinstance(value, bool | numbers.Number | str | bytes):
+        if value is None or isinstance(value, _PLAIN):
             return repr(value)
         if any(value is other for other in self._above):
             return "..."
@@ -51,7 +53,8 @@ class _Walk:
     def _text(self, value, scope):
         if isinstance(value, dict):
             items = sorted(value.items(), key=lambda item: str(item[0]))
-            return "{" + ", ".join(f"{k!r}: {self.text(v, f'{scope}/{k}')}" for k, v in items) + "}"
+            texts = [f"{k!r}: {self.text(v, f'{scope}/{k}')}" for k, v in items]
+            return "{" + ", ".join(texts) + "}"
         if isinstance(value, set | frozenset):
             return "{" + ", ".join(sorted(self.text(v, scope) for v in value)) + "}"
         if isinstance(value, list | tuple):
@@ -84,7 +87,7 @@ class _Walk:
         return f"@{scope}/{name}()"
 
     def _arguments(self, value, scope):
-        """What an object without attributes (a path, a partial function, one with slots) is made of, as pickle tells."""
+        """What an object without attributes, such as a path, is made of, as pickle tells."""
         try:
             _, arguments, state = (*value.__reduce_ex__(4), None)[:3]
         except Exception:  # what pickle cannot write tells nothing; own classes may raise anything
@@ -95,26 +98,20 @@ class _Walk:
     def _function(self, function, scope):
         code = hashlib.blake2b(_code(function.__code__).encode(), digest_size=6).hexdigest()
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
+        used = (function.__globals__.get(name) for name in function.__code__.co_names)
         inner = [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-        inner += _plain_globals(function)
+        inner += [v for v in used if isinstance(v, _PLAIN | tuple)]  # constants of a notebook
         texts = ", ".join(self.text(v, f"{scope}/{i}") for i, v in enumerate(inner))
         return f"{function.__qualname__.replace('<locals>.', '')} {code} ({texts})"
 
 
-def _plain_globals(function):
-    """Values of the numbers and texts outside a function that it uses, such as the constants of a notebook."""
-    values = (function.__globals__.get(name) for name in function.__code__.co_names)
-    return [v for v in values if isinstance(v, bool | numbers.Number | str | bytes | tuple)]
-
-
 def _code(code):
     """What a function computes, without places in a file."""
-    constants = [
-        _code(c)
-        if isinstance(c, types.CodeType)
-        else repr(sorted(c, key=repr) if isinstance(c, frozenset) else c)
-        for c in code.co_consts
-    ]
+    constants = []
+    for value in code.co_consts:
+        if isinstance(value, frozenset):
+            value = sorted(value, key=repr)
+        constants.append(_code(value) if isinstance(value, types.CodeType) else repr(value))
     return repr((code.co_code, constants, code.co_names, code.co_varnames))
 
 

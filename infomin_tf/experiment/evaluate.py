@@ -1,7 +1,6 @@
 """Stage 3: what the frozen features are worth."""
 
-import contextlib
-import os
+import pathlib
 import shutil
 from collections.abc import Callable
 
@@ -18,16 +17,16 @@ from infomin_tf.experiment import begun
 from infomin_tf.experiment.stage import EvaluationStage
 from infomin_tf.runs import files
 
-_UNDER_WAY = "under_way.gin"
-
 
 class Evaluate(EvaluationStage):
     """Probes of the pre-trained features, and of the baselines that are asked for.
 
     Args:
-        test_view: the single view of an image, such as `pairs.CenterCrop`; None where no probe takes views.
+        test_view: the single view of an image, such as `pairs.CenterCrop`; None where no probe
+            takes views.
         probes: in the order of the results; None for `standard_probes`.
-        extra_probes: after these, such as `SegmentationProbe` and `Transfer`; so that a gin file can add to those of another.
+        extra_probes: after these, such as `SegmentationProbe` and `Transfer`, so that a gin file
+            can add to those of another.
         random_encoder: probe the same networks untrained, too.
         raw_pixels: probe the pixels of the views, too; of the probes that can.
     """
@@ -58,7 +57,7 @@ class Evaluate(EvaluationStage):
         check_view_size(pair, self.test_view, "Evaluate.test_view")
 
     def check(self, run):
-        """Raises UserError unless each probe has its images, labels and views; opens their own sets, too."""
+        """Raises UserError unless each probe has its images, labels and views; opens its sets."""
         run.need_labels("evaluation")
         for probe in self.probes:
             probe.check(run)
@@ -81,34 +80,32 @@ class Evaluate(EvaluationStage):
         for subject, make in subjects.items():
             features = Features(make(), self.test_view)
             for probe in self.probes:
-                if subject == PRE_TRAINED or subject in probe.baselines:
+                if subject in (PRE_TRAINED, *probe.baselines):
                     found += probe.measure(run, features, subject)
         run.finish(self.name, found, run.results_of("pretrain")["steps"])
         if workers.is_chief():
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(run.directory(self.name), _UNDER_WAY))
+            self._note(run).unlink(missing_ok=True)
 
     def begin_again(self, run):
-        """Forgets the probes of an earlier evaluation, unless it was of this configuration and these images and was stopped."""
-        folder = run.directory(self.name)
-        note = os.path.join(folder, _UNDER_WAY)
-        is_same = _read(note) == run.configuration and begun.read(run, self)
-        if workers.is_chief() and (not is_same or begun.changes(run, self)):
-            for entry in os.scandir(folder) if os.path.isdir(folder) else ():
-                if entry.is_dir(follow_symlinks=False):
+        """Forgets the probes of an earlier evaluation.
+
+        One that was stopped, and had this configuration and these images, is continued.
+        """
+        note = self._note(run)
+        is_same = note.is_file() and note.read_text("utf-8") == run.configuration
+        is_same = is_same and begun.read(run, self) and not begun.changes(run, self)
+        if workers.is_chief() and not is_same:
+            for entry in note.parent.glob("*/"):
+                if not entry.is_symlink():
                     shutil.rmtree(entry)
             files.write_atomically(note, run.configuration)
         workers.wait_for_all()
+
+    def _note(self, run):
+        """The file that holds the configuration of an evaluation that is under way."""
+        return pathlib.Path(run.directory(self.name), "under_way.gin")
 
 
 def standard_probes():
     """The probes that have nothing to be set."""
     return NearestNeighbours(), FastLinearProbe()
-
-
-def _read(path):
-    """The text of a file; None when there is none."""
-    if not os.path.isfile(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return file.read()

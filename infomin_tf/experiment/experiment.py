@@ -26,13 +26,15 @@ class Experiment:
 
     Args:
         data: `Data`.
-        pair: sampling of view pairs, such as `pairs.IndependentPair`; `LearnViews.pair` may be another one.
+        pair: sampling of view pairs, such as `pairs.IndependentPair`; `LearnViews.pair` may be
+            another one.
         split: `splits.Whole`, `ChannelSplit` or `FrequencySplit`.
         pretraining: `Pretrain`.
         evaluation: `Evaluate`; None when there are no labels.
-        view_learning: `LearnViews`; `ViewsOfRun` for views that another run has learned; None to train on raw views.
+        view_learning: `LearnViews`; `ViewsOfRun` for views that another run has learned; None to
+            train on raw views.
         export: `Export`; None for no export.
-        precision: of the networks, see `precision.use`, which must have been called with it before.
+        precision: of the networks; `precision.use` must have been called with it before.
     """
 
     def __init__(
@@ -46,19 +48,20 @@ class Experiment:
         export: Export | None = None,
         precision="float32",
     ):
+        self._parts = {name: part for name, part in locals().items() if name != "self"}
         if precision != in_use():
             raise ValueError(
                 f"the layers were made in {in_use()}; call precision.use({precision!r}) before"
             )
         if (view_learning is not None) != (split.generator is not None):
             raise UserError(
-                "Experiment.view_learning and ChannelSplit.generator go together: a generator that is never trained, or "
-                "view learning without a generator; bind both or neither"
+                "Experiment.view_learning and ChannelSplit.generator go together: a generator that "
+                "is never trained, or view learning without a generator; bind both or neither"
             )
         if pair.views_are_one and split.num_parts == 1:
             raise UserError(
-                "SharedPair gives both encoders the same view, so without a split there is nothing to learn; bind "
-                "IndependentPair, or a split of two parts"
+                "SharedPair gives both encoders the same view, so without a split there is nothing "
+                "to learn; bind IndependentPair, or a split of two parts"
             )
         stages = (view_learning, pretraining, evaluation, export)
         self._stages = [stage for stage in stages if stage is not None]
@@ -66,20 +69,7 @@ class Experiment:
             stage.check_views(pair, split)
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
-        self._pretraining = pretraining
-        self._settings, self._parts = (
-            None,
-            {
-                "data": data,
-                "pair": pair,
-                "split": split,
-                "pretraining": pretraining,
-                "evaluation": evaluation,
-                "view_learning": view_learning,
-                "export": export,
-                "precision": precision,
-            },
-        )
+        self._pretraining, self._settings = pretraining, None
 
     @property
     def stage_names(self):
@@ -95,23 +85,23 @@ class Experiment:
             seed: of everything random.
             data_dir: where prepared TFDS data sets are looked for.
             until: name of the last stage to run; None for all.
-            configuration: text of the operative configuration, of which model_dir is already; "" for the settings of the
-                objects that this experiment is made of, which are compared with those that model_dir was begun with.
+            configuration: text of the operative configuration, of which model_dir is already; ""
+                for the settings of the objects that this experiment is made of, which are compared
+                with those that model_dir was begun with.
 
         Returns:
-            dict stage -> content of its results.json, for all stages that are finished: "numbers" (a list of dicts of name,
-            value, unit, protocol), "steps", "data", "seed", "versions" and more.
+            dict stage -> content of its results.json, for all stages that are finished:
+            "measurements" (a list of dicts of key, label, value, unit, protocol), "steps", "data",
+            "seed", "versions" and more.
 
         Raises:
             UserError: a mistake that the message explains.
         """
         model_dir = expand(model_dir)
         if until and until not in self.stage_names:
-            raise UserError(
-                f"--until={until} is none of this experiment's stages: {', '.join(self.stage_names)}"
-            )
-        last = self.stage_names.index(until) + 1 if until else None
-        wanted = self._stages[:last]
+            names = ", ".join(self.stage_names)
+            raise UserError(f"--until={until} is none of this experiment's stages: {names}")
+        wanted = self._stages[: self.stage_names.index(until) + 1] if until else self._stages
         with self._claimed(model_dir, seed, configuration) as text:
             run = self._prepare(model_dir, strategy, seed, data_dir, text)
             longer.settle(run, self._stages, wanted)
@@ -119,9 +109,7 @@ class Experiment:
         return print_results(model_dir)
 
     def repeat(self, name, model_dir, *, strategy, seed, data_dir=None, configuration=""):
-        """Runs one of the stages evaluate and export again, on the finished pre-training in model_dir; arguments and return
-        value as of `run`.
-        """
+        """Runs evaluate or export again, on the finished pre-training in model_dir; see `run`."""
         model_dir = expand(model_dir)
         if name not in self.stage_names:
             raise UserError(
@@ -133,11 +121,12 @@ class Experiment:
         return print_results(model_dir)
 
     def _claimed(self, model_dir, seed, configuration, repeats=False):
-        """A context of the configuration's text; without one that of the objects, for which model_dir is claimed."""
+        """A context of the configuration, or else of the objects' own, which claims model_dir."""
         if configuration:
             return contextlib.nullcontext(configuration)
         self._settings = self._settings or description.describe(self._parts, seed)
-        return order.claimed(model_dir, self._settings, repeats)
+        again = 'Experiment.repeat("{}", model_dir, ...)'.format
+        return order.claimed(model_dir, self._settings, repeats=repeats, again=again)
 
     def save_picture(self, path, *, data_dir=None, seed=0):
         """Writes a picture of 8 images with their views; of sequences, a .gif that moves, too.
@@ -147,37 +136,27 @@ class Experiment:
             data_dir, seed: see `run`.
 
         Raises:
-            UserError: the picture cannot be written, or lies in a folder of images; or the views are all alike.
+            UserError: the picture cannot be written, or lies in a folder of images; or the views
+                are all alike.
         """
         path = expand(path)
         inspection.check_outside(path, self._data.sources)
         images = self._data.load_unlabelled(data_dir)
         if not self._pair.is_adapted:
             self._pair.adapt(images.sample(2000))
-        make = self._pair.animation if path.lower().endswith(".gif") else self._pair.picture
-        made = make(images, seed)
-        frames = made if path.lower().endswith(".gif") else [made]
+        moves = path.lower().endswith(".gif")
+        frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
         picture.save(path, frames)
 
     def _prepare(self, model_dir, strategy, seed, data_dir, configuration):
         """Loads the data and makes the split ready."""
-        unlabelled, train, test, held_out = self._data.load(data_dir)
-        inspection.warn(unlabelled, train, test, held_out)
+        loaded, pair, split = self._data.load(data_dir), self._pair, self._split
+        inspection.warn(*loaded)
         keras.utils.set_random_seed(seeds.stream(seed, "split"))
-        self._split.build((None, self._pair.size, self._pair.size, 3))
+        split.build((None, pair.size, pair.size, 3))
         own = [stage.pair for stage in self._stages if stage.pair]
-        adapt(self._split, [self._pair, *own], unlabelled)
+        adapt(split, [pair, *own], loaded[0])
+        backbones = self._pretraining.backbones
         return Run(
-            model_dir,
-            strategy,
-            seed,
-            unlabelled,
-            train,
-            test,
-            held_out,
-            self._pair,
-            self._split,
-            configuration,
-            data_dir,
-            self._pretraining.backbones,
+            model_dir, strategy, seed, *loaded, pair, split, configuration, data_dir, backbones
         )

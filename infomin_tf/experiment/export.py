@@ -19,8 +19,8 @@ class Export(Stage):
     """Writes model_dir/export/saved_model and model_dir/export/encoder.keras.
 
     Args:
-        view: `pairs.CenterCrop` that the exported model applies, so that it takes images of any size; None: the model
-            takes images of exactly the views' size.
+        view: `pairs.CenterCrop` that the exported model applies, so that it takes images of any
+            size; None: the model takes images of exactly the views' size.
     """
 
     name = "export"
@@ -33,30 +33,31 @@ class Export(Stage):
         check_view_size(pair, self.view, "Export.view")
 
     def check(self, run):
-        """Raises UserError unless the networks can be described in a file, and the folder written to."""
+        """Raises UserError unless the networks can be described in a file, and it be written."""
         for part in (run.split, *run.backbones):
             try:
                 keras.saving.serialize_keras_object(part)
             except (NotImplementedError, TypeError, ValueError) as error:
                 raise UserError(
-                    f"{type(part).__name__} cannot be exported ({reason(error)}); give it get_config (see "
-                    "keras.layers.Layer.get_config), or bind Experiment.export = None"
+                    f"{type(part).__name__} cannot be exported ({reason(error)}); give it "
+                    "get_config (see keras.layers.Layer.get_config), or bind Experiment.export = "
+                    "None"
                 ) from error
         if workers.is_chief():
             run_folder.make_folder(run.directory(self.name), "another --model_dir")
 
     def run(self, run):
         """Exports, and writes results.json; of several workers the chief writes."""
-        extractor = run.extractor
-        started, size = time.monotonic(), run.pair.size
+        started = time.monotonic()
         resize = self.view.resize if self.view else None
-        encoder = export.ImageEncoder(extractor, size, resize)
+        encoder = export.ImageEncoder(run.extractor, run.pair.size, resize)
         encoder.build()
         directory = run.directory(self.name)
         if workers.is_chief():
             export.save_encoder(encoder, directory)
         path = os.path.join(directory, "saved_model")
-        dimensions, parameters = float(extractor.output_dimension), float(encoder.count_params())
+        dimensions = float(run.extractor.output_dimension)
+        parameters = float(encoder.count_params())
         measurements = [
             Measurement("features", "features", dimensions, "dimensions", path),
             Measurement("parameters", "parameters", parameters, "", path),

@@ -28,15 +28,16 @@ from infomin_tf.views.pairs import IndependentPair
 class LearnViews(TrainedStage):
     """Trains g against the critics (equation 2) and with the classifiers (equation 3).
 
-    The three rows of Table 5 are settings: unsupervised is `supervised_weight = 0` without `classifier_backbone`;
-    supervised is `unsupervised_weight = 0`; semi-supervised is both at 1.
+    The three rows of Table 5 are settings: unsupervised is `supervised_weight = 0` without
+    `classifier_backbone`; supervised is `unsupervised_weight = 0`; semi-supervised is both at 1.
 
     Args:
         critic: factory of f1 and f2, an `Encoder`.
         critic_optimizer: keras optimizer of f1, f2.
         generator_optimizer: keras optimizer of g, c1, c2.
-        pair: the crops that views are learned on, such as the two of `pairs.IndependentPair` (authors' code) or the one of
-            `pairs.SharedPair` (equation 2 has one X); None for those of pre-training. As large as these.
+        pair: the crops that views are learned on, such as the two of `pairs.IndependentPair`
+            (authors' code) or the one of `pairs.SharedPair` (equation 2 has one X); None for those
+            of pre-training. As large as these.
         classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
         bound: the estimate of I(v1; v2) that is minimised.
         unsupervised_weight, supervised_weight: of the two terms of equation 3.
@@ -77,13 +78,11 @@ class LearnViews(TrainedStage):
         )
         if not unsupervised_weight and not (supervised_weight and classifier_backbone):
             raise ValueError(
-                "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or supervised_weight above 0 with "
-                "a classifier_backbone"
+                "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or "
+                "supervised_weight above 0 with a classifier_backbone"
             )
         self.pair, self._critics = pair, (critic(), critic())
-        self._backbones = (
-            (classifier_backbone(), classifier_backbone()) if classifier_backbone else ()
-        )
+        self._backbones = [classifier_backbone() for _ in range(2)] if classifier_backbone else ()
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
         self._labelled_batch_size = labelled_batch_size
@@ -93,7 +92,7 @@ class LearnViews(TrainedStage):
         check_view_size(pair, self.pair, "LearnViews.pair")
 
     def check(self, run):
-        """Raises UserError unless there are images for a batch, and labelled ones where classifiers need them."""
+        """Raises UserError unless there are images for a batch, and labels for classifiers."""
         self.training.check(run, run.unlabelled)
         self._pair(run).check(run.unlabelled)
         if self._backbones:
@@ -169,17 +168,13 @@ class LearnViews(TrainedStage):
         writer.flush()
 
     def _measure(self, run, learner, draws):
-        """The critics' `Estimate`, and figures of the generator, on images outside the training set."""
-        images, pair = run.held_out, self._pair(run)
-        i_nce = mutual_information.estimate(
-            learner.embed,
-            {"i_nce": self._bound},
-            images,
-            pair,
-            seeds.stream(run.seed, "learn_views/held out"),
-            self.training.batch_size,
-            draws,
-        )["i_nce"]
+        """The critics' `Estimate`, and figures of the generator, on held-out images."""
+        images, pair, bounded = run.held_out, self._pair(run), {"i_nce": self._bound}
+        seed, size = seeds.stream(run.seed, "learn_views/held out"), self.training.batch_size
+        estimates = mutual_information.estimate(
+            learner.embed, bounded, images, pair, seed, size, draws
+        )
+        i_nce = estimates["i_nce"]
         seed = seeds.stream(run.seed, "learn_views/figures of the generator")
         batches = pair.batches(images, Order(i_nce.num_candidates, seed))
         (views, _), _ = next(iter(batches))
@@ -189,19 +184,15 @@ class LearnViews(TrainedStage):
         return i_nce, figures
 
     def _classifier_accuracy(self, run):
-        """Percent of all test images that c1 and c2 classify rightly, each on one sample of its view."""
-        logits, labels = features.extract(
-            self._classify,
-            run.test,
-            self._pair(run),
-            seed=seeds.stream(run.seed, "learn_views/accuracy of classifiers"),
-        )
+        """Percent of test images that c1 and c2 classify rightly, on one sample of each view."""
+        seed = seeds.stream(run.seed, "learn_views/accuracy of classifiers")
+        logits, labels = features.extract(self._classify, run.test, self._pair(run), seed=seed)
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)
         means = 100 * np.mean(choices == labels[:, None], axis=0)
         return {f"classifier_{index}_accuracy": float(mean) for index, mean in enumerate(means, 1)}
 
     def measure(self, run, learner):
-        """I_NCE of the critics, figures of g and accuracies of the classifiers, on held-out images."""
+        """I_NCE of the critics, figures of g, accuracies of the classifiers, on held-out images."""
         i_nce, figures = self._measure(run, learner, draws=20)
         where = f"{run.held_out_name}, crops as in training"
         label, bound = "mutual information of learned views", type(self._bound).__name__
@@ -209,25 +200,23 @@ class LearnViews(TrainedStage):
         doubt = doubts.of_information(label, i_nce.mean, i_nce.num_candidates)
         key = "mutual_information/learned_views"
         measured = [Measurement(key, label, i_nce.mean, "nats", how, (doubt,))]
-        units = {
-            "classifier_1_accuracy": "%",
-            "classifier_2_accuracy": "%",
-            "log_det": "nats/pixel",
-        }
         for name, value in figures.items():
-            protocol, doubt = where, None
+            protocol, unit, doubt = where, "", None
             if name.endswith("_accuracy"):
-                protocol = doubts.beside_chance(where, run.test)
+                protocol, unit = doubts.beside_chance(where, run.test), "%"
                 doubt = doubts.of_accuracy(name, value, run.test)
-            if name == "inversion_error":
+            elif name == "inversion_error":
                 doubt = doubts.of_inversion(value)
-            unit = units.get(name, "")
+            elif name == "log_det":
+                unit = "nats/pixel"
             measured.append(Measurement(name, name, value, unit, protocol, (doubt,)))
         return measured
 
 
 def generator_figures(split, images):
-    """|g(X) - X|, the inversion error max |g^-1(g(X)) - X| and the mean log|det J| a pixel, for standardised X.
+    """Figures of the generator g for standardised X.
+
+    |g(X) - X|, the inversion error max |g^-1(g(X)) - X|, and the mean log|det J| per pixel.
 
     Args:
         split: `ChannelSplit` with a generator.

@@ -10,9 +10,10 @@ from infomin_tf.training.checkpoint import newest_step
 
 
 def settle(run, stages, wanted):
-    """Accepts another length of the training where it ends as if it had been so from the start; saves the configuration.
+    """Accepts another length of the training where it ends as if it had been so from the start.
 
-    Stages that then have more to do, and those after them, are unfinished again.
+    Saves the configuration. Stages that then have more to do, and those after them, are unfinished
+    again.
 
     Args:
         run: the `Run`.
@@ -33,11 +34,7 @@ def settle(run, stages, wanted):
                 + "\n  ".join(changed)
                 + f"\n{why}; use another --model_dir, or --overwrite to delete that run"
             )
-    longer = [
-        stage
-        for stage in trained
-        if _done(run, stage) < stage.training.last_step(stage.images(run))
-    ]
+    longer = [stage for stage in trained if _done(run, stage) < _end(run, stage)]
     first = stages.index(longer[0]) if longer else len(stages)
     for stage in wanted[first:]:
         begun.check_images(run, stage, finished=False)
@@ -55,20 +52,22 @@ def _done(run, stage):
     return newest_step(run.directory(stage.name))
 
 
+def _end(run, stage):
+    return stage.training.last_step(stage.images(run))
+
+
 def _why_not(run, stage, later):
-    """Why a stage does not end as if it had had the new length from the start; None where it does."""
-    done, end = _done(run, stage), stage.training.last_step(stage.images(run))
+    """Why a stage does not end as if it had begun with the new length; None where it does."""
+    name, done, end = stage.name, _done(run, stage), _end(run, stage)
     if end < done:
-        return f"{stage.name} has done {done} steps, and {end} are asked for: steps cannot be taken back"
+        return f"{name} has done {done} steps, and {end} are asked for: steps cannot be taken back"
     if done < end and any(_done(run, other) for other in later):
-        return f"{later[0].name} has begun on the views of {stage.name}, which more training would change"
+        return f"{later[0].name} has begun on the views of {name}, which more training would change"
     if not done:
         return None
     planned = (begun.read(run, stage) or {}).get("learning_rates")
     if planned is None:
-        return (
-            f"{stage.name} was begun by an earlier version, which did not note its learning rates"
-        )
+        return f"{name} was begun by an earlier version, which did not note its learning rates"
     steps = np.array(planned["steps"])
     then = np.array(planned["rates"])[:, steps < done]
     steps = steps[steps < done]
@@ -76,9 +75,10 @@ def _why_not(run, stage, later):
     differ = np.flatnonzero((then != now).any(axis=0))
     if not len(differ):
         return None
-    first = differ[0]
+    first, schedule = differ[0], type(stage.training.schedule).__name__
     return (
-        f"{stage.name} has done {done} steps, and with {type(stage.training.schedule).__name__} the learning rate at step "
-        f"{steps[first]} was {then[:, first].max():.6g}, but would have been {now[:, first].max():.6g}. What keeps the rates "
-        "of the steps that are done continues: Constant, or StepDecay with of_epochs bound to the new length"
+        f"{name} has done {done} steps, and with {schedule} the learning rate at step "
+        f"{steps[first]} was {then[:, first].max():.6g}, but would have been "
+        f"{now[:, first].max():.6g}. What keeps the rates of the steps that are done continues: "
+        "Constant, or StepDecay with of_epochs bound to the new length"
     )

@@ -23,7 +23,8 @@ def run_stages(run, stages):
         changed = workers.gather(int(begun.check_images(run, stage, finished))).any()
         keras.utils.set_random_seed(seeds.stream(run.seed, stage.name))
         if finished:
-            _say(f"{stage.name} is finished: skipped")
+            if workers.is_chief():
+                print(f"{stage.name} is finished: skipped", file=sys.stderr)
             stage.restore(run)
             continue
         if changed:
@@ -38,7 +39,8 @@ def repeat(run, before, stage):
     for needed in before:
         if run.results_of(needed.name) is None:
             raise UserError(
-                f"{run.model_dir} has no finished stage {needed.name}; run bin/train with this --model_dir first"
+                f"{run.model_dir} has no finished stage {needed.name}; run bin/train with this "
+                "--model_dir first"
             )
     stage.check(run)
     for earlier in before:
@@ -50,26 +52,25 @@ def repeat(run, before, stage):
 
 
 @contextlib.contextmanager
-def claimed(model_dir, text, repeats):
-    """Locks model_dir for an experiment of these settings, from Python, and makes it its own; gives the text."""
-    only_writer = contextlib.nullcontext
-    if workers.is_chief():
-        run_folder.adopt(model_dir, text)
-        only_writer = run_folder.locked
+def claimed(model_dir, text, *, repeats=False, overwrite=False, again=None):
+    """Locks model_dir for an experiment of a configuration, and makes it its own; gives the text.
+
+    Args:
+        model_dir: of the run.
+        text: the configuration.
+        repeats: whether a stage runs again, on a training of this configuration.
+        overwrite, again: see `run_folder.claim`.
+
+    Raises:
+        UserError: model_dir is another run's, or in use.
+    """
     if repeats:
         run_folder.check_same_training(model_dir, text)
-    with only_writer(model_dir):
-        if workers.is_chief() and not repeats:
-            run_folder.claim(model_dir, text, overwrite=False, again=_repeats)
-        workers.wait_for_all()
+    with run_folder.locked(model_dir) if workers.is_chief() else contextlib.nullcontext():
+        if not repeats:
+            if workers.is_chief():
+                run_folder.claim(model_dir, text, overwrite, again)
+            workers.wait_for_all()
+            workers.check_one_run(model_dir, run_folder.holds(model_dir, text))
         yield text
-
-
-def _repeats(stage):
-    return f'Experiment.repeat("{stage}", model_dir, ...)'
-
-
-def _say(line):
-    """On standard error; of several workers the chief does."""
-    if workers.is_chief():
-        print(line, file=sys.stderr)
+        workers.wait_for_all()

@@ -1,4 +1,4 @@
-"""Pictures of a stage: its views at the start, which must differ from the images, and the channels that its encoders see."""
+"""Pictures of a stage: its views at the start, and the channels that its encoders see."""
 
 import os
 
@@ -14,7 +14,9 @@ _GAP, _TITLE = 2, 14
 
 
 def introduce(run, pair, writer):
-    """Checks the views of a few images, and writes the configuration, the views and their channels to TensorBoard.
+    """Checks the views of a few images, which must differ from these.
+
+    Writes the configuration, the views and their channels to TensorBoard.
 
     Args:
         run: `Run`.
@@ -48,16 +50,16 @@ def write_channels(run, directory):
 
 
 def channels_picture(run, num_images=8):
-    """uint8 [height, width, 3]: a row for each of evenly spread held-out images, a titled column for each channel.
+    """uint8 [height, width, 3]: a row per held-out image, a titled column per channel.
 
-    Columns: the image; red, green, blue; the channels of another colour space; the parts that encoders see, learned or
-    not. Each channel of each image is stretched to [0, 255], so that brightness cannot be compared among pictures.
+    The images are evenly spread over the set. Columns: the image; red, green, blue; the channels of
+    another colour space; the parts that encoders see, learned or not. Each channel of each image is
+    stretched to [0, 255], so that brightness cannot be compared among pictures.
     """
     images = tf.cast(run.held_out.sample(num_images), tf.float32) / 255.0
-    columns = {"image": images} | {
-        title: tf.repeat(_stretched(channel)[..., tf.newaxis], 3, axis=-1)
-        for title, channel in _channels(run.split, images).items()
-    }
+    columns = {"image": images}
+    for title, channel in _channels(run.split, images).items():
+        columns[title] = tf.repeat(_stretched(channel)[..., tf.newaxis], 3, axis=-1)
     gap = [[0, 0], [0, _GAP], [0, _GAP], [0, 0]]
     cells = [tf.pad(column, gap, constant_values=1.0) for column in columns.values()]
     rows = tf.concat(tf.unstack(tf.concat(cells, axis=2)), axis=0)

@@ -1,5 +1,6 @@
 """Stage 2: contrastive pre-training on the views, g frozen."""
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -15,7 +16,7 @@ from infomin_tf.experiment.stage import PretrainingStage
 from infomin_tf.learners.contrastive import ContrastiveLearner
 from infomin_tf.learners.negatives import InBatch, MemoryBank, MomentumQueue
 from infomin_tf.models.features import FeatureExtractor
-from infomin_tf.settings import FROM_ZERO, SHARE, check
+from infomin_tf.settings import FROM_ZERO, SHARE, called, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.schedules import Schedule
 from infomin_tf.training.training import Training
@@ -29,11 +30,13 @@ class Pretrain(PretrainingStage):
         optimizer: keras optimizer.
         negatives: `InBatch`, `MomentumQueue` or `MemoryBank`.
         jigsaw_head: `heads.JigsawHead` when the pair has a JigSaw view; None otherwise.
-        jigsaw_weight, both_directions, sum_directions, weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
+        jigsaw_weight, both_directions, sum_directions: see `ContrastiveLearner`.
+        weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
         batch_size: images per step.
         epochs: passes through the unlabelled images.
         schedule: course of the learning rate.
-        knn_every_epochs: how often kNN accuracy is measured on the way; 0 for never. Needs labelled images.
+        knn_every_epochs: how often kNN accuracy is measured on the way, which needs labels; 0 for
+            never.
         knn_view: the test view for it (`pairs.CenterCrop`).
         num_candidates: N of the I_NCE in the results, which cannot exceed log N.
         loop: `TrainingLoop`.
@@ -66,18 +69,19 @@ class Pretrain(PretrainingStage):
         self.training = Training(self, (optimizer,), epochs, batch_size, schedule, loop, least)
         check(self, SHARE, jigsaw_weight=jigsaw_weight)
         check(self, FROM_ZERO, weight_decay=weight_decay)
+        name = called(self)
         if num_candidates < 2 or knn_every_epochs < 0:
             raise ValueError(
-                f"{type(self).__name__} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} and "
-                f"{knn_every_epochs}"
+                f"{name} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} "
+                f"and {knn_every_epochs}"
             )
         if decay_only_kernels and not weight_decay:
             raise ValueError(
-                f"{type(self).__name__}.decay_only_kernels changes nothing without weight_decay; bind that, too"
+                f"{name}.decay_only_kernels changes nothing without weight_decay; bind that, too"
             )
         if weight_decay and optimizer.weight_decay:
             raise ValueError(
-                f"both {type(self).__name__}.weight_decay = {weight_decay} and {type(optimizer).__name__}.weight_decay = "
+                f"both {name}.weight_decay = {weight_decay} and {called(optimizer)}.weight_decay = "
                 f"{optimizer.weight_decay} would shrink the weights; bind one of them to 0"
             )
         self._make_encoder, self.jigsaw_head = encoder, jigsaw_head
@@ -99,26 +103,27 @@ class Pretrain(PretrainingStage):
     def check_views(self, pair, split):
         """See `Stage`; settings that do not go with each other, too."""
         super().check_views(pair, split)
-        num_parts = split.num_parts
         check_view_size(pair, self.knn_view, "Pretrain.knn_view")
+        negatives, num_parts = called(self._negatives), split.num_parts
         if self._negatives.one_encoder_only and num_parts > 1:
             raise UserError(
-                f"{type(self._negatives).__name__} compares embeddings of one shared encoder, but the split has "
+                f"{negatives} compares embeddings of one shared encoder, but the split has "
                 f"{num_parts} parts; bind InBatch"
             )
         one_way = self.jigsaw_head is not None or not self._learning["both_directions"]
         if self._learning["sum_directions"] and one_way:
             raise UserError(
-                "Pretrain.sum_directions goes with both_directions and without a JigSaw head; bind Pretrain.sum_directions = "
-                "False"
+                "Pretrain.sum_directions goes with both_directions and without a JigSaw head; bind "
+                "Pretrain.sum_directions = False"
             )
         if self._learning["shuffle_keys"] and not self._negatives.uses_key_encoders:
             raise UserError(
-                f"Pretrain.shuffle_keys is for key encoders, which {type(self._negatives).__name__} has not; leave it out"
+                f"Pretrain.shuffle_keys is for key encoders, which {negatives} has not; leave it "
+                "out"
             )
 
     def make_encoders(self, num_parts):
-        """Makes the encoders for a split of `num_parts` parts; called once, before `run` or `restore`."""
+        """Makes the encoders, one per part of the split; called once, before `run` or `restore`."""
         copies = num_parts if self._negatives.uses_key_encoders else 0
         self._encoders = [self._make_encoder() for _ in range(num_parts)]
         self._key_encoders = [self._make_encoder() for _ in range(copies)]
@@ -129,7 +134,7 @@ class Pretrain(PretrainingStage):
         return [encoder.backbone for encoder in self._encoders]
 
     def check(self, run):
-        """Raises UserError unless there are images for a batch, of a kind that the learner takes, and labels for kNN."""
+        """Raises UserError unless there are images for a batch, and labels for kNN."""
         self.training.check(run, run.unlabelled)
         if self._knn_every_epochs:
             run.need_labels("online kNN (Pretrain.knn_every_epochs)")
@@ -139,8 +144,10 @@ class Pretrain(PretrainingStage):
         return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled
 
     def _pair(self, run):
-        one_view = _needs_one_view(self._negatives, self._learning, run.split)
-        return run.pair.of_one_view() if one_view else run.pair
+        both = self._learning["both_directions"] or run.split.num_parts > 1
+        if self._negatives.needs_indices and not both:  # keys from a bank, as in InstDis and PIRL
+            return run.pair.of_one_view()
+        return run.pair
 
     def untrained(self, run):
         """A `FeatureExtractor` of new networks of the same kind, as they are initialised."""
@@ -160,7 +167,7 @@ class Pretrain(PretrainingStage):
             num_images=run.unlabelled.size,
             unlike_views=not pair.views_are_alike,
             seed=run.seed,
-            make_views=_on_device(pair),
+            make_views=functools.partial(pair.apply, dense=True) if pair.on_device else None,
             **self._learning,
         )
         learner.build((run.pair.size, run.pair.size, 3))
@@ -178,23 +185,18 @@ class Pretrain(PretrainingStage):
         return learner, task
 
     def _warn_of_repeats(self, run, learner):
-        candidates = learner.num_candidates(self.training.batch_size)
-        if candidates <= run.unlabelled.size + 1:
-            return
+        negatives = learner.num_candidates(self.training.batch_size) - 1
+        message = (
+            "%d negatives of %d images hold each more than once, so that I_NCE is of fewer "
+            "candidates than N; lower MemoryBank.size, or bind None for the whole bank"
+        )
         if self._negatives.uses_key_encoders:
-            logging.warning(
-                "a queue of %d keys holds each of %d images more than once, so that older keys of an image are among its "
-                "negatives; lower MomentumQueue.size",
-                candidates - 1,
-                run.unlabelled.size,
+            message = (
+                "a queue of %d keys holds each of %d images more than once, so that older keys of "
+                "an image are among its negatives; lower MomentumQueue.size"
             )
-        else:
-            logging.warning(
-                "%d negatives of %d images hold each more than once, so that I_NCE is of fewer candidates than N; lower "
-                "MemoryBank.size, or bind None for the whole bank",
-                candidates - 1,
-                run.unlabelled.size,
-            )
+        if negatives > run.unlabelled.size:
+            logging.warning(message, negatives, run.unlabelled.size)
 
     def _introduce(self, run, writer):
         introduce(run, run.pair, writer)
@@ -215,11 +217,9 @@ class Pretrain(PretrainingStage):
         with writer.as_default():
             if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
                 extractor = self._features(run)
-                train, train_labels = features.extract(extractor, run.train, self.knn_view)
-                test, test_labels = features.extract(extractor, run.test, self.knn_view)
-                accuracy = knn.knn_accuracy(
-                    train, train_labels, test, test_labels, len(run.train.class_names)
-                )
+                train = features.extract(extractor, run.train, self.knn_view)
+                test = features.extract(extractor, run.test, self.knn_view)
+                accuracy = knn.knn_accuracy(*train, *test, len(run.train.class_names))
                 tf.summary.scalar("knn_accuracy", accuracy, step=step)
         writer.flush()
 
@@ -228,16 +228,6 @@ class Pretrain(PretrainingStage):
         return embeddings.measure(
             run, learner.embed, self._negatives.temperature, self._num_candidates
         )
-
-
-def _needs_one_view(negatives, learning, split):
-    """Whether the keys come from a bank and only view 1 is encoded (InstDis, PIRL)."""
-    return negatives.needs_indices and not learning["both_directions"] and split.num_parts == 1
-
-
-def _on_device(pair):
-    """The function that makes views on the device, when the pair says so."""
-    return (lambda images, draws: pair.apply(images, draws, dense=True)) if pair.on_device else None
 
 
 def _build_features(backbones, run):

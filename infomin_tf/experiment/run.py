@@ -56,8 +56,8 @@ class Run:
     def __post_init__(self):
         if self.held_out and self.held_out.size < 2:
             raise UserError(
-                f"mutual information takes two images or more, but {self.held_out.name} has {self.held_out.size}; add "
-                "images, or bind Data.held_out"
+                f"mutual information takes two images or more, but {self.held_out.name} has "
+                f"{self.held_out.size}; add images, or bind Data.held_out"
             )
 
     @functools.cached_property
@@ -72,20 +72,21 @@ class Run:
         return os.path.join(self.model_dir, stage)
 
     def finish(self, stage, measurements, steps, seconds=0.0, doubts=(), **facts):
-        """Writes the stage's results.json, which says that it is finished; of several workers the chief does.
+        """Writes the stage's results.json, which says that it is finished; the chief does.
 
         Args:
             stage: its name.
             measurements: list of `Measurement`.
             steps: of training, behind the measurements.
             seconds: wall-clock time, besides that of the measurements.
-            doubts: further ones, besides those of the measurements; all are said in one warning, but not of a trial that
-                `TrainingLoop.steps_limit` cut short, which is said to be one.
+            doubts: further ones, besides those of the measurements; all are said in one warning,
+                but not of a trial that `TrainingLoop.steps_limit` cut short, which is said to be
+                one.
             **facts: more for results.json.
         """
         if workers.is_chief():
-            doubts = dict.fromkeys([*doubts, *(d for m in measurements for d in m.doubts)])
-            doubts = [doubt for doubt in doubts if doubt]
+            doubts = [*doubts, *(doubt for m in measurements for doubt in m.doubts)]
+            doubts = list(dict.fromkeys(filter(None, doubts)))
             seconds += sum(m.seconds for m in measurements)
             self._write(stage, measurements, steps, seconds, doubts=doubts, **facts)
             self._say_doubts(stage, doubts)
@@ -96,11 +97,9 @@ class Run:
             done = self.results_of(trained) or {}
             steps, planned = done.get("steps"), done.get("planned_steps")
             if planned and steps < planned:
+                cut = f"{stage} was cut after {steps} of {planned} steps"
                 if stage == trained:
-                    print(
-                        f"{stage} was cut after {steps} of {planned} steps: a trial, whose numbers say little",
-                        file=sys.stderr,
-                    )
+                    print(f"{cut}: a trial, whose numbers say little", file=sys.stderr)
                 return
         if doubts:
             logging.warning("%s: %s", stage, "\n  ".join(doubts))
@@ -123,10 +122,10 @@ class Run:
         if self.held_out:
             data["held out"] = data["held out"].replace(self.held_out.name, self.held_out_name, 1)
         # Features are of the images of then, whatever they are now.
-        learned = ("unlabelled", "held out") if stage == "evaluate" else tuple(data)
-        if stage in ("evaluate", "export"):
-            then = self.results_of("pretrain").get("data", {})
-            data |= {role: then[role] for role in learned if role in then}
+        learned = {"evaluate": ("unlabelled", "held out"), "export": tuple(data)}
+        if stage in learned:
+            then = self.results_of("pretrain")["data"]
+            data |= {role: then[role] for role in learned[stage] if role in then}
         results.write(
             self.directory(stage),
             measurements,
@@ -140,16 +139,17 @@ class Run:
         )
 
     def need_labels(self, why):
-        """Raises UserError unless train and test are labelled by the same classes, see `checks.check_classes`."""
+        """Raises UserError unless train and test are labelled by the same classes."""
         check_classes(why, self.train, self.test)
 
     def check_finished(self, stage, step):
-        """Raises UserError unless the checkpoint's step is the one that the finished stage ended at."""
+        """Raises UserError unless a finished stage ended at the step of its checkpoint."""
         expected = self.results_of(stage).get("steps")
         if step != expected:
+            path = os.path.join(self.directory(stage), results.FILE_NAME)
             raise UserError(
-                f"{stage} ended at step {expected}, but its newest readable checkpoint is of step {step}; delete "
-                f"{os.path.join(self.directory(stage), results.FILE_NAME)} to run the rest of that stage again"
+                f"{stage} ended at step {expected}, but its newest readable checkpoint is of step "
+                f"{step}; delete {path} to run the rest of that stage again"
             )
 
     def is_finished(self, stage):
@@ -168,16 +168,12 @@ def results_of(model_dir):
 
 
 def print_results(model_dir):
-    """Prints the measurements of all finished stages under model_dir, of several workers the chief does; returns `results_of`."""
+    """Prints the measurements of all finished stages under model_dir; returns `results_of`."""
     found = results_of(model_dir)
     if workers.is_chief():
-        print(f"\nResults in {model_dir}")
-        print(
-            results.table(
-                {name: content for name, content in found.items() if content["measurements"]}
-            )
-        )
+        measured = {name: content for name, content in found.items() if content["measurements"]}
+        print(f"\nResults in {model_dir}\n{results.table(measured)}")
         newest = [found[name] for name in ("evaluate", "pretrain", "learn_views") if name in found]
-        for role, said in (newest[0].get("data", {}) if newest else {}).items():
+        for role, said in (newest[0]["data"] if newest else {}).items():
             print(f"{role}: {said}")
     return found

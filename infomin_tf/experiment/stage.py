@@ -7,9 +7,10 @@ from infomin_tf.training.checkpoint import Checkpoint
 
 
 class Stage:
-    """One part of an experiment. `Experiment.run` asks all stages to check themselves before the first one runs.
+    """One part of an experiment.
 
-    A stage leaves what later ones need in the `Run`: `split` with the trained g, `extractor` and `untrained`.
+    `Experiment.run` asks all stages to check themselves before the first one runs. A stage leaves
+    what later ones need in the `Run`: `split` with the trained g, `extractor` and `untrained`.
     """
 
     name = ""
@@ -20,7 +21,7 @@ class Stage:
         """Raises UserError unless the stage goes with the sampling of views and their split."""
 
     def check(self, run):
-        """Raises UserError when something is missing that the stage will need; writes and trains nothing."""
+        """Raises UserError when something is missing that the stage needs; writes nothing."""
 
     def sets(self, run):
         """dict role -> loaded images that the stage may use."""
@@ -54,14 +55,8 @@ class TrainedStage(Stage):
         trained = self.training.loop.fit(task, run.strategy)
         measurements = self.measure(run, learner) + self._of_training(run, learner, trained)
         few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
-        run.finish(
-            self.name,
-            measurements,
-            trained.steps,
-            trained.seconds,
-            [few],
-            planned_steps=task.total_steps,
-        )
+        done, planned = (trained.steps, trained.seconds), task.total_steps
+        run.finish(self.name, measurements, *done, [few], planned_steps=planned)
         self.leave(run, learner)
 
     def restore(self, run):
@@ -94,8 +89,8 @@ class TrainedStage(Stage):
         mean, steps = trained.i_nce
         candidates = learner.num_candidates(self.training.batch_size)
         how = (
-            f"{learner.bound_name}, N {candidates} of {run.unlabelled.size} images, mean over the last {steps} steps of training, "
-            "batch statistics"
+            f"{learner.bound_name}, N {candidates} of {run.unlabelled.size} images, mean over the "
+            f"last {steps} steps of training, batch statistics"
         )
         return [Measurement(*self.information, mean, "nats", how)]
 
@@ -119,7 +114,7 @@ class PretrainingStage(TrainedStage):
         check_jigsaw(pair, self.jigsaw_head, split.num_parts)
 
     def make_encoders(self, num_parts):
-        """Makes the networks for a split of so many parts; called once, before the stage runs or is restored."""
+        """Makes the networks, one per part of the split; called once, before `run` or `restore`."""
         raise NotImplementedError
 
     @property

@@ -10,8 +10,9 @@ from infomin_tf.views import saved
 
 
 class ViewsOfRun(Stage):
-    """Takes g from a run whose view learning is finished, so that several pre-trainings share it: of other seeds, other
-    backbones (Fig. 8), other crops.
+    """Takes g from a run whose view learning is finished.
+
+    So several pre-trainings share it: of other seeds, other backbones (Fig. 8), other crops.
 
     Args:
         model_dir: of that run; its split has the same colour space, channels and kind of generator.
@@ -28,7 +29,7 @@ class ViewsOfRun(Stage):
         saved.load_into(run.split, self._directory)
 
     def run(self, run):
-        """Takes the generator and the constants of its channels, and keeps a copy, which all workers and later starts read."""
+        """Keeps a copy of the generator and its channels' constants, which later starts read."""
         learned = self._results()
         if workers.is_chief():
             saved.load_into(run.split, self._directory)
@@ -36,21 +37,20 @@ class ViewsOfRun(Stage):
         workers.wait_for_all()
         self.restore(run)
         steps, planned = learned["steps"], learned.get("planned_steps", learned["steps"])
-        doubt = (
-            f"the views of {self._directory} were learned for {steps} of {planned} steps: a trial"
-        )
-        facts = {name: learned[name] for name in ("steps", "seed", "data") if name in learned}
-        facts = {"views_of": os.path.abspath(self._directory), "view_learning": facts}
-        doubts = [doubt] if steps < planned else []
-        run.finish(self.name, [], steps=0, seconds=0.0, doubts=doubts, **facts)
+        where, doubts = self._directory, []
+        if steps < planned:
+            doubts = [f"the views of {where} were learned for {steps} of {planned} steps: a trial"]
+        facts = {name: learned[name] for name in ("steps", "seed", "data")}
+        origin = os.path.abspath(where)
+        run.finish(self.name, [], 0, doubts=doubts, views_of=origin, view_learning=facts)
 
     def _results(self):
         """Of the view learning; raises UserError where it has not ended."""
         found = results.read(self._directory)
         if found is None:
             raise UserError(
-                f"no view learning has ended in {self._directory}; run bin/train --until=learn_views with that --model_dir "
-                "first"
+                f"no view learning has ended in {self._directory}; run bin/train "
+                "--until=learn_views with that --model_dir first"
             )
         return found
 

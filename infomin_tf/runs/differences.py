@@ -18,20 +18,20 @@ _LENGTH = re.compile(
 def compare(old, new):
     """Lines "binding: old -> new" for the bindings in which two configuration texts differ.
 
-    A parameter that the program did not have when the old text was written, and that has its default, is no difference.
+    A parameter that the program did not have when the old text was written, and that has its
+    default, is no difference.
     """
     before, after = bindings_of(old), bindings_of(new)
-    names = sorted(before.keys() | after.keys())
     return [
         f"{name}: {before.get(name, 'not bound')} -> {after.get(name, 'not bound')}"
-        for name in names
+        for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
-        and not (name not in before and _is_younger(name, old, after[name]))
+        and (name in before or not _is_younger(name, old, after[name]))
     ]
 
 
 def _is_younger(name, old, value):
-    """Whether a parameter of a class that a text has all parameters of is not among them, and has its default."""
+    """Whether a parameter has its default, and is none of those that a text has of its class."""
     user, _, parameter = name.rpartition(".")
     if f"\n# Parameters for {user}:\n" not in old:
         return False
@@ -44,28 +44,23 @@ def _is_younger(name, old, value):
 
 
 def training_differences(old, new):
-    """Those lines of `compare` that are not of evaluation or export alone; the seed of these may differ."""
-    bindings = bindings_of(old), bindings_of(new)
-    names = set().union(*bindings) - {SEED}
-    later = [references.Configuration(one).after_training for one in bindings]
-    free = {
-        name
-        for name in names
-        if all(name in after or name not in one for one, after in zip(bindings, later, strict=True))
-    }
-    lines = compare(old, new)
-    return [line for line in lines if named(line) not in free | {SEED}]
+    """Those lines of `compare` that concern the training; the seed of what follows may differ."""
+    of_training = set()
+    for bindings in (bindings_of(old), bindings_of(new)):
+        of_training |= bindings.keys() - references.Configuration(bindings).after_training
+    return [line for line in compare(old, new) if named(line) in of_training - {SEED}]
 
 
 def of_length(old, new):
-    """Lines of `compare` where all that differs for the training is its length; [] where more or nothing does."""
-    lines, bindings = training_differences(old, new), bindings_of(old) | bindings_of(new)
-    same_seed = bindings_of(old).get(SEED) == bindings_of(new).get(SEED)
-    return lines if same_seed and all(_is_length(named(ln), bindings) for ln in lines) else []
+    """Lines of `training_differences`; [] where more than the length of the training differs."""
+    before, after, lines = bindings_of(old), bindings_of(new), training_differences(old, new)
+    same_seed = before.get(SEED) == after.get(SEED)
+    of_length = all(_is_length(named(line), before | after) for line in lines)
+    return lines if same_seed and of_length else []
 
 
 def _is_length(name, bindings):
-    """Whether a binding is of the length of a training or of its course over it, or a macro for these alone."""
+    """Whether a binding, or all that a macro is for, is of a training's length or course."""
     if "." in name:
         return bool(_LENGTH.search(name))
     users = [user for user, value in bindings.items() if re.search(rf"%{re.escape(name)}\b", value)]

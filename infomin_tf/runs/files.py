@@ -19,7 +19,7 @@ def read_json(path, fix):
 
 
 def write_atomically(path, content):
-    """Writes a file, of text or bytes, so that a reader, or a killed process, never sees half of it.
+    """Writes a file, of text or bytes, of which no reader sees half, not even after a kill.
 
     Raises:
         UserError: it cannot be written; a file that was there before stays as it is.
@@ -35,14 +35,14 @@ def write_atomically(path, content):
             os.replace(unfinished, path)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written ({error.strerror}); make room or make it writable, then run the same command "
-            "to continue"
+            f"{path} cannot be written ({error.strerror}); make room or make it writable, then run "
+            "the same command to continue"
         ) from error
 
 
 def unfinished_folder(directory):
-    """A context with a folder in `directory` whose files are moved to their places once they are complete.
+    """A context with a folder in `directory` whose files are moved once they are complete.
 
-    It is deleted at the end, or when `directory` is next written to by a run, where that was killed.
+    It is deleted at the end or, where the process is killed, when a run next writes to `directory`.
     """
     return tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=directory)

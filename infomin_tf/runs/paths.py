@@ -8,15 +8,21 @@ _PATTERNS = set("[]*?\\")
 
 
 def expand(path):
-    """A path with the home folder in the place of a leading ~, which no shell expands in --model_dir=~/runs; None stays."""
+    """A path with its leading ~ expanded, as no shell does in --model_dir=~/runs; None stays."""
     return path if path is None else os.path.expanduser(os.fspath(path))
+
+
+def default_folder(gin_file):
+    """Where a command writes unless it is told: runs/<name of its first gin file>."""
+    return os.path.join("runs", os.path.splitext(os.path.basename(gin_file))[0])
 
 
 @contextlib.contextmanager
 def without_patterns(directory):
-    """A name of a folder that TensorFlow's readers of checkpoints do not take for a pattern, for as long as it is in use.
+    """A name of a folder that TensorFlow does not take for a pattern, while the context lasts.
 
-    They look for files that match the path, so that of runs/lr=[0.1] nothing would be found.
+    Its readers of checkpoints look for files that match the path, and of runs/lr=[0.1] would find
+    nothing.
     """
     if not _PATTERNS & set(directory):
         yield directory

@@ -12,7 +12,8 @@ class Configuration:
     """The references of an operative configuration.
 
     Args:
-        bindings: dict "scope/module.Class.parameter" -> text of the value; macros have their names alone.
+        bindings: dict "scope/module.Class.parameter" -> text of the value; macros have their names
+            alone.
     """
 
     def __init__(self, bindings):
@@ -30,7 +31,7 @@ class Configuration:
         )
 
     def _reached(self, names):
-        """Names of all bindings that what these refer to uses, and what that refers to, and so on."""
+        """Names of all bindings that these refer to, directly or by way of others."""
         found, waiting = set(), list(names)
         while waiting:
             for user in self._referred(waiting.pop()) - found:
@@ -39,7 +40,7 @@ class Configuration:
         return {name for user in found for name in self._parameters[user]}
 
     def _referred(self, name):
-        """What a binding's value refers to; a reference without a scope may be called in that of its user, or in none."""
+        """What a value refers to; without a scope, it may be called in its user's or in none."""
         scope = _user(name).rpartition("/")[0]
         users = set()
         for own, selector in _REFERENCE.findall(self._bindings[name]):

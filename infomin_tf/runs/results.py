@@ -1,9 +1,9 @@
-"""results.json: measurements that carry their protocol, data, seed, steps, wall time and versions."""
+"""results.json: measurements with their protocol, data, seed, steps, wall time and versions."""
 
-import contextlib
 import dataclasses
 import json
 import os
+import pathlib
 import platform
 from importlib import metadata
 
@@ -83,8 +83,7 @@ def read(directory):
 
 def forget(directory):
     """Makes a stage unfinished again, if it was finished."""
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(os.path.join(directory, FILE_NAME))
+    pathlib.Path(directory, FILE_NAME).unlink(missing_ok=True)
 
 
 def table(results):
@@ -102,13 +101,9 @@ def table(results):
         for m in content["measurements"]
     ]
     rows.insert(0, ("stage", "measurement", "value", "protocol"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))
-        + "  "
-        + row[3]
-        for row in rows
-    )
+    widths = [max(len(row[column]) for row in rows) for column in range(3)] + [0]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(row) for row in cells)
 
 
 def _shown(value):

@@ -1,4 +1,4 @@
-"""Folders that runs write to: whose they are, who writes now, and whether their configuration is the same."""
+"""Folders that runs write to: whose they are, who writes now, what their configuration is."""
 
 import contextlib
 import fcntl
@@ -23,12 +23,13 @@ _LOCK = "run.lock"
 
 @contextlib.contextmanager
 def locked(model_dir):
-    """Makes this process the only writer of model_dir, and removes what a killed one left half-written there.
+    """Makes this process the only writer of model_dir, and removes what a killed one left there.
 
     The kernel takes the lock back however the process ends. The lock's file stays.
 
     Raises:
-        UserError: another process writes to model_dir, files there are no run's, or nothing can be written there.
+        UserError: another process writes to model_dir, files there are no run's, or nothing can be
+            written there.
     """
     _found(model_dir)
     with contextlib.ExitStack() as stack:
@@ -39,12 +40,10 @@ def locked(model_dir):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            for folder in (
-                model_dir,
-                *(os.path.join(model_dir, stage) for stage in results.STAGES),
-            ):
-                for path in glob.glob(os.path.join(glob.escape(folder), UNFINISHED + "*")):
-                    _delete(path)
+            for name in ("", *results.STAGES):
+                folder = os.path.join(model_dir, name)
+                for unfinished in glob.glob(UNFINISHED + "*", root_dir=folder):
+                    _delete(os.path.join(folder, unfinished))
         yield
 
 
@@ -54,15 +53,12 @@ def _lock(file, model_dir):
     except BlockingIOError as error:
         file.seek(0)
         raise UserError(
-            f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, or use another "
-            "--model_dir"
+            f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, "
+            "or use another --model_dir"
         ) from error
     except OSError as error:
-        logging.warning(
-            "%s cannot be locked (%s); see to it that no other process writes there",
-            model_dir,
-            error.strerror,
-        )
+        message = "%s cannot be locked (%s); see to it that no other process writes there"
+        logging.warning(message, model_dir, error.strerror)
 
 
 def claim(model_dir, text, overwrite, again=None):
@@ -74,10 +70,12 @@ def claim(model_dir, text, overwrite, again=None):
         model_dir: of the run.
         text: of `operative_text`.
         overwrite: delete a run of another configuration first.
-        again: function "evaluate" or "export" -> the command that does it again with this configuration.
+        again: function "evaluate" or "export" -> the command that does it again with this
+            configuration.
 
     Raises:
-        UserError: model_dir holds a run of another configuration, or files of those names that are no run.
+        UserError: model_dir holds a run of another configuration, or files of those names that are
+            no run.
     """
     found = _found(model_dir)
     with _clear_errors(model_dir):
@@ -85,9 +83,9 @@ def claim(model_dir, text, overwrite, again=None):
             changed = overwrite and _is_earlier(_read(model_dir))
             changed = changed or differences.compare(_saved_text(model_dir), text)
             if changed and not overwrite:
-                _check_goes_on(model_dir, changed, text, again)
                 if changed_lengths(model_dir, text):
                     return
+                _check_goes_on(model_dir, changed, text, again)
             for name in found if changed and overwrite else ():
                 _delete(os.path.join(model_dir, name))
         save(model_dir, text)
@@ -98,22 +96,12 @@ def save(model_dir, text):
     write_atomically(os.path.join(model_dir, FILE_NAME), text)
 
 
-def adopt(model_dir, text):
-    """Gives a run of earlier versions, which had no configuration from Python, that of now."""
-    stages = [name for name in results.STAGES if os.path.isdir(os.path.join(model_dir, name))]
-    if stages and not os.path.lexists(os.path.join(model_dir, FILE_NAME)):
-        logging.warning("%s has no %s; its settings are not compared", model_dir, FILE_NAME)
-        save(model_dir, text)
-
-
 def holds(model_dir, text):
-    """Whether model_dir is of a run of that configuration, or of one that differs in the length of the training."""
-    path = os.path.join(model_dir, FILE_NAME)
-    if not os.path.isfile(path):
+    """Whether model_dir is of a run of that configuration, but for the length of the training."""
+    if not os.path.isfile(os.path.join(model_dir, FILE_NAME)):
         return False
-    return not differences.compare(_saved_text(model_dir), text) or bool(
-        changed_lengths(model_dir, text)
-    )
+    changed = differences.compare(_saved_text(model_dir), text)
+    return not changed or bool(changed_lengths(model_dir, text))
 
 
 def changed_lengths(model_dir, text):
@@ -122,18 +110,17 @@ def changed_lengths(model_dir, text):
 
 
 def _check_goes_on(model_dir, changed, text, again):
-    """Raises UserError unless only the length differs, or what comes after a training that is not finished."""
+    """Raises UserError unless only what comes after a training that is not finished differs."""
     names = [differences.named(line) for line in changed]
     of_training = differences.training_differences(_saved_text(model_dir), text)
-    if changed_lengths(model_dir, text):
-        return
     lines = f"{model_dir} holds another run:\n  " + "\n  ".join(changed)
     is_finished = results.read(os.path.join(model_dir, "pretrain")) is not None
     if of_training or differences.SEED in names or again is None:
         fix = "use another --model_dir, or --overwrite to delete that run"
         if is_finished and again and again("evaluate").startswith("bin/"):
             own = shlex.join([f"--model_dir={model_dir}"])
-            fix += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take it as it is"
+            fix += f"; its training is finished, and bin/evaluate {own} and bin/export {own} take "
+            fix += "it as it is"
         raise UserError(f"{lines}\n{fix}")
     if not is_finished:
         return
@@ -154,34 +141,29 @@ def _found(model_dir):
     found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
     if found and FILE_NAME not in found:
         raise UserError(
-            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is no run to continue or delete; "
-            "use another --model_dir, or remove these yourself"
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is no run to continue "
+            "or delete; use another --model_dir, or remove these yourself"
         )
     return found
 
 
 @contextlib.contextmanager
-def _clear_errors(model_dir):
+def _clear_errors(path, instead="another --model_dir"):
     try:
         yield
-    except OSError as error:
-        raise UserError(
-            f"{model_dir} cannot be written ({error.strerror}); use another --model_dir"
-        ) from error
-
-
-def make_folder(path, instead="another --out"):
-    """Makes a folder, and sees whether it can be written to, or raises UserError that names what to use instead."""
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); use {instead}") from error
 
 
+def make_folder(path, instead="another --out"):
+    """Makes a folder; raises UserError that names what to use instead unless it can be written."""
+    with _clear_errors(path, instead):
+        os.makedirs(path, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+
+
 def check_same_training(model_dir, text):
-    """Raises UserError when a configuration differs from model_dir's in more than evaluation and export."""
+    """Raises UserError when a configuration trains otherwise than model_dir's."""
     changed = differences.training_differences(_saved_text(model_dir), text)
     if changed:
         raise UserError(
@@ -197,16 +179,16 @@ def saved_seed(model_dir):
     Raises:
         UserError: there is no run in model_dir.
     """
-    match = re.match(r"# seed: (\d+)", _saved_text(model_dir))
-    return int(match[1]) if match else 0
+    return int(differences.bindings_of(_saved_text(model_dir)).get(differences.SEED, 0))
 
 
 def _saved_text(model_dir):
     text = _read(model_dir)
     if _is_earlier(text):
         raise UserError(
-            f"{model_dir} was made by an earlier version, whose configurations name modules; use that version for it, or "
-            "another --model_dir, or bin/train with --overwrite to delete it and train again"
+            f"{model_dir} was made by an earlier version, whose configurations name modules; use "
+            "that version for it, or another --model_dir, or bin/train with --overwrite to delete "
+            "it and train again"
         )
     return text
 

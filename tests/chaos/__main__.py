@@ -1,10 +1,12 @@
-"""Kills a whole small experiment again and again with SIGKILL, and sees whether it ends as if nothing had been.
+"""Kills a whole small experiment again and again with SIGKILL, and sees whether it ends as if
+nothing had been.
 
     python -m tests.chaos --kills=20 --seed=0 --out=/tmp/chaos
 
-runs gin/quickstart.gin at a tiny size without a stop, on one device and as two worker processes; then again, with kills spread
-over all stages, both workers and the writing of checkpoints and of the export. After each kill the same command is started
-again. It prints the table of docs/reliability.md, and fails where a number, a file or a finished stage differs.
+runs gin/quickstart.gin at a tiny size without a stop, on one device and as two worker processes;
+then again, with kills spread over all stages, both workers and the writing of checkpoints and of
+the export. After each kill the same command is started again. It prints the table of
+docs/reliability.md, and fails where a number, a file or a finished stage differs.
 """
 
 import argparse

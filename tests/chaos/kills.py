@@ -33,7 +33,9 @@ class Kill:
 
 
 def plan(random_numbers, first, count, processes):
-    """`count` kills in the order in which they will come, evenly spread over the stages from that of number `first` on."""
+    """`count` kills in the order in which they will come, evenly spread over the stages from that
+    of number `first` on.
+    """
     kills = []
     for index in range(first, first + count):
         stage, worker = STAGES[index % len(STAGES)], random_numbers.randrange(processes)

@@ -46,7 +46,7 @@ class Run:
                 )
 
     def await_(self, condition):
-        """Returns as soon as a condition holds; looks often, as a checkpoint is written in milliseconds."""
+        """Returns once a condition holds; looks often, as checkpoints take milliseconds."""
         while not condition():
             ended = [process.poll() for process in self.processes]
             assert ended == [None] * len(ended), f"{ended}\n{self.logs[0].read_text()[-3000:]}"

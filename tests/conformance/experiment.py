@@ -1,4 +1,4 @@
-"""All stages of a small experiment on images of three colours, with everything that an evaluation can hold."""
+"""All stages of a small experiment on images of three colours, with all that evaluations hold."""
 
 import keras
 import numpy as np

@@ -1,9 +1,9 @@
-"""One row of the conformance table: every learner under one strategy, by the loop that trains them all.
+"""One row of the conformance table: every learner under one strategy, by the loop that trains all.
 
-python -m tests.conformance.row STRATEGY REPLICAS OUT PART [OTHER] does one part of a row and writes to OUT. With multi_worker,
-TF_CONFIG says which process this is.
-  learners  the weights of each learner before and after three steps in one go, and after three of which two were done before
-            a stop
+python -m tests.conformance.row STRATEGY REPLICAS OUT PART [OTHER] does one part of a row and writes
+to OUT. With multi_worker, TF_CONFIG says which process this is.
+  learners  the weights of each learner before and after three steps in one go, and after three of
+            which two were done before a stop
   moved     the same, where the two steps before the stop were done by the row in OTHER
   compiled  the weights after three steps under XLA
   stages    a whole small experiment
@@ -46,7 +46,9 @@ def main(strategy_name, replicas, out, parts, other=None):
 
 @dataclasses.dataclass
 class Row:
-    """The strategy, the folder to write to, which of how many processes this is, and the folder of another row."""
+    """The strategy, the folder to write to, which of how many processes this is, and the folder of
+    another row.
+    """
 
     strategy: tf.distribute.Strategy
     out: pathlib.Path
@@ -80,7 +82,7 @@ class Row:
             shutil.copytree(task.directory, pathlib.Path(task.directory).with_name("stopped"))
 
     def go_on(self, name, kind, row):
-        """Trains from the checkpoint that a row has set aside; writes the weights before and after."""
+        """Trains from the checkpoint that a row set aside; writes the weights before and after."""
         from infomin_tf.distribution import workers
         from infomin_tf.training.checkpoint import Checkpoint
 
@@ -120,7 +122,9 @@ class Row:
             self.lose_a_worker()
 
     def stop(self):
-        """The last process is sent SIGTERM in the middle; writes the exit status of this one, and the step that was saved."""
+        """The last process is sent SIGTERM in the middle; writes the exit status of this one, and
+        the step that was saved.
+        """
         from infomin_tf.training.checkpoint import Checkpoint
 
         task = self.task("contrastive, queue", "asked to stop", 20)
@@ -171,9 +175,11 @@ class Row:
 
 
 def note_unfit_operations(learner):
-    """A set that fills, as a step is traced, with the operations that a TPU could not run: on the host, or of unknown shape.
+    """A set that fills, as a step is traced, with the operations that a TPU could not run: on the
+    host, or of unknown shape.
 
-    The fused normalisation keeps results for its gradient whose shape is the kernel's own; XLA has none of them.
+    The fused normalisation keeps results for its gradient whose shape is the kernel's own; XLA has
+    none of them.
     """
     unfit, step = set(), learner.train_step
     own = ("FusedBatchNormV3", "ZerosLike")

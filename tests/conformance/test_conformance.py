@@ -1,6 +1,8 @@
-"""The conformance table: every learner under every strategy equals one device, and a resumed run an unbroken one.
+"""The conformance table: all learners and strategies equal one device, resumed runs unbroken ones.
 
-A run that continues under another strategy ends as one that never changed; whole experiments give the same numbers. Each row has processes of its own, as a process can hold the collectives of one strategy only.
+A run that continues under another strategy ends as one that never changed; whole experiments give
+the same numbers. Each row has processes of its own, as a process can hold the collectives of one
+strategy only.
 """
 
 import functools
@@ -21,7 +23,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 ALONE, WORKERS, BACK = "one device", "multi_worker, 2 processes", "one device, after 2 processes"
 TWO, FOUR, COMPILED = "mirrored, 2 CPUs", "mirrored, 4 CPUs", "one device, XLA"
 EVERYTHING = "learners,stages,ends"
-ROWS = {  # name -> (--strategy, replicas, worker processes, parts of the row, row whose checkpoints continue here)
+# name -> (--strategy, replicas, workers, parts of the row, row whose checkpoints continue here)
+ROWS = {
     ALONE: ("one_device", 1, 1, EVERYTHING, None),
     WORKERS: ("multi_worker", 2, 2, f"moved,{EVERYTHING}", ALONE),
     BACK: ("one_device", 1, 1, "moved", WORKERS),
@@ -35,7 +38,7 @@ MOVES = [name for name in ROWS if ROWS[name][4]]
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    """function row -> folder of what its processes wrote; each row is run once, a broken one, too."""
+    """function row -> folder of what its processes wrote; each is run once, a broken one, too."""
 
     @functools.cache
     def outcome(name):
@@ -99,7 +102,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(learner, strategy, row
 @pytest.mark.parametrize("strategy", STRATEGIES[1:])
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_steps_equal_those_of_one_device_on_the_same_global_batches(learner, strategy, row):
-    """Weights, statistics of batch normalisation, queues, pointers, banks and the optimizers' state."""
+    """Weights, statistics of batch normalisation, queues, pointers, banks, optimizers' state."""
     assert_close(*(weights(row(which), learner, "unbroken") for which in (ALONE, strategy)))
 
 
@@ -125,14 +128,16 @@ def test_steps_under_xla_equal_those_of_the_graph(learner, row):
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_shapes_are_static_and_nothing_runs_on_the_host(learner, row):
-    """What a TPU needs of a train step; on one device, as CPUs gather by an operation of no static shape, and TPUs do not."""
+    """What a TPU needs of a train step; on one device, as CPUs gather by an operation of no static
+    shape, and TPUs do not.
+    """
     assert (row(ALONE) / f"{learner} unfit 0.txt").read_text() == ""
 
 
 @pytest.mark.parametrize("name", STRATEGIES[1:])
 def test_an_experiment_gives_the_numbers_of_one_device(name, row):
-    """Pre-training, I_NCE on held-out images, linear probe with its choice of rate, kNN, logistic regression, transfer,
-    segmentation.
+    """Pre-training, I_NCE on held-out images, linear probe with its choice of rate, kNN, logistic
+    regression, transfer, segmentation.
     """
     for stage in ("pretrain", "evaluate"):
         alone, here = (results.read(row(which) / "run" / stage) for which in (ALONE, name))
@@ -167,7 +172,9 @@ def test_workers_hold_the_same_bits(learner, row):
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_training_changes_what_is_compared(learner, row):
-    """Else the other tests of this file would say nothing. Counters of steps, which always change, do not count."""
+    """Else the other tests of this file would say nothing. Counters of steps, which always change,
+    do not count.
+    """
     start_weights, trained = (weights(row(ALONE), learner, kind) for kind in ("start", "unbroken"))
     pairs = zip(start_weights, trained, strict=True)
     largest = max(np.abs(a - b).max() for a, b in pairs if a.ndim > 1)

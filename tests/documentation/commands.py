@@ -34,7 +34,7 @@ class Command:
 
 
 def of_documents():
-    """Those of README.md and docs/: every line of a block without a language, and what is in the text."""
+    """Those of README.md and docs/: lines of blocks without a language, and what is in the text."""
     found = []
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
-"""Small sets of noise with the names and features of those that the documentation trains on, and a folder of photographs."""
+"""Small sets of noise with the names and features of those that the documentation trains on, and a
+folder of photographs.
+"""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -32,7 +34,9 @@ def write(folder):
 
 
 def write_photos(folder):
-    """Writes photos/ and sorted_photos/, each with a folder for each of two classes, and images/ as the gin files have it."""
+    """Writes photos/ and sorted_photos/, each with a folder for each of two classes, and images/ as
+    the gin files have it.
+    """
     for top in ("photos", "sorted_photos", "images/unlabelled", "images/labelled"):
         for name in ("cats", "dogs"):
             (folder / top / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Every command that the documentation shows has real flags and files, and what it configures is built in this process."""
+"""Every command that the documentation shows has real flags and files, and what it binds builds."""
 
 import functools
 import os

@@ -1,4 +1,6 @@
-"""docs/coverage.md names files that are there, and all tables and figures of the paper; that they build is in test_gin_files."""
+"""docs/coverage.md names files that are there, and all tables and figures of the paper; that they
+build is in test_gin_files.
+"""
 
 import re
 

@@ -1,5 +1,5 @@
-"""The commands of README.md and docs/ as they are written, really run: on stand-ins for the data, with gin/debug.gin, narrow
-networks and small batches.
+"""The commands of README.md and docs/ as they are written, really run: on stand-ins for the data,
+with gin/debug.gin, narrow networks and small batches.
 
 Of commands that differ in numbers alone the first is run.
 """
@@ -20,13 +20,13 @@ from tests.documentation.test_commands import PLACEHOLDER, RUNS, built, made_by,
 
 pytestmark = pytest.mark.long
 NOT_RUN = {
-    r"^make |tensorboard": "makes the environment, or runs these tests, or serves until it is stopped",
+    r"^make |tensorboard": "makes the environment, runs these tests, or serves until it is stopped",
     r"^export |/shared/": "needs a TPU, or two hosts that share a folder",
     r"benchmarks/|tests.chaos|mutual_information_of_shapes": "measures for minutes to hours",
-    "table6_resnet50_200": "four minutes at 224 px; tests/test_end_to_end.py runs it on real images",
+    "table6_resnet50_200": "minutes at 224 px; tests/test_end_to_end.py runs it on real images",
     r"^bin/audit_views": "34 runs; tests/auditing has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
-    r"small/fig[349]|fig5_crop": "every point is built by the tests of gin files, and another sweep is run here",
+    r"small/fig[349]|fig5_crop": "built by the tests of gin files; another sweep is run here",
 }
 SMALLER = {"width": 0.0625, "batch_size": 16, "labelled_batch_size": 8}
 _SIZE = re.compile(rf"^([\w/.]+\.({'|'.join(SMALLER)})) = [\d.]+$", re.MULTILINE)
@@ -69,7 +69,9 @@ def arguments(command, sets):
 
 
 def smaller(files, params):
-    """Flags that bind narrow networks, small batches and no baselines in the place of those that a configuration uses."""
+    """Flags that bind narrow networks, small batches and no baselines in the place of those that a
+    configuration uses.
+    """
     text = built(Experiment, tuple(files), tuple(params))[1]
     sizes = [f"--gin_param={name} = {SMALLER[size]}" for name, size in _SIZE.findall(text)]
     return sizes + [f"--gin_param={name} = False" for name in _BASELINE.findall(text)]
@@ -91,7 +93,9 @@ def train(files, params, model_dir, sets):
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
-    """dict command -> (status, output); two pages at a time, each in a folder of its own, its commands in their order."""
+    """dict command -> (status, output); two pages at a time, each in a folder of its own, its
+    commands in their order.
+    """
     sets = tmp_path_factory.mktemp("sets")
     stand_ins.write(sets)
     found = {}
