@@ -1,1 +1,1 @@
-"""Audit of views for a person's own images: small sweeps over the standard axes, and a recommendation."""
+"""Audit of views for a person's own images: small sweeps over standard axes, a recommendation."""

@@ -1,8 +1,9 @@
-"""What an audit of views runs: every standard axis alone, then the best values together, with fresh seeds."""
+"""What an audit of views runs: each axis alone, then the best values together, with fresh seeds."""
 
 import os
 import re
 
+from infomin_tf.auditing import places
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
@@ -11,18 +12,16 @@ from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, 
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
-
-
 _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 
 
 class Audit:
-    """Two rounds: each value of each axis in the place of the base's; then base, best and best together, with fresh seeds.
+    """Two rounds: each value of each axis alone in the base; then base, best, best values together.
 
-    Fresh seeds, as the best of many settings owes something to luck.
+    The second has fresh seeds, as the best of many settings owes something to luck.
 
     Args:
-        axes: of `sweeping.sweep`.
+        axes: of `sweeps.axes`.
         base: label on each axis.
         gin_files: of the small experiment.
         labelled_files: further files when there are labels.
@@ -61,9 +60,8 @@ class Audit:
         self.axes, self.base = list(axes), tuple(map(str, base))
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
         self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share
-        self.steps = steps
+        self.steps, self.batch_size = steps, batch_size
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
-        self.batch_size = batch_size
         self._seeds, self._final_seeds = seeds, final_seeds
 
     def first_round(self, out, facts):
@@ -81,16 +79,12 @@ class Audit:
         return self._sweep("First round: each axis alone", out, facts, settings, self._seeds)
 
     def left_out(self, place, facts):
-        """Labels of an axis that are about colour alone, where the images are grey; the base's is never among them."""
+        """Labels of an axis, but the base's, that are about colour alone, for grey images."""
         if not facts.get("grey"):
             return []
-        axis, usual = self.axes[place], self.base[place]
-        known = dict(zip(axis.labels, map(axis.arguments, range(len(axis.labels))), strict=True))
-        return [
-            label
-            for label, (_, bindings) in known.items()
-            if label != usual and _is_about_color(bindings, known[usual][1])
-        ]
+        usual = self._bindings(place, self.base[place])
+        others = [label for label in self.axes[place].labels if label != self.base[place]]
+        return [label for label in others if _is_about_color(self._bindings(place, label), usual)]
 
     def second_round(self, out, facts, outcome):
         """The `Sweep` of the base, the best setting and the best values together.
@@ -119,36 +113,36 @@ class Audit:
         """
         known = dict(zip(outcome.sweep.axes[0].labels, outcome.sweep.axes[0].settings, strict=True))
         found = {known[s.labels[0]]: s for s in outcome.settings}
-        names = {id(s): setting for setting, s in found.items()}
-        order = [names[id(s)] for s in ranking.order(outcome.settings)]
+        order = [known[s.labels[0]] for s in ranking.order(outcome.settings)]
         if self.base not in order or len(order) < 2:
             raise UserError(
-                "too few runs of the first round have results to continue from; see what they said above, then run the same "
-                "command again"
+                "too few runs of the first round have results to continue from; see what they said "
+                "above, then run the same command again"
             )
-        best = order[0] if order[0] != self.base else order[1]
+        best = next(setting for setting in order if setting != self.base)
         together = self._together(order, found, outcome, ranking)
         return list(dict.fromkeys([self.base, best, together]))
 
     def _together(self, order, found, outcome, ranking):
-        """The base with the best value of every axis that improves on it; of two that bind the same parameter, the better."""
+        """The base with the best value of every axis that improves on it.
+
+        Of two that bind the same parameter, it has the better.
+        """
         together, bound = list(self.base), set()
         for setting in order:  # the best first
             place = next((i for i, label in enumerate(setting) if label != self.base[i]), None)
             if place is None or together[place] != self.base[place]:
                 continue
-            names = self._bound(place, setting[place])
-            if not names & bound and ranking.is_improvement(
-                found[setting], found[self.base], outcome.settings
-            ):
+            names = {_parameter(binding) for binding in self._bindings(place, setting[place])}
+            pair = found[setting], found[self.base]
+            if not names & bound and ranking.is_improvement(*pair, outcome.settings):
                 together[place] = setting[place]
                 bound |= names
         return tuple(together)
 
-    def _bound(self, place, label):
+    def _bindings(self, place, label):
         axis = self.axes[place]
-        _, bindings = axis.arguments(axis.labels.index(label))
-        return {binding.partition("=")[0].strip() for binding in bindings}
+        return axis.arguments(axis.labels.index(label))[1]
 
     def _sweep(self, title, out, facts, settings, seeds):
         return Sweep(
@@ -164,19 +158,15 @@ class Audit:
         """Writes a gin file of the prepared images and the length of a run; returns its path."""
         epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self.batch_size)
         lines = [
-            "# Made by bin/audit_views: the small copies of the images, and the length of each run.",
-            "",
+            "# Made by bin/audit_views: the small copies of the images, and the length of each "
+            "run.\n",
             f"ImageFolder.image_size = {self.image_size}",
             f"Pretrain.batch_size = {self.batch_size}",
             f"Pretrain.epochs = {epochs!r}",
         ]
         for part in facts["sizes"]:
-            lines += [
-                f"Data.{part} = @{part}/ImageFolder()",
-                f"{part}/ImageFolder.directory = {os.path.join(out, 'copies', part)!r}",
-            ]
-            if part in ("train", "test"):
-                lines.append(f"{part}/ImageFolder.labelled = True")
+            labels = {"labelled": True} if part in ("train", "test") else {}
+            lines += places.bindings(part, directory=os.path.join(out, "copies", part), **labels)
         path = os.path.join(out, "data.gin")
         files.write_atomically(path, "\n".join(lines) + "\n")
         return path
@@ -184,6 +174,10 @@ class Audit:
 
 def _is_about_color(bindings, usual):
     """Whether bindings split by colour, or differ from the base's in strengths of colour alone."""
-    own = [binding.partition("=")[0].strip() for binding in bindings if binding not in usual]
+    own = [_parameter(binding) for binding in bindings if binding not in usual]
     splits = any("ChannelSplit" in binding for binding in bindings)
-    return splits or bool(own) and all(_COLOR.search(name) for name in own)
+    return splits or bool(own) and all(map(_COLOR.search, own))
+
+
+def _parameter(binding):
+    return binding.partition("=")[0].strip()

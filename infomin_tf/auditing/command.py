@@ -4,16 +4,12 @@ import os
 import sys
 import typing
 
-from infomin_tf import environment  # noqa: F401
-from infomin_tf.auditing import (
-    names,  # noqa: F401
-    places,
-    recommendation,
-)
+from infomin_tf import environment
+from infomin_tf.auditing import names, places, recommendation  # noqa: F401
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings, without_color
-from infomin_tf.configuration import gin_files  # noqa: F401
-from infomin_tf.runs import results, run_folder  # noqa: F401
+from infomin_tf.configuration import gin_files
+from infomin_tf.runs import run_folder
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps.command import terminated_like_interrupted
 from infomin_tf.sweeps.outcome import Outcome, text_table
@@ -43,7 +39,7 @@ class Audited(typing.NamedTuple):
 
 
 def run(*arguments):
-    """Audits and prints what was found; arguments as of `audit`. Exit status: 1 when runs have no results."""
+    """What `audit` does, printed; returns the exit status, 1 when runs have no results."""
     found = audit(*arguments)
     print(text_table(*found.table))
     print("\n" + "\n".join(found.sentences))
@@ -112,18 +108,11 @@ def _pictures(*outcomes):
 
 def _write_recommendation(findings, out):
     path = os.path.join(out, "recommended.gin")
-    axis = findings.second.sweep.axes[0]
-    place = axis.labels.index(findings.recommended)
-    evidence = [*findings.sentences()[:1], *findings.uncertainty()[:2]]
-    bindings = axis.arguments(place)[1]
-    files = findings.audit.files(findings.facts)
-    text = recommendation.gin_text(
-        path,
-        findings.recommended,
-        files,
-        bindings,
-        findings.facts["arguments"],
-        [*evidence, f"Audited with {findings.audit.steps} steps per run."],
-    )
+    label, axis, facts = findings.recommended, findings.second.sweep.axes[0], findings.facts
+    _, bindings = axis.arguments(axis.labels.index(label))
+    steps = f"Audited with {findings.audit.steps} steps per run."
+    evidence = [findings.sentences()[0], *findings.uncertainty()[:2], steps]
+    files = findings.audit.files(facts)
+    text = recommendation.gin_text(path, label, files, bindings, facts["arguments"], evidence)
     write_atomically(path, text)
     return path

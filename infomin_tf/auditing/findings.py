@@ -15,9 +15,10 @@ def without_color(audit, facts):
         return []
     axes = enumerate(audit.axes)
     names = [f"{axis.name} {label}" for p, axis in axes for label in audit.left_out(p, facts)]
+    left_out = f", and what is about colour is left out: {'; '.join(names)}" if names else ""
     return [
-        "The images are grey (red, green and blue are equal), so hue, saturation and greyscale change nothing"
-        + (f", and what is about colour is left out: {'; '.join(names)}." if names else ".")
+        "The images are grey (red, green and blue are equal), so hue, saturation and greyscale "
+        f"change nothing{left_out}."
     ]
 
 
@@ -37,10 +38,11 @@ class Findings:
         self.audit, self.facts, self.first, self.second = audit, facts, first, second
         self.ranking = audit.ranking(facts)
         self.order = self.ranking.order(second.settings, first.settings)
-        if self._named(second, "base") not in self.order:
+        self._base = _named(second, "base")
+        if self._base not in self.order:
             raise UserError(
-                "the base has no results in the second round, so nothing can be recommended; see what its runs said above, "
-                "then run the same command again"
+                "the base has no results in the second round, so nothing can be recommended; see "
+                "what its runs said above, then run the same command again"
             )
 
     @property
@@ -50,23 +52,20 @@ class Findings:
 
     def sentences(self):
         """The recommendation, and each axis."""
-        return [
-            self._recommendation(),
-            *(self._axis(place) for place in range(len(self.audit.axes))),
-        ]
+        return [self._recommendation(), *map(self._axis, range(len(self.audit.axes)))]
 
     def not_tried(self):
         """What the audit leaves open."""
         axis = self.second.sweep.axes[0]
-        changes = [sum(map(ne, setting, axis.base)) for setting in axis.settings]
-        combined = max(changes) > 1
+        combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings)
         return [
             *without_color(self.audit, self.facts),
-            f"{'Other strengths' if combined else 'Strengths'} together; values between and beyond those listed.",
-            "Larger networks, larger views and longer training, which usually bear stronger views; other losses and "
-            "negatives.",
-            "Learned views, the JigSaw branch, patches, other operations and other colour spaces; tasks other than these "
-            "labels.",
+            f"{'Other strengths' if combined else 'Strengths'} together; values between and beyond "
+            "those listed.",
+            "Larger networks, larger views and longer training, which usually bear stronger views; "
+            "other losses and negatives.",
+            "Learned views, the JigSaw branch, patches, other operations and other colour spaces; "
+            "tasks other than these labels.",
         ]
 
     def uncertainty(self):
@@ -77,67 +76,62 @@ class Findings:
             share = (self.order[0].mean(self.ranking.metric) / 100 * size + 1) / (size + 2)
             error = 100 * math.sqrt(share * (1 - share) / size)
             said += [
-                f"Accuracy is of {size} test images, a standard error of {error:.1f} points besides that over seeds, and in no "
-                "comparison here; all settings are judged, chosen and compared on the same images, so part of it cancels.",
+                f"Accuracy is of {size} test images, a standard error of {error:.1f} points "
+                "besides that over seeds, and in no comparison here; all settings are judged, "
+                "chosen and compared on the same images, so part of it cancels.",
                 self._without_labels(),
             ]
         else:
             said.append(
-                "No labels, so nothing was measured that a task needs: of the settings whose embeddings are spread over the "
-                "sphere (uniformity within 85 % of the best) the one with the least I_NCE is called best, as the paper's "
-                "principle is to share little. I_NCE of splits, which have two smaller networks, and of whole images do not compare "
-                "strictly. Label some hundred images and pass --labels to check."
+                "No labels, so nothing was measured that a task needs: of the settings whose "
+                "embeddings are spread over the sphere (uniformity within 85 % of the best) the "
+                "one with the least I_NCE is called best, as the paper's principle is to share "
+                "little. I_NCE of splits, which have two smaller networks, and of whole images do "
+                "not compare strictly. Label some hundred images and pass --labels to check."
             )
         said += self._that_tell_nothing()
         missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
-        return said + (
-            [f"{missing} runs have no results; they may change this."] if missing else []
-        )
+        if missing:
+            said.append(f"{missing} runs have no results; they may change this.")
+        return said
 
     def _that_tell_nothing(self):
         found = [*self.first.settings, *self.second.settings]
         names = list(dict.fromkeys(s.labels[0] for s in found if tells_nothing(s)))
         place = "by accuracy all the same" if self.facts["classes"] else "last"
         return names and [
-            "Next to nothing was learned (I_NCE not above 0, or embeddings nearly in one point: uniformity above -0.5) with "
-            f"{'; '.join(names)}: ranked {place}, but say little. More Audit.steps may help."
+            "Next to nothing was learned (I_NCE not above 0, or embeddings nearly in one point: "
+            f"uniformity above -0.5) with {'; '.join(names)}: ranked {place}, but say little. More "
+            "Audit.steps may help."
         ]
 
     def _recommendation(self):
-        best, base = self.order[0], self._named(self.second, "base")
+        best = self.order[0]
         shown = "; ".join(
-            f"{self.second.label(key)} {mean_text(best, key)}, base {mean_text(base, key)}"
-            for key in self._shown()
+            f"{self.second.label(key)} {mean_text(best, key)}, base {mean_text(self._base, key)}"
+            for key in (self.ranking.drawn, *self.second.metrics[1:], "i_nce")
         )
-        return f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, {len(best.values['i_nce'])} of them)."
-
-    def _shown(self):
-        extra = (
-            (self.ranking.metric, *self.second.metrics[1:])
-            if self.facts["classes"]
-            else self.ranking.metrics
+        return (
+            f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, "
+            f"{len(best.values['i_nce'])} of them)."
         )
-        return list(dict.fromkeys([*extra, "i_nce"]))
 
     def _axis(self, place):
         axis, usual = self.audit.axes[place], self.audit.base[place]
-        along = {
-            label: self._named(self.first, self._label(axis, label, usual)) for label in axis.labels
-        }
+        labels = {label: f"{axis.name} {label}" for label in axis.labels} | {usual: "base"}
+        along = {label: _named(self.first, setting) for label, setting in labels.items()}
         order = self.ranking.order([s for s in along.values() if s], self.first.settings)
         best = next(label for label, setting in along.items() if setting is order[0])
-        tried = [
-            label for label in axis.labels if label not in self.audit.left_out(place, self.facts)
-        ]
-        values = ", ".join(tried)
+        left_out = self.audit.left_out(place, self.facts)
+        tried = [label for label in axis.labels if label not in left_out]
         edge = axis.ordered and len(tried) > 2 and best in (tried[0], tried[-1])
         return (
-            f"{axis.name} ({values}; base {usual}): {best} ranks first in the first round"
+            f"{axis.name} ({', '.join(tried)}; base {usual}): {best} ranks first in the first round"
             f"{', at the edge of what was tried' if edge else ''}{self._beside_base(order[0])}."
         )
 
     def _beside_base(self, setting):
-        base = self._named(self.first, "base")
+        base = _named(self.first, "base")
         comparison = Comparison(self.first.settings, self.ranking.metric)
         if setting is base or not self.facts["classes"] or not comparison.freedom:
             return ""
@@ -145,7 +139,7 @@ class Findings:
         return f", {'' if better else 'not '}told apart from the base"
 
     def _told_apart(self):
-        best, base = self.order[0], self._named(self.second, "base")
+        best, base = self.order[0], self._base
         if best is base:
             return "Nothing that was tried ranks above the base in the second round."
         comparison = Comparison([*self.first.settings, *self.second.settings], self.ranking.metric)
@@ -155,10 +149,11 @@ class Findings:
             not self.facts["classes"] and comparison.is_better(base, best)
         )
         return (
-            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: {self.second.label(self.ranking.metric)} differs by "
+            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: "
+            f"{self.second.label(self.ranking.metric)} differs by "
             f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
-            f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at 95 %, not corrected for the "
-            "number of comparisons)."
+            f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at "
+            "95 %, not corrected for the number of comparisons)."
         )
 
     def _without_labels(self):
@@ -166,14 +161,11 @@ class Findings:
         guess = SharingRanking().order(self.first.settings)[0]
         best = self.ranking.order(self.first.settings)[0]
         return (
-            f"Without the labels the audit would have put {guess.labels[0]} first in the first round: {self.first.label(metric)} "
-            f"{mean_text(guess, metric)}, where the best, {best.labels[0]}, has {mean_text(best, metric)}."
+            f"Without the labels the audit would have put {guess.labels[0]} first in the first "
+            f"round: {self.first.label(metric)} {mean_text(guess, metric)}, where the best, "
+            f"{best.labels[0]}, has {mean_text(best, metric)}."
         )
 
-    @staticmethod
-    def _label(axis, label, usual):
-        return "base" if label == usual else f"{axis.name} {label}"
 
-    @staticmethod
-    def _named(outcome, label):
-        return next((s for s in outcome.settings if s.labels[0] == label), None)
+def _named(outcome, label):
+    return next((s for s in outcome.settings if s.labels[0] == label), None)

@@ -1,4 +1,7 @@
-"""What gin files of audits can name; importing this module registers it, and the names of sweeps, without TensorFlow."""
+"""What gin files of audits can name, and those of sweeps; importing this module registers it.
+
+TensorFlow is not imported.
+"""
 
 from infomin_tf.auditing import audit
 from infomin_tf.configuration import gin_names

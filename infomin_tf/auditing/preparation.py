@@ -1,4 +1,4 @@
-"""Small copies of a person's images for the many short runs of an audit: read, checked and divided once."""
+"""Small copies of a person's images for the short runs of an audit, checked and divided once."""
 
 import hashlib
 import json
@@ -18,28 +18,28 @@ from infomin_tf.views.augment.colors import are_grey
 
 _TEST_SHARE = 0.25
 _LEAST_IMAGES = 200
-_PARTS = {"unlabelled": "train", "held_out": "test", "train": "train", "test": "test"}
 
 
 def prepare(images, labels, out, audit):
-    """Writes out/copies: unlabelled/ and held_out/ of the images and, with labels, train/CLASS/ and test/CLASS/.
+    """Writes out/copies: unlabelled/, held_out/ and, with labels, train/CLASS/ and test/CLASS/.
 
-    A quarter of the images, chosen by a hash of their paths, is held out of pre-training, and so is every other copy of a test
-    image. What an earlier call with the same arguments and images wrote is left as it is.
+    A quarter of the images, chosen by a hash of their paths, is held out of pre-training, and so is
+    every other copy of a test image. What an earlier call with the same arguments and images wrote
+    is left as it is.
 
     Args:
         images: folder of images at any depth.
-        labels: folder with a folder for each class, such as the same one; or a csv file with the columns file (path under
-            `images`) and label; None without labels.
+        labels: folder with a folder for each class, such as the same one; or a csv file with the
+            columns file (path under `images`) and label; None without labels.
         out: folder of the audit.
         audit: `Audit`.
 
     Returns:
-        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number, and "grey", whether no image
-        has colour.
+        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number, and
+        "grey", whether no image has colour.
 
     Raises:
-        UserError: nothing to read, too few images or classes, another audit or other files in `out`.
+        UserError: nothing to read, too few images or classes, another audit or files in `out`.
     """
     directory, path = os.path.join(out, "copies"), os.path.join(out, "copies.json")
     arguments = _arguments(images, labels, audit)
@@ -48,18 +48,17 @@ def prepare(images, labels, out, audit):
         changed = [name for name in arguments if known["arguments"].get(name) != arguments[name]]
         if changed:
             raise UserError(
-                f"{out} holds an audit with another {', '.join(changed)}; use another --out, or delete that one"
+                f"{out} holds an audit with another {', '.join(changed)}; use another --out, or "
+                "delete that one"
             )
         return known
     marker = os.path.join(directory, "made_by_audit_views")
     if os.path.lexists(directory) and not os.path.exists(marker):
         raise UserError(f"{directory} was not made by bin/audit_views; use another --out")
-    sources = _sources(images, labels, audit)
-    loaded = {part: source.load() for part, source in sources.items()}
+    loaded = {part: source.load() for part, source in _sources(images, labels, audit).items()}
     tested = {
         image.tobytes()
-        for part in ("held_out", "test")
-        if part in loaded
+        for part in {"held_out", "test"} & loaded.keys()
         for image in loaded[part].images.numpy()
     }
     for part in {"unlabelled", "train"} & loaded.keys():
@@ -69,12 +68,9 @@ def prepare(images, labels, out, audit):
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
     files.write_atomically(marker, "")
-    sizes = {}
-    for part, content in loaded.items():
-        sizes[part] = _write(content, os.path.join(directory, part), classes)
     facts = {
         "arguments": arguments,
-        "sizes": sizes,
+        "sizes": {p: _write(c, os.path.join(directory, p), classes) for p, c in loaded.items()},
         "classes": len(classes - {-1}),
         "grey": are_grey(loaded["unlabelled"].images.numpy()),
     }
@@ -113,54 +109,41 @@ def _sources(images, labels, audit):
         "max_corrupt_share": audit.max_corrupt_share,
     }
     shares = {"train": 1.0 - _TEST_SHARE, "test": _TEST_SHARE}
-    sources = {}
-    for part, split in _PARTS.items():
-        if part in ("unlabelled", "held_out"):
-            where = {"directory": images}
-        elif labels is None:
-            continue
-        elif os.path.isdir(labels):
-            where = {"directory": labels, "labelled": True}
-        else:
-            where = {"directory": images, "labels_file": labels}
-        limit = round(audit.limit * shares[split])
-        sources[part] = ImageFolder(split=split, limit=limit, **where, **shared)
-    return sources
+    limits = {split: round(audit.limit * share) for split, share in shares.items()}
+    return {
+        part: ImageFolder(limit=limits[settings["split"]], **settings, **shared)
+        for part, settings in places.sources(images, labels).items()
+    }
 
 
 def _check_number(loaded, images, audit):
-    learned, total = (
-        loaded["unlabelled"].size,
-        sum(loaded[p].size for p in ("unlabelled", "held_out")),
-    )
+    learned = loaded["unlabelled"].size
+    total = learned + loaded["held_out"].size
     if total < _LEAST_IMAGES or learned < audit.batch_size:
         raise UserError(
-            f"an audit needs at least {_LEAST_IMAGES} images, {audit.batch_size} of them to learn from; of {images} it has "
-            f"{total} and {learned}, without copies of test images (Audit.limit is {audit.limit}); add images, lower "
-            "Audit.batch_size, or judge views by eye with bin/show_views"
+            f"an audit needs at least {_LEAST_IMAGES} images, {audit.batch_size} of them to learn "
+            f"from; of {images} it has {total} and {learned}, without copies of test images "
+            f"(Audit.limit is {audit.limit}); add images, lower Audit.batch_size, or judge views "
+            "by eye with bin/show_views"
         )
 
 
 def _usable_classes(loaded, labels):
-    """Numbers of the classes that have images to train on and to test on; -1 stands for no label."""
+    """Numbers of the classes with images to train on and to test on; -1 stands for no label."""
     if labels is None:
         return {-1}
     names = loaded["test"].class_names
-    usable = set.intersection(
-        *(set(loaded[part].labels.numpy().tolist()) for part in ("train", "test"))
-    )
+    train, test = (set(loaded[part].labels.numpy().tolist()) for part in ("train", "test"))
+    usable = train & test
     left_out = [name for index, name in enumerate(names) if index not in usable]
     if len(usable) < 2:
         raise UserError(
-            f"{labels}: {len(usable)} of {len(names)} classes have images both to train on (three quarters) and to test on; "
-            "label more images of at least two classes"
+            f"{labels}: {len(usable)} of {len(names)} classes have images both to train on (three "
+            "quarters) and to test on; label more images of at least two classes"
         )
     if left_out:
-        logging.warning(
-            "%d classes with too few images are left out: %s",
-            len(left_out),
-            ", ".join(left_out[:10]),
-        )
+        shown = ", ".join(left_out[:10])
+        logging.warning("%d classes with too few images are left out: %s", len(left_out), shown)
     return usable | {-1}
 
 

@@ -1,23 +1,26 @@
 """The recommended setting as a gin file that is ready to train on a person's images."""
 
+import itertools
 import os
 import re
 import shlex
 import textwrap
 
+from infomin_tf.auditing import places
 from infomin_tf.configuration import gin_files
 
 _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 {evidence}
-# Here the network is four times as wide as in the audit's own files, with views of 64 px and 100 epochs: larger networks and
-# longer training usually bear stronger views, so try stronger ones, too. The sigma of a frequency split is twice the audit's,
-# as its views had 32 px; that of blur is not. A quarter of the images is kept for testing, as in the audit; without
-# ImageFolder.split all are learned from.{overlap}
+# Here the network is four times as wide as in the audit's own files, with views of 64 px and 100
+# epochs: larger networks and longer training usually bear stronger views, so try stronger ones,
+# too. The sigma of a frequency split is twice the audit's, as its views had 32 px; that of blur is
+# not. A quarter of the images is kept for testing, as in the audit; without ImageFolder.split all
+# are learned from.{overlap}
 #   bin/train {flag}
 """
 _OVERLAP = """
-# Labels come from another folder: where that holds copies of the images, some test images are learned from here, without
-# their labels (the audit itself leaves them out)."""
+# Labels come from another folder: where that holds copies of the images, some test images are
+# learned from here, without their labels (the audit itself leaves them out)."""
 _WIDTH = re.compile(r"^ResNet18\.width = .*$", re.MULTILINE)
 _SCALED = re.compile(r"(?<=ResNet18\.width = )([\d.]+)|(?<=FrequencySplit\.sigma = )([\d.]+)")
 
@@ -30,10 +33,12 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         label: of the recommended setting.
         files: gin files of the audited experiment.
         bindings: of the setting.
-        arguments: dict "images", "labels", "image_size", "test_share", "batch_size" of `preparation.prepare`.
+        arguments: dict "images", "labels", "image_size", "test_share", "batch_size" of
+            `preparation.prepare`.
         evidence: sentences.
     """
-    said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 118)) for sentence in evidence)
+    sources = places.sources(arguments["images"], arguments["labels"])
+    said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 98)) for sentence in evidence)
     header = _HEADER.format(
         images=arguments["images"].replace("\n", " "),
         label=label,
@@ -47,9 +52,9 @@ def gin_text(path, label, files, bindings, arguments, evidence):
         "",
         f"ImageFolder.image_size = {arguments['image_size']}",
         f"ImageFolder.test_share = {arguments['test_share']}",
-        *_data(os.path.abspath(arguments["images"]), arguments["labels"]),
+        *itertools.chain(*(places.bindings(part, **made) for part, made in sources.items())),
         "",
-        *(_SCALED.sub(_scale, binding) for binding in (*_lines(_WIDTH, files), *bindings)),
+        *(_SCALED.sub(_scale, binding) for binding in (*_widths(files), *bindings)),
         "view_size = 64",
         f"Pretrain.batch_size = {arguments['batch_size']}",
         "Pretrain.epochs = 100",
@@ -62,39 +67,15 @@ def _scale(found):
     return repr(4 * float(found[1]) if found[1] else 2 * float(found[2]))
 
 
-def _lines(pattern, files):
-    """The lines of the files that match, each once."""
+def _widths(files):
+    """The lines of the files that bind a network's width, each once."""
     found = {}
     for file in files:
         with open(gin_files.find_file(file), encoding="utf-8-sig") as content:
-            found |= dict.fromkeys(pattern.findall(content.read()))
+            found |= dict.fromkeys(_WIDTH.findall(content.read()))
     return list(found)
 
 
 def _has_other_folder(arguments):
     labels = arguments["labels"]
     return bool(labels) and os.path.isdir(labels) and labels != arguments["images"]
-
-
-def _data(images, labels):
-    """Bindings of the sources, divided as in the audit."""
-    lines = _source("unlabelled", images, "train") + _source("held_out", images, "test")
-    if labels is None:
-        return lines
-    for part in ("train", "test"):
-        if os.path.isdir(labels):
-            lines += _source(part, os.path.abspath(labels), part)
-            lines.append(f"{part}/ImageFolder.labelled = True")
-        else:
-            lines += _source(part, images, part)
-            lines.append(f"{part}/ImageFolder.labels_file = {os.path.abspath(labels)!r}")
-    return lines
-
-
-def _source(part, directory, split):
-    scope = f"{part}/ImageFolder"
-    return [
-        f"Data.{part} = @{scope}()",
-        f"{scope}.directory = {directory!r}",
-        f"{scope}.split = {split!r}",
-    ]

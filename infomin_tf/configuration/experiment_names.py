@@ -39,15 +39,9 @@ gin_names.register(pairs.CropAndFlip, pairs.ShiftAndFlip, pairs.CenterCrop, fami
 gin_names.register(crop.RandomResizedCrop, crop.RandomShift, jigsaw.JigsawPatches)
 gin_names.register(photometric.ColorJitter, photometric.Greyscale, photometric.Solarize)
 gin_names.register(blur.GaussianBlur, rand_augment.RandAugment)
-gin_names.register(
-    families.moco_v1,
-    families.moco_v2,
-    families.simclr,
-    families.infomin,
-    families.infomin_colorless,
-    families.pirl_jigsaw,
-    group="families",
-)
+gin_names.register(families.moco_v1, families.moco_v2, families.simclr, group="families")
+gin_names.register(families.infomin, families.infomin_colorless, group="families")
+gin_names.register(families.pirl_jigsaw, group="families")
 
 gin_names.register(splits.Whole, splits.ChannelSplit, splits.FrequencySplit)
 gin_names.register(color.RGB, color.YDbDr, color.YUV, color.YIQ, color.YCbCr, color.Lab, color.HSV)
@@ -67,12 +61,7 @@ gin_names.register(sequences.MovingMnist, pair.FactorPair, splits.Sequence)
 gin_names.register(networks.ConvNet, stages.PretrainSequences)
 gin_names.register(stages.TrainSupervised, factors.FactorProbe)
 
-gin_names.register(
-    *(
-        optimizer
-        for name, optimizer in vars(keras.optimizers).items()
-        if isinstance(optimizer, type)
-        and issubclass(optimizer, keras.optimizers.Optimizer)
-        and name not in ("Optimizer", "LossScaleOptimizer")
-    )
-)
+for name, thing in vars(keras.optimizers).items():
+    is_optimizer = isinstance(thing, type) and issubclass(thing, keras.optimizers.Optimizer)
+    if is_optimizer and name not in ("Optimizer", "LossScaleOptimizer"):
+        gin_names.register(thing)

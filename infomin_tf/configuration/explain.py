@@ -1,6 +1,7 @@
-"""What gin's errors and names mean to the user: the place, the binding as it is written, the nearest valid name."""
+"""What gin's errors and names mean to the user: the place, the binding, the nearest valid name."""
 
 import difflib
+import glob
 import importlib
 import inspect
 import os
@@ -16,51 +17,38 @@ from infomin_tf.errors import UserError
 
 # Keras's layers, Python's functions, Keras's optimizers: their **kwargs hide the mistake from gin.
 _UNKNOWN_ARGUMENT = re.compile(
-    r"nrecognized keyword arguments.*?\{'(\w+)'"
-    r"|unexpected keyword argument '(\w+)'"
-    r"|not recognized: .*?'(\w+)'"
-)
-
-_UNKNOWN_NAME = re.compile(
-    r"No configurable matching (?:reference )?'@?(?:[\w/]*/)?([\w.]+)(?:\(\))?'"
-    r"|'([\w.]+)' was not provided by an import statement"
+    r"(?:nrecognized keyword arguments|unexpected keyword argument|not recognized:).*?'(\w+)'"
 )
 WHO_TAKES_WHAT = (
-    "bin/sweep takes files that bind Sweep, bin/audit_views such that bind Audit, the other commands those that bind "
-    "Experiment, such as gin/quickstart.gin"
+    "bin/sweep takes files that bind Sweep, bin/audit_views such that bind Audit, the other "
+    "commands those that bind Experiment, such as gin/quickstart.gin"
 )
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Where gin files and their includes are looked for: here, the checkout, the installed package.
+SEARCH_PATHS = ("", os.path.dirname(_PACKAGE), _PACKAGE)
 _OF_A_FILE = (NameError, AttributeError, ValueError, ImportError, KeyError, OSError)
 
 
-def near_files(name, folders):
-    """A line with the gin files whose names resemble one that is missing; empty when there are none.
-
-    Args:
-        name: of the missing file.
-        folders: where gin files are looked for.
-    """
-    known = {
-        os.path.relpath(os.path.join(root, file), folder or os.getcwd())
-        for folder in folders
-        for root, _, files in os.walk(os.path.join(folder or os.getcwd(), "gin"))
-        for file in files
-        if file.endswith(".gin")
-    }
+def near_files(name):
+    """A line with the gin files whose names resemble a missing one's; empty when there are none."""
+    found = [glob.glob("gin/**/*.gin", root_dir=f or None, recursive=True) for f in SEARCH_PATHS]
     beside = os.path.dirname(name)
-    if os.path.isdir(beside or "."):
-        known |= {os.path.join(beside, f) for f in os.listdir(beside or ".") if f.endswith(".gin")}
-    near = [path for path in sorted(known) if os.path.basename(path) == os.path.basename(name)]
+    found.append(os.path.join(beside, f) for f in glob.glob("*.gin", root_dir=beside or None))
+    known = sorted({path for paths in found for path in paths})
+    near = [path for path in known if os.path.basename(path) == os.path.basename(name)]
     near += [path for path in difflib.get_close_matches(name, known, 3, 0.6) if path not in near]
     return f"\n  nearest: {', '.join(near)}" if near else ""
 
 
-def parse_error(error, source, folders):
-    """Says what is wrong in a gin file: gin's message with the place, and the nearest valid name; None when nothing is.
+def parse_error(error, source):
+    """Says what is wrong in a gin file: gin's message, the place, the nearest valid name.
 
     Args:
         error: what gin raised while it read `source`.
         source: what was read, in words.
-        folders: where gin files are looked for.
+
+    Returns:
+        The message; None when the error is not of the file.
     """
     if isinstance(error, SyntaxError):
         place = f'file "{error.filename}", line {error.lineno}' if error.filename else source
@@ -85,33 +73,32 @@ def parse_error(error, source, folders):
     message = re.sub(r" in config string: \n.*", "", message, flags=re.DOTALL)
     message = re.sub(r"\n +\^$", "", message)
     hint = ""
-    if match := re.match(
-        r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message
-    ):
-        hint = _hint(match[2], _parameters(match[1]))
+    if match := re.match(r"Configurable '(.+)' doesn't have a parameter named '(\w+)'", message):
+        hint = _hint(match[2], parameters(match[1]))
     elif match := re.search(r"; ([\w.]+) has no attribute (\w+)", message):
         module = importlib.import_module(match[1])
         public = [n for n in dir(module) if n[0] != "_" and callable(getattr(module, n))]
         hint = _hint(match[2], public)
-    elif match := _UNKNOWN_NAME.search(message):
-        wrong = next(filter(None, match.groups()))
-        message = message.replace(match[0], f"gin files have no name {wrong}")
-        hint = _hint_of_name(wrong)
+    elif match := re.match(r"gin files have no name ([\w.]+)", message):
+        hint = _hint_of_name(match[1])
     elif match := re.match(r"No module named '([\w.]+)\.(\w+)'", message):
         package = importlib.import_module(match[1])
         modules = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
         hint = _import_of_module(package, match[2]) or _hint(match[2], modules)
     elif match := re.match(r"No module named '(\w+)'", message):
-        hint = f"\n  own modules are found next to the gin file and in the working directory; put {match[1]}.py there"
+        hint = (
+            "\n  own modules are found next to the gin file and in the working directory; "
+            f"put {match[1]}.py there"
+        )
     elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
-        hint = near_files(match[1], folders)
+        hint = near_files(match[1])
     elif match := re.match(r"No bindings specified for '([\w/]+)/gin.macro'", message):
         message = f"the macro %{match[1]} is not bound; add {match[1]} = ..."
     return message + hint
 
 
 def _import_of_module(module, name):
-    """Which import line gin takes in the place of one of a class or function; empty when the module has no such name."""
+    """Which line gin takes instead of one that imports a class or function; "" when none."""
     if module.__name__.startswith("infomin_tf.") and name in gin_names.registered():
         return f"\n  gin files say {name}, and need no line to import it"
     if not hasattr(module, name):
@@ -123,11 +110,12 @@ def _import_of_module(module, name):
 
 def circle_of_files(files):
     """Says that gin files include each other: each the next, the last the first."""
-    return f"gin files include each other without end: {' -> '.join(files)}; remove one of these includes"
+    circle = " -> ".join(files)
+    return f"gin files include each other without end: {circle}; remove one of these includes"
 
 
 def behind_macro(value):
-    """What a macro such as %view_size stands for; other values, and a macro that leads nowhere, as they are."""
+    """What a macro such as %view_size stands for; other values, or macros to nowhere, unchanged."""
     found, passed = value, []
     while isinstance(found, gin.config.ConfigurableReference) and found.selector == "gin.macro":
         scope = "/".join(found.scopes)
@@ -139,30 +127,32 @@ def behind_macro(value):
 
 
 def building_error(error):
-    """What the user has to fix when a constructor raised `error`; None when that is not the user's doing.
+    """What the user has to fix when a constructor raised `error`; None when that is a bug.
 
-    A ValueError always is. A RuntimeError is when a parameter is missing or unknown; a TypeError and an AttributeError
-    besides, when they come from a class of this package or of Keras.
+    A ValueError is never one. A RuntimeError is none when a parameter is missing or unknown; nor
+    are a TypeError and an AttributeError that come from a class of this package or of Keras.
     """
     if isinstance(error, RecursionError):
-        return "bindings that lead back to themselves without end, such as A = %B and B = %A; fix one of them"
+        return (
+            "bindings that lead back to themselves without end, such as A = %B and B = %A; "
+            "fix one of them"
+        )
     message, *places = re.split(r"\n +In call to configurable ", str(error))
     message = message.partition("\n  No values supplied by Gin")[0]
     place = re.match(r"'(\w+)' \(.*?\)(?: in scope '(.*)')?", places[0]) if places else None
     if place is None:
         return message if isinstance(error, UserError) else None
     # Of several classes of that name, the one that the message has in full.
-    selectors = gin.config._REGISTRY.matching_selectors(place[1]) or [place[1]]
+    selectors = gin.config._REGISTRY.matching_selectors(place[1])
     selector = min(selectors, key=lambda known: _full_name(known) not in places[0])
-    is_known = selector in gin.config._REGISTRY
-    start = written(place[2] or "", selector, "") if is_known else place[1] + "."
+    start = written(place[2] or "", selector, "")
     match = re.search(r"\(\) missing \d+ required .*?: (.*)", message)
     missing = re.findall(r"'(\w+)'", match[1]) if match else []
-    if missing and set(missing) <= set(_parameters(selector)):
+    if missing and set(missing) <= parameters(selector).keys():
         return "\n  ".join(["not bound; add", *(f"{start}{name} = ..." for name in missing)])
     if match := _UNKNOWN_ARGUMENT.search(message):
-        name = next(filter(None, match.groups()))
-        return f"{start}{name}: there is no such parameter{_hint(name, _parameters(selector))}"
+        hint = _hint(match[1], parameters(selector))
+        return f"{start}{match[1]}: there is no such parameter{hint}"
     if isinstance(error, AttributeError | TypeError | RuntimeError):
         if not gin_names.name_of(selector) or isinstance(error, RuntimeError):
             return None
@@ -191,17 +181,22 @@ def written(scope, selector, name):
 
 
 def _full_name(selector):
-    found = gin.config._REGISTRY.get_match(selector)
-    return f"{found.wrapped.__module__}.{found.wrapped.__qualname__}" if found else selector
+    target = gin.config._REGISTRY[selector].wrapped
+    return f"{target.__module__}.{target.__qualname__}"
 
 
-def _parameters(selector):
-    """Names of the parameters that gin can bind."""
+def parameters(selector):
+    """dict name -> inspect.Parameter that gin can bind; {} where that is not known.
+
+    Args:
+        selector: of the class or function, complete or as a file has it.
+    """
     matches = gin.config._REGISTRY.matching_selectors(selector)
-    if not matches:
-        return []
-    parameters = inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters.values()
-    return [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    try:
+        found = inspect.signature(gin.config._REGISTRY[matches[0]].wrapped).parameters
+    except (IndexError, ValueError):  # some of Python's own have no signature
+        return {}
+    return {n: p for n, p in found.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
 
 
 def _hint_of_name(wrong):
@@ -219,7 +214,6 @@ def _hint_of_name(wrong):
 
 
 def _hint(wrong, candidates):
-    candidates = set(candidates) - {"dynamic_registration"}
     near = difflib.get_close_matches(wrong, candidates, 1, 0.7)
     if near:
         return f"\n  nearest valid name: {near[0]}"

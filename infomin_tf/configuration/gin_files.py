@@ -21,12 +21,6 @@ _SAVED = "# seed: "
 _WRITTEN_BY_COMMANDS = (_SAVED, "# Recommended by bin/audit_views", "# Made by bin/audit_views")
 
 
-def search_paths():
-    """Where gin files and their includes are looked for: here, the checkout, the installed package."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return ["", os.path.dirname(package), package]
-
-
 def find_file(name):
     """The path of a gin file.
 
@@ -37,17 +31,17 @@ def find_file(name):
         return path
     raise UserError(
         f"--gin_file={name} was not found in {os.getcwd()} or with the package"
-        f"{explain.near_files(name, search_paths())}"
+        f"{explain.near_files(name)}"
     )
 
 
 def _found(name):
-    places = (os.path.join(folder, expand(name)) for folder in search_paths())
+    places = (os.path.join(folder, expand(name)) for folder in explain.SEARCH_PATHS)
     return next(filter(os.path.isfile, places), None)
 
 
 def digest(files):
-    """dict file -> SHA-256 of its contents and of all that it includes; None for files that are not found."""
+    """dict file -> SHA-256 of its contents and all that it includes; None for a file not found."""
     return {file: _digest(file) for file in files}
 
 
@@ -67,20 +61,20 @@ def _digest(name, above=()):
 def _open_file(path):
     """Opens a gin file; what a person wrote may import modules that lie next to it."""
     file = _open(path)
+    text = file.read()
+    file.seek(0)
     if _is_machine_made(path):
-        own_modules.search_saved(file.read())
-        file.seek(0)
+        own_modules.search_saved(text)
     else:
         own_modules.search_beside(path)
-        own_modules.check_beside(path, file.read())
-        file.seek(0)
+        own_modules.check_beside(path, text)
     return file
 
 
 def _is_machine_made(path):
     """Whether a gin file is of the package, or written by one of its commands."""
-    shipped = [os.path.join(folder, "gin", "") for folder in search_paths()[1:]]
-    if os.path.abspath(path).startswith(tuple(shipped)):
+    shipped = tuple(os.path.join(folder, "gin", "") for folder in explain.SEARCH_PATHS[1:])
+    if os.path.abspath(path).startswith(shipped):
         return True
     with _open(path) as file:
         return file.read(100).startswith(_WRITTEN_BY_COMMANDS)
@@ -91,7 +85,7 @@ _history = History(_open_file, _is_machine_made)
 
 @contextlib.contextmanager
 def fresh():
-    """In here nothing is bound yet; afterwards what was bound before is again, for a person who uses gin themselves."""
+    """In here nothing is bound yet; afterwards what a person bound before, with gin, is again."""
     config = gin.config
     kept = (config._CONFIG, config._OPERATIVE_CONFIG, config._IMPORTS, config._SINGLETONS)
     before, is_locked = [content.copy() for content in kept], gin.config_is_locked()
@@ -110,17 +104,19 @@ def parse(files, bindings):
 
     Args:
         files: paths of gin files.
-        bindings: texts such as "Pretrain.epochs = 3"; they see the modules that the files import, and what is registered by
-            then. A person's own modules are found next to the gin files and in the working directory.
+        bindings: texts such as "Pretrain.epochs = 3"; they see the modules that the files import,
+            and what is registered by then. A person's own modules are found next to the gin files
+            and in the working directory.
 
     Raises:
-        UserError: a file that cannot be parsed, or a name that does not exist; with the nearest valid name.
+        UserError: a file that cannot be parsed, or a name that does not exist; the message has the
+            nearest valid name.
     """
     # gin's reader of package resources logs an error for each folder that lacks an included file.
     gin.config._FILE_READERS[:] = [
         (lambda path: _history.reader(expand(path)), lambda path: os.path.isfile(expand(path)))
     ]
-    for path in search_paths():
+    for path in explain.SEARCH_PATHS:
         if path not in gin.config._LOCATION_PREFIXES:
             gin.add_config_file_search_path(path)
     own_modules.search_beside("")
@@ -137,7 +133,7 @@ def parse(files, bindings):
                 own_modules.parse(binding)
         gin.finalize()
     except (Exception, SystemExit) as error:  # what the modules that a file imports raise, too
-        if explanation := explain.parse_error(error, source, search_paths()):
+        if explanation := explain.parse_error(error, source):
             raise UserError(explanation) from error
         raise
 
@@ -146,7 +142,8 @@ def build(root):
     """Calls the configured root class, which builds every object of the experiment.
 
     Raises:
-        UserError: the files do not configure the root, a required argument is missing, or a value is refused.
+        UserError: the files do not configure the root, a required argument is missing, or a value
+            is refused.
     """
     if not bound_to(root):
         raise UserError(f"the gin files bind nothing of {root.__name__}; {explain.WHO_TAKES_WHAT}")
@@ -163,13 +160,13 @@ def build(root):
 
 
 def bound_to(root):
-    """dict parameter -> value that the files which have been read bind to the root class, outside of scopes."""
+    """dict parameter -> value that files read so far bind to the root class, outside of scopes."""
     known = gin.config._inverse_lookup(root)
     return gin.config._CONFIG.get(("", known.selector), {}) if known else {}
 
 
 def load(root, files, bindings):
-    """Parses files and bindings, builds the root and refuses what nothing uses; errors as of these three.
+    """Parses files and bindings, builds the root, refuses what nothing uses; raises what these do.
 
     Returns:
         (the root, text of the operative configuration).
@@ -183,8 +180,8 @@ def load(root, files, bindings):
 def check_all_used():
     """Refuses bindings that no object has taken, once the root is built.
 
-    Those of included files, and of files of the package, whose consumer a later binding has replaced, are left out, with one
-    line in the log.
+    Those of included files, and of files of the package, whose consumer a later binding has
+    replaced, are left out, with one line in the log.
 
     Raises:
         UserError: it names the others.
@@ -200,11 +197,7 @@ def check_all_used():
         if (reason := _why_dead(scope, selector, name, users.get((selector, name), ())))
     }
     replaced = _history.replaced(dead)
-    wrong = [
-        f"{reason} ({_history.place(name)})" if _history.place(name) else reason
-        for name, reason in dead.items()
-        if name not in replaced
-    ]
+    wrong = [reason + _history.place(name) for name, reason in dead.items() if name not in replaced]
     if wrong:
         raise UserError(
             "these bindings change nothing; remove or fix them:\n  " + "\n  ".join(wrong)
@@ -217,13 +210,13 @@ def check_all_used():
 
 
 def operative_text(seed):
-    """The configuration as it was used, defaults included, and the seed: a gin file that can be read again."""
+    """The configuration as it was used, with defaults and seed: a gin file to be read again."""
     own = own_modules.own_folders_text()
     return f"{_SAVED}{seed}\n{own}{gin.operative_config_str(max_line_length=120)}"
 
 
 def _why_dead(scope, selector, name, users):
-    """Why no object takes a binding, or None; of all bindings that fit, gin takes that of the longest scope.
+    """Why no object takes a binding, or None; of those that fit, gin takes the longest scope's.
 
     Args:
         scope: of the binding.
@@ -231,8 +224,8 @@ def _why_dead(scope, selector, name, users):
         name: of the parameter.
         users: scopes in which it was called and took this parameter from gin.
     """
-    rivals = [s for s, other in gin.config._CONFIG if other == selector]
-    rivals = [s for s in rivals if name in gin.config._CONFIG[s, selector]]
+    bound = gin.config._CONFIG.items()
+    rivals = [s for (s, other), names in bound if other == selector and name in names]
     inside = [user for user in users if is_inside(user, scope)]
     if any(max((s for s in rivals if is_inside(u, s)), key=len) == scope for u in inside):
         return None

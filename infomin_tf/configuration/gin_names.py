@@ -1,7 +1,7 @@
-"""The names of gin files: those that this package registers once, and a person's own, which a file imports.
+"""The names of gin files: those that this package registers once, and those that a file imports.
 
-In every file `Pretrain.epochs = 3` binds this package's class, whatever else is called Pretrain. After `import my_views` a file
-sees `my_views.Sepia` as well, be it registered or not.
+In every file `Pretrain.epochs = 3` binds this package's class, whatever else is called Pretrain.
+After `import my_views` a file sees `my_views.Sepia` as well, be it registered or not.
 """
 
 import gin
@@ -30,14 +30,14 @@ def registered():
 
 
 def name_of(selector):
-    """The name in gin files of what gin's registry calls `selector`; None for what is not registered here."""
+    """The name in gin files of gin's `selector`; None for what is not registered here."""
     name = selector.removeprefix(f"{_PACKAGE}.")
     is_ours = name in _named and gin.config._REGISTRY[selector].wrapped is _named[name]
     return name if is_ours else None
 
 
 class _Context(gin.config.ParseContext):
-    """What names mean in a file: what is registered here comes first, then what the file imports."""
+    """What names mean in a file: those registered here come first, then those that it imports."""
 
     def process_import(self, statement):
         """Of a person's own module: what is in it can be named from here on."""
@@ -50,12 +50,12 @@ class _Context(gin.config.ParseContext):
         if selector in _named:
             return gin.config._inverse_lookup(_named[selector])
         try:
-            return super().get_configurable(selector)
-        except NameError as error:
-            # Of a module that registers its own, as gin's decorators do.
-            if found := gin.config._REGISTRY.get_match(selector):
-                return found
-            raise NameError(f"'{selector}' was not provided by an import statement") from error
+            found = super().get_configurable(selector)
+        except NameError:  # what a module registers itself, as gin's decorators do
+            found = gin.config._REGISTRY.get_match(selector)
+        if not found:
+            raise NameError(f"gin files have no name {selector}")
+        return found
 
 
 class _Imports(gin.config.ImportManager):

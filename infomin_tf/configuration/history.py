@@ -1,4 +1,4 @@
-"""What a gin binding was before later ones, and who wrote it; gin itself keeps the last value alone."""
+"""What a gin binding was before later ones, and who wrote it; gin itself keeps the last value."""
 
 import contextlib
 
@@ -46,34 +46,33 @@ class History:
             self._above.pop()
 
     def place(self, name):
-        """Where a binding (scope, selector, parameter) was last written, in words; None when that is not known."""
+        """Where a binding (scope, selector, parameter) was last written; "" when not known."""
         if (files := self._writers.get(name)) is None:
-            return None
-        return f"bound in {files[-1]}" if files else "bound by --gin_param"
+            return ""
+        return f" (bound in {files[-1]})" if files else " (bound by --gin_param)"
 
     def replaced(self, names):
-        """Those of some dead bindings that no user wrote and that later ones replaced: the value itself, or what took it.
+        """Those of some dead bindings that no user wrote, and that later bindings replaced.
 
-        A user writes the files that --gin_file names, but those of the package, and --gin_param.
+        Either the value itself is replaced, or what took it. A user writes --gin_param, and the
+        files that --gin_file names, but those of the package.
 
         Args:
             names: (scope, selector, parameter) each.
         """
         candidates = [name for name in names if name in self._writers and not self._is_own(name)]
-        if not candidates:
-            return []
-        gone = self._reached_from_replaced()
+        gone = self._reached_from_replaced() if candidates else ()
         return [
-            (scope, selector, parameter)
-            for scope, selector, parameter in candidates
-            if any(other == selector and is_inside(s, scope) for s, other in gone)
-            or self._is_overridden(scope, selector, parameter)
+            name
+            for name in candidates
+            if any(other == name[1] and is_inside(scope, name[0]) for scope, other in gone)
+            or self._is_overridden(*name)
         ]
 
     def _is_overridden(self, scope, selector, parameter):
         """Whether a later binding is of a scope that is closer to the calls."""
-        names = [name for name, _ in self._bindings]
-        later = names[::-1][: names[::-1].index((scope, selector, parameter))]
+        latest_first = [name for name, _ in reversed(self._bindings)]
+        later = latest_first[: latest_first.index((scope, selector, parameter))]
         return any(is_inside(s, scope) for s, *other in later if other == [selector, parameter])
 
     def _is_own(self, name):
@@ -81,7 +80,7 @@ class History:
         return not files or (len(files) == 1 and not self._is_machine_made(files[0]))
 
     def _reached_from_replaced(self):
-        """(scope, selector) of all that was to be called by way of a value that a later binding replaced."""
+        """(scope, selector) of all that replaced values would have called."""
         everything = self._closure((scope, selector) for (scope, selector, _), _ in self._bindings)
         return self._closure(
             _called(reference, scope)
@@ -91,7 +90,7 @@ class History:
         )
 
     def _closure(self, nodes):
-        """The (scope, selector) given, and all that they lead to by any value that was ever bound."""
+        """The (scope, selector) given, and all that they lead to by values that were ever bound."""
         found, waiting = set(), list(nodes)
         while waiting:
             node = waiting.pop()
@@ -102,7 +101,7 @@ class History:
         return found
 
     def _held_once(self, scope, selector):
-        """Values that a call in a scope took until a later binding, of that scope or one closer to the call's."""
+        """Values that a call in a scope took until a later binding, of that scope or closer."""
         holding, gone = {}, []
         for bound_in, parameter, value in self._bindings_of(scope, selector):
             before = holding.get(parameter)
@@ -130,5 +129,5 @@ def _references(value):
 
 
 def _called(reference, scope):
-    """(scope, selector) of what a reference calls: in its own scope, or that of the call that takes it."""
+    """(scope, selector) of what a reference calls, in its own scope or that of its taker."""
     return "/".join(reference.scopes) or scope, reference.configurable.selector

@@ -1,13 +1,12 @@
-"""Bindings whose value is of another kind than the parameter takes, as annotations and defaults tell."""
+"""Bindings whose value is of another kind than annotations and defaults say."""
 
-import inspect
 import types
 import typing
 from collections import abc
 
 import gin
 
-from infomin_tf.configuration.explain import behind_macro, written
+from infomin_tf.configuration.explain import behind_macro, parameters, written
 
 _Reference = gin.config.ConfigurableReference
 _WORDS = {
@@ -29,16 +28,16 @@ _NUMBERS_OF_OPTIMIZERS = (
 
 
 def wrong_kinds():
-    """A line for each binding whose value does not fit: 'ten' for a number, 3 or a class for an object, and the like.
+    """A line for each binding whose value does not fit, such as 'ten' for a number.
 
-    Only what is sure is refused: of what functions return, of classes of other packages and of annotations that are none
-    of these here, nothing is known.
+    Only what is sure is refused: of what functions return, of classes of other packages and of
+    annotations that are none of these here, nothing is known.
     """
     lines = []
     for (scope, selector), bound in gin.config._CONFIG.items():
-        parameters = _parameters(selector)
+        known = parameters(selector)
         for name, value in bound.items():
-            kinds = taken(selector, parameters[name]) if name in parameters else ()
+            kinds = _taken(selector, known[name]) if name in known else ()
             meant = behind_macro(value)
             if not kinds or any(_fits(meant, kind) for kind in kinds):
                 continue
@@ -49,15 +48,16 @@ def wrong_kinds():
     return lines
 
 
-def taken(selector, parameter):
-    """The kinds of value that a parameter takes: types, and their forms with brackets; () when nothing tells.
+def _taken(selector, parameter):
+    """The kinds of value that a parameter takes, types such as tuple[int]; () when nothing tells.
 
     Args:
         selector: complete name of its class or function in gin's registry.
         parameter: inspect.Parameter.
     """
     target = gin.config._REGISTRY[selector].wrapped
-    if _is_optimizer(target) and parameter.name in _NUMBERS_OF_OPTIMIZERS:
+    is_optimizer = getattr(target, "__module__", "").startswith("keras.src.optimizers.")
+    if is_optimizer and parameter.name in _NUMBERS_OF_OPTIMIZERS:
         return float, types.NoneType
     if parameter.annotation is parameter.empty:
         return _as_default(selector, parameter.default)
@@ -65,17 +65,6 @@ def taken(selector, parameter):
     if parameter.default is None:
         kinds += (types.NoneType,)
     return kinds if all(map(_is_known, kinds)) else ()
-
-
-def _is_optimizer(target):
-    return getattr(target, "__module__", "").startswith("keras.src.optimizers.")
-
-
-def _parameters(selector):
-    try:
-        return inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
-    except ValueError:  # some of Python's own have none
-        return {}
 
 
 def _as_default(selector, default):
@@ -98,7 +87,7 @@ def _alternatives(annotation):
 
 
 def _is_known(kind):
-    """Whether `_fits` can judge by a kind: literals, tuples, functions, what makes a class, and classes of packages."""
+    """Whether `_fits` can judge by a kind: literals, tuples, functions, classes of packages."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is abc.Callable:
         return arguments[0] == [] and isinstance(arguments[1], type)
@@ -112,7 +101,7 @@ def _is_known(kind):
 
 
 def _literal(value):
-    """Which of the literals a value is: bool, float for any number, str, tuple for lists, too; or None."""
+    """Which literal a value is: bool, float for any number, str, tuple for lists, too; or None."""
     kinds = ((bool,), (int, float), (str,), (tuple, list))  # bool before int, of which it is one
     return next((_class(kind[0]) for kind in kinds if isinstance(value, kind)), None)
 
@@ -124,10 +113,10 @@ def _class(kind):
 
 
 def _fits(value, kind):
-    """Whether a parameter that takes `kind` takes the value, a literal or a gin reference; True when nothing tells."""
+    """Whether a parameter that takes `kind` takes the value; True when nothing tells."""
     if isinstance(value, _Reference):
-        called = value.evaluate
-        return kind is _Reference or _reference_fits(value.configurable.wrapped, called, kind)
+        target, is_called = value.configurable.wrapped, value.evaluate
+        return kind is _Reference or _reference_fits(target, is_called, kind)
     if kind is int and isinstance(value, float) and not value.is_integer():
         return False
     if _class(kind) not in _WORDS:

@@ -1,4 +1,4 @@
-"""A person's own modules, which gin files import: where they are found, and which mistakes in them are told."""
+"""A person's own modules, which gin files import: where they are found, how mistakes are told."""
 
 import importlib.util
 import os
@@ -16,17 +16,17 @@ _added = []
 
 
 def parse(binding):
-    """Parses a gin text that sees the modules that all files read so far have imported; raises what gin raises."""
+    """Parses a gin text that sees what all files read so far import; raises what gin raises."""
     gin.parse_config(_lines() + binding)
 
 
 def search_beside(path):
-    """Lets gin import modules from the folder of a gin file ("" for the working directory), after all that is installed."""
+    """Lets gin import from a gin file's folder ("" for the working one), after all installed."""
     _search(os.path.abspath(os.path.dirname(path)))
 
 
 def check_beside(path, text):
-    """Raises UserError when a gin file would get another module than that of the same name which lies next to it.
+    """Raises UserError when a gin file would get another module than its neighbour of that name.
 
     Args:
         path: of the file.
@@ -36,35 +36,33 @@ def check_beside(path, text):
     for name in re.findall(r"^(?:import|from)\s+(\w+)", text, re.MULTILINE):
         inside = (os.path.join(folder, f"{name}.py"), os.path.join(folder, name, "__init__.py"))
         beside = [own for own in inside if os.path.isfile(own)]
-        found = _file_of(name)
-        if not beside or name == "infomin_tf" or found in map(os.path.realpath, beside):
+        if not beside or name == "infomin_tf":
             continue
-        raise UserError(
-            f"{path} imports {name}, but gets another module of that name ({found or 'a part of Python'}) in the place of "
-            f"{beside[0]}; give yours another name"
-        )
+        spec = importlib.util.find_spec(name)
+        found = os.path.realpath(spec.origin) if spec and spec.has_location else None
+        if found not in map(os.path.realpath, beside):
+            raise UserError(
+                f"{path} imports {name}, but gets another module of that name "
+                f"({found or 'a part of Python'}) in the place of {beside[0]}; "
+                "give yours another name"
+            )
 
 
 def own_mistake(error):
-    """What to fix in a person's own module, through which an error came; None when it came through none."""
+    """What to fix in a person's own module, where an error came through one; None otherwise."""
     folders = tuple(os.path.join(folder, "") for folder in _own_folders())
     not_own = (os.path.join(infomin_tf.__path__[0], ""), "site-packages")
-    places = [
-        place
-        for place in traceback.extract_tb(error.__traceback__)
-        if place.filename.startswith(folders) and not any(n in place.filename for n in not_own)
-    ]
-    if not places:
-        return None
-    message = str(error).partition("\n  In call to configurable")[0]
-    return (
-        f"{type(error).__name__}: {message} in {places[-1].filename}, line {places[-1].lineno}; fix that "
-        "module"
-    )
+    for place in reversed(traceback.extract_tb(error.__traceback__)):
+        file = place.filename
+        if file.startswith(folders) and not any(other in file for other in not_own):
+            message = str(error).partition("\n  In call to configurable")[0]
+            kind = type(error).__name__
+            return f"{kind}: {message} in {file}, line {place.lineno}; fix that module"
+    return None
 
 
 def own_folders_text():
-    """Comments with the folders of a person's own modules that have been imported; `search_saved` reads them."""
+    """Comments with the folders of own modules that were imported; `search_saved` reads them."""
     return "".join(f"{_OWN_FOLDERS}{folder}\n" for folder in _own_folders())
 
 
@@ -93,20 +91,12 @@ def _own_folders():
     return sorted(folders & set(_added))
 
 
-def _file_of(name):
-    """The real path of a module's file, imported or not; None for one without a file, or none."""
-    module = sys.modules.get(name)
-    found = importlib.util.find_spec(name) if module is None else getattr(module, "__spec__", None)
-    is_file = found and found.has_location
-    return os.path.realpath(found.origin) if is_file and found.origin else None
-
-
 def _places(module):
     """Paths of a module: its file, or the folders of a package."""
     return list(getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""])
 
 
 def _lines():
-    """The import lines of all files read so far, as a gin text sees only its own; gin wants its own line first."""
-    lines = sorted({statement.format() + "\n" for statement in gin.config._IMPORTS})
-    return "".join(sorted(lines, key=lambda line: "__gin__" not in line))
+    """The import lines of all files read so far; gin wants its own first."""
+    lines = {statement.format() + "\n" for statement in gin.config._IMPORTS}
+    return "".join(sorted(lines, key=lambda line: ("__gin__" not in line, line)))

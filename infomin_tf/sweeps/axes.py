@@ -1,5 +1,6 @@
 """Axes of a sweep: the values that its points have."""
 
+import itertools
 import os
 
 from infomin_tf.errors import UserError
@@ -10,10 +11,12 @@ class Axis:
 
     Args:
         binding: such as "families.moco_v2.jitter".
-        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference, such as "@Lab()".
+        values: numbers, tuples or strings; a string that starts with @ or % is a gin reference,
+            such as "@Lab()".
         labels: of the values in tables and plots; the values themselves when not given.
         name: of the axis; the last two parts of the binding when not given.
-        ordered: whether the values are of increasing or decreasing strength, so that the range has edges.
+        ordered: whether the values are of increasing or decreasing strength, so that the range has
+            edges.
     """
 
     def __init__(
@@ -46,11 +49,7 @@ class FileAxis:
     """
 
     def __init__(
-        self,
-        files: tuple[str, ...],
-        labels: tuple | None = None,
-        name="recipe",
-        ordered=True,
+        self, files: tuple[str, ...], labels: tuple | None = None, name="recipe", ordered=True
     ):
         _check_values(files, labels, "FileAxis")
         stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
@@ -100,36 +99,34 @@ class Combinations:
             if len(setting) != len(self.axes):
                 names = ", ".join(axis.name for axis in self.axes)
                 raise UserError(f"{setting} must have one label of each axis: {names}")
-            unknown = [
-                f"{a.name} {b}" for a, b in zip(axes, setting, strict=True) if b not in a.labels
-            ]
+            parts = zip(axes, setting, strict=True)
+            unknown = [f"{axis.name} {label}" for axis, label in parts if label not in axis.labels]
             if unknown:
                 raise UserError(f"{', '.join(unknown)}: no such value; give labels of the axes")
         self.labels = [self._label(setting) for setting in self.settings]
 
     def arguments(self, place):
         """(gin files that come first, bindings) of the combination at a place."""
-        parts = [
-            a.arguments(a.labels.index(b))
-            for a, b in zip(self.axes, self.settings[place], strict=True)
-        ]
-        return [file for files, _ in parts for file in files], [
-            b for _, params in parts for b in params
-        ]
+        parts = zip(self.axes, self.settings[place], strict=True)
+        return joined(self.axes, [axis.labels.index(label) for axis, label in parts])
 
     def _label(self, setting):
-        named = zip(self.axes, setting, self.base, strict=True)
-        return (
-            ", ".join(f"{axis.name} {label}" for axis, label, usual in named if label != usual)
-            or "base"
-        )
+        parts = zip(self.axes, setting, self.base, strict=True)
+        changed = [f"{axis.name} {label}" for axis, label, usual in parts if label != usual]
+        return ", ".join(changed) or "base"
+
+
+def joined(axes, places):
+    """(gin files that come first, bindings) of the values at a place of each axis."""
+    parts = [axis.arguments(place) for axis, place in zip(axes, places, strict=True)]
+    return tuple(list(itertools.chain(*given)) for given in zip(*parts, strict=True))
 
 
 def _check_values(values, labels, what):
     if len(values) < 2 or (labels and len(labels) != len(values)):
         raise UserError(
-            f"{what} needs two values or more, and as many labels, if any; it has {len(values)} values and "
-            f"{len(labels or ())} labels"
+            f"{what} needs two values or more, and as many labels, if any; it has {len(values)} "
+            f"values and {len(labels or ())} labels"
         )
 
 

@@ -1,13 +1,13 @@
-"""What bin/sweep does: run the missing points, then tables, curve, report, TensorBoard's HParams and a verdict."""
+"""What bin/sweep does: runs the missing points, then writes tables, curve, report and verdict."""
 
 import contextlib
 import os
 import signal
 import sys
 
-from infomin_tf.configuration import gin_files  # noqa: F401
+from infomin_tf.configuration import gin_files
 from infomin_tf.environment import quiet_standard_error
-from infomin_tf.runs import run_folder  # noqa: F401
+from infomin_tf.runs import run_folder
 from infomin_tf.sweeps import names  # noqa: F401
 from infomin_tf.sweeps.outcome import Outcome, text_table
 from infomin_tf.sweeps.runner import Runner
@@ -36,7 +36,7 @@ def run(files, gin_params, out, data_dir, jobs, devices):
 
 
 def report(runner, problems, text):
-    """Writes all that is shown of a sweep, and prints the table and the verdict; returns the exit status."""
+    """Writes all that is shown of a sweep, prints table and verdict; returns the exit status."""
     outcome = Outcome(runner, problems)
     pictures = {}
     for point in runner.sweep.points():

@@ -30,7 +30,7 @@ class Comparison:
         return self.spread * float(np.sqrt(sum(1 / size for size in sizes)))
 
     def is_better(self, setting, other):
-        """Whether a t test at 95 % tells one setting from another and above it; never with one seed each."""
+        """Whether one setting is above another by a t test at 95 %; never with one seed each."""
         if not self.freedom:
             return False
         from scipy import stats  # takes seconds

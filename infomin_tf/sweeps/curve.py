@@ -17,10 +17,11 @@ _MARKERS = "osD^vP*X<>"
 
 
 def draw_curve(outcome):
-    """A figure: accuracy against I_NCE, a point a setting, coloured and labelled by strength, error bars over seeds.
+    """A figure: accuracy against I_NCE, a point per setting, coloured and labelled by strength.
 
-    Bars are one standard deviation; the best setting has a star. Where there are enough settings, a parabola and its 95 %
-    band (`reverse_u`). Without accuracies, I_NCE of each setting.
+    Error bars are one standard deviation over seeds; the best setting has a star. Where there are
+    enough settings, a parabola and its 95 % band (`reverse_u`). Without accuracies, I_NCE of each
+    setting.
 
     Args:
         outcome: `outcome.Outcome` with a setting or more.
@@ -88,7 +89,7 @@ def save(figure, out):
 
 
 def _write_labels(axes, x, y, texts):
-    """A label next to each point, at the first place in the panel where it meets no point and no other label; else the last."""
+    """A label next to each point: at the first free place in the panel, else the last."""
     axes.figure.draw_without_rendering()
     panel = axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))

@@ -41,12 +41,10 @@ class Setting:
 
     Args:
         labels: of the values.
-        name: for files.
         values: dict key of a measurement -> array over seeds.
     """
 
     labels: tuple
-    name: str
     values: dict
 
     def mean(self, key):
@@ -73,8 +71,8 @@ class Outcome:
         groups = {}
         for row in self.rows:
             if row.measurements:
-                groups.setdefault((row.point.labels, row.point.setting), []).append(row)
-        self.settings = [_setting(*key, rows) for key, rows in groups.items()]
+                groups.setdefault(row.point.labels, []).append(row.measurements)
+        self.settings = [_setting(labels, found) for labels, found in groups.items()]
         # The first of each key, for its words and unit.
         self.measured = {k: m for row in reversed(self.rows) for k, m in row.measurements.items()}
         self.keys = list(dict.fromkeys(key for s in self.settings for key in s.values))
@@ -97,17 +95,18 @@ class Outcome:
         return f"{self.label(key)}, {unit}" if unit else self.label(key)
 
     def verdict(self):
-        """Sentences: which point is best, where in the range it lies, and what it is told apart from."""
+        """Sentences: which point is best, where in the range it is, what it is told apart from."""
         best = self.best
-        if best is None and self.metric and self.keys:
+        if best is None:
+            if not self.metric or not self.keys:
+                return ["No accuracy was measured, so no point is called best."]
             measured = ", ".join(self.keys)
             return [
                 f"{self.metric} was not measured, so no point is called best; measured: {measured}."
             ]
-        if best is None:
-            return ["No accuracy was measured, so no point is called best."]
         said = [
-            f"Best: {' / '.join(best.labels)}, {self.label(self.metric)} {mean_text(best, self.metric)}.",
+            f"Best: {' / '.join(best.labels)}, {self.label(self.metric)} "
+            f"{mean_text(best, self.metric)}.",
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
@@ -125,15 +124,16 @@ class Outcome:
         axis, label = self.sweep.axes[number], self.best.labels[number]
         measured = {s.labels[number] for s in self.settings if self.metric in s.values}
         labels = [known for known in axis.labels if known in measured]
-        if label in (labels[0], labels[-1]):
+        first, last = labels[0], labels[-1]
+        if label in (first, last):
             return (
-                f"It lies at the edge of the measured range of {axis.name} ({labels[0]} to {labels[-1]}): the optimum may "
-                "lie outside; extend the range."
+                f"It lies at the edge of the measured range of {axis.name} ({first} to {last}): "
+                "the optimum may lie outside; extend the range."
             )
-        return f"It lies inside the measured range of {axis.name}, {labels[0]} to {labels[-1]}."
+        return f"It lies inside the measured range of {axis.name}, {first} to {last}."
 
     def _comparison(self, best):
-        """Which settings the best one is told apart from, by a t test with the spread pooled over all settings."""
+        """Which settings the best is told apart from, by a t test with the spread of all pooled."""
         others = [s for s in self.settings if s is not best and self.metric in s.values]
         comparison = Comparison(self.settings, self.metric)
         if not others or not comparison.freedom:
@@ -143,9 +143,10 @@ class Outcome:
             named = apart if comparison.is_better(best, setting) else alike
             named.append(" / ".join(setting.labels))
         return (
-            f"Beyond the seeds' spread (standard deviation {comparison.spread:.2f}, pooled; {CONFIDENCE:.0%} of a t test, not "
-            f"corrected for the number of comparisons) it is better than: {', '.join(apart) or 'none'}. Not told apart "
-            f"from: {', '.join(alike) or 'none'}."
+            f"Beyond the seeds' spread (standard deviation {comparison.spread:.2f}, pooled; "
+            f"{CONFIDENCE:.0%} of a t test, not corrected for the number of comparisons) it is "
+            f"better than: {', '.join(apart) or 'none'}. "
+            f"Not told apart from: {', '.join(alike) or 'none'}."
         )
 
     def write(self, out):
@@ -157,16 +158,8 @@ class Outcome:
         for row in self.rows:
             known = row.measurements
             values = [known[key].value if key in known else "" for key in self.keys]
-            writer.writerow(
-                [
-                    *row.point.labels,
-                    row.point.seed,
-                    *values,
-                    row.seconds,
-                    row.problem or "",
-                    row.command,
-                ]
-            )
+            cells = [row.point.seed, *values, row.seconds, row.problem, row.command]
+            writer.writerow([*row.point.labels, *cells])
         write_atomically(os.path.join(out, "sweep.csv"), text.getvalue())
         content = {
             "title": self.sweep.title,
@@ -183,17 +176,13 @@ class Outcome:
         write_atomically(os.path.join(out, "sweep.json"), json.dumps(content, indent=2) + "\n")
 
     def table(self, settings=None):
-        """(header, rows) of text cells: a row a setting (all, or those given), means over seeds with standard deviations."""
-        header = [axis.name for axis in self.sweep.axes] + [*map(self.label, self.keys), "seeds"]
-        rows = [
-            [
-                *s.labels,
-                *(mean_text(s, key) for key in self.keys),
-                str(max(map(len, s.values.values()))),
-            ]
-            for s in settings or self.settings
-        ]
-        return header, rows
+        """(header, rows) of text cells: a row per setting (all, or those given), of means."""
+        axes = [axis.name for axis in self.sweep.axes]
+        rows = []
+        for setting in settings or self.settings:
+            means = [mean_text(setting, key) for key in self.keys]
+            rows.append([*setting.labels, *means, str(max(map(len, setting.values.values())))])
+        return [*axes, *map(self.label, self.keys), "seeds"], rows
 
 
 def text_table(header, rows):
@@ -223,8 +212,7 @@ def _row(runner, point, problem):
     return Row(point, measurements, round(seconds, 1), problem, runner.command(point))
 
 
-def _setting(labels, name, rows):
-    found = [row.measurements for row in rows]
+def _setting(labels, found):
     keys = dict.fromkeys(key for measurements in found for key in measurements)
     values = {key: np.array([m[key].value for m in found if key in m]) for key in keys}
-    return Setting(labels, name, values)
+    return Setting(labels, values)

@@ -8,13 +8,12 @@ from infomin_tf.runs import files
 from infomin_tf.sweeps import curve
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; font-size: 13px } td, th { border: 1px solid #ccc; padding: .25em .6em; text-align: right;
-white-space: nowrap }
-td:first-child, th:first-child { text-align: left } img { max-width: 100% } pre { background: #f5f5f5; padding: .8em;
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em;
+color: #222 } table { border-collapse: collapse; font-size: 13px } td, th { border: 1px solid #ccc;
+padding: .25em .6em; text-align: right; white-space: nowrap } td:first-child, th:first-child
+{ text-align: left } img { max-width: 100% } pre { background: #f5f5f5; padding: .8em;
 overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 1.5em 1em 0;
-display: inline-block } figcaption { color: #555 }
-.problem { color: #a00 }
+display: inline-block } figcaption { color: #555 } .problem { color: #a00 }
 """
 
 
@@ -28,24 +27,16 @@ def write(outcome, pictures, configuration, out):
         out: folder.
     """
     minutes = sum(row.seconds for row in outcome.rows) / 60
-    paper = outcome.sweep.expectation
+    paper, about = outcome.sweep.expectation, outcome.label(outcome.sweep.information)
+    drawn = curve.save(curve.draw_curve(outcome), out) if outcome.settings else b""
     parts = [
         bullets(outcome.verdict()),
         f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
-        image(
-            curve.save(curve.draw_curve(outcome), out),
-            f"accuracy against {outcome.label(outcome.sweep.information)}",
-        )
-        if outcome.settings
-        else "",
+        image(drawn, f"accuracy against {about}") if drawn else "",
         "<h2>Means over seeds</h2><p>± one standard deviation over seeds. "
         f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
         table(*outcome.table()),
-        protocols(outcome.rows),
-        problems(outcome.rows),
-        views(pictures),
-        f"<h2>Configuration</h2><pre>{html.escape(configuration)}</pre>",
-        commands(outcome.rows),
+        *details(outcome.rows, pictures, configuration),
     ]
     files.write_atomically(os.path.join(out, "report.html"), page(outcome.sweep.title, parts))
 
@@ -73,16 +64,32 @@ def table(header, rows):
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def protocols(rows):
+def details(rows, pictures, configuration):
+    """Parts of a page that come last: protocols, what failed, views, configuration, commands.
+
+    Args:
+        rows: `outcome.Row`s.
+        pictures: dict caption -> path of a picture.
+        configuration: text of the gin configuration.
+    """
+    commands = "\n".join(row.command for row in rows)
+    return [
+        _protocols(rows),
+        _problems(rows),
+        _views(pictures),
+        f"<h2>Configuration</h2><pre>{html.escape(configuration)}</pre>",
+        f"<h2>Commands</h2><pre>{html.escape(commands)}</pre>",
+    ]
+
+
+def _protocols(rows):
     """How the measurements of the first point that has results were measured."""
     found = next((row.measurements for row in rows if row.measurements), {})
-    if not found:
-        return ""
     named = [f"{m.label}: {m.protocol}" for m in found.values()]
-    return "<h2>How it was measured (first point)</h2>" + bullets(named)
+    return "<h2>How it was measured (first point)</h2>" + bullets(named) if named else ""
 
 
-def problems(rows):
+def _problems(rows):
     """The points without results, and why; nothing when there are none."""
     items = "".join(
         f'<li class="problem"><b>{html.escape(row.point.name)}</b>: {html.escape(row.problem)}</li>'
@@ -92,20 +99,13 @@ def problems(rows):
     return f"<h2>Points without results</h2><ul>{items}</ul>" if items else ""
 
 
-def views(pictures):
-    """Pictures of views (dict caption -> path); nothing when there are none."""
+def _views(pictures):
     figures = []
     for caption, path in pictures.items():
         with open(path, "rb") as file:
             shown = image(file.read(), f"views at {caption}")
         figures.append(f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>")
     return "<h2>Views</h2>" + "".join(figures) if figures else ""
-
-
-def commands(rows):
-    """The command of each point."""
-    lines = html.escape("\n".join(row.command for row in rows))
-    return f"<h2>Commands</h2><pre>{lines}</pre>"
 
 
 def image(data, description):

@@ -1,4 +1,4 @@
-"""The reverse U of section 3: whether accuracy rises and then falls over I_NCE, and how sure that is."""
+"""The reverse U of section 3: whether accuracy rises, then falls over I_NCE, and how sure it is."""
 
 import numpy as np
 
@@ -10,13 +10,14 @@ _SURE = 0.95
 class ReverseU:
     """A parabola through all runs, and a straight line on each side of its top.
 
-    A curve that rises and flattens bends as well, so that a parabola alone would find a top where there is none: the lines
-    must rise and fall, too (the two-lines test, https://doi.org/10.1177/2515245918805755). What is uncertain of the parabola
-    comes from settings drawn again with replacement (a cluster bootstrap): seeds of one setting are no independent draws of its I_NCE.
-    With few settings take the intervals as the least uncertainty.
+    A curve that rises and flattens bends as well, so that a parabola alone would find a top where
+    there is none: the lines must rise and fall, too (the two-lines test,
+    https://doi.org/10.1177/2515245918805755). What is uncertain of the parabola comes from settings
+    drawn again with replacement (a cluster bootstrap): seeds of one setting are no independent
+    draws of its I_NCE. With few settings take the intervals as the least uncertainty.
 
     Args:
-        runs: of each setting (I_NCE, accuracy), two arrays over its seeds; `LEAST` settings or more.
+        runs: (I_NCE, accuracy) of each setting, arrays over its seeds; `LEAST` settings or more.
 
     Attributes:
         rises, falls: p of the lines, one-sided.
@@ -26,12 +27,11 @@ class ReverseU:
         self.x, y = map(np.concatenate, zip(*runs, strict=True))
         self._center, self._scale, self._level = self.x.mean(), self.x.std(), y.mean()
         runs = [((x - self._center) / self._scale, y - self._level) for x, y in runs]
-        often = np.random.default_rng(0).multinomial(
-            len(runs), [1 / len(runs)] * len(runs), _RESAMPLES
-        )
+        count = len(runs)
+        often = np.random.default_rng(0).multinomial(count, [1 / count] * count, _RESAMPLES)
         often = often[np.count_nonzero(often, axis=1) >= 3]  # fewer do not determine a parabola
-        self._fit = _fits(runs, np.ones((1, len(runs))), 2)[0]
-        self._resamples = _fits(runs, often, 2)
+        self._fit = _fits(runs, np.ones((1, count)))[0]
+        self._resamples = _fits(runs, often)
         self.rises, self.falls = self._sides(runs) if self.top else (1.0, 1.0)
 
     @property
@@ -41,9 +41,9 @@ class ReverseU:
 
     @property
     def top(self):
-        """(I_NCE of the highest point, lower, upper end of its 95 % interval); None unless the parabola bends down.
+        """(I_NCE of the highest point, lower, upper end of its 95 % interval).
 
-        The interval is that of the resampled parabolas that bend down.
+        None unless the parabola bends down. The interval is of the resamples that bend down.
         """
         if self._fit[0] >= 0:
             return None
@@ -54,7 +54,7 @@ class ReverseU:
 
     @property
     def is_shown(self):
-        """Whether the parabola bends down in 95 % of resamples, and the lines rise and fall with p of at most 0.05 each."""
+        """Whether 95 % of resamples bend down, and the lines rise and fall, each with p <= 0.05."""
         return self.bends_down >= _SURE and max(self.rises, self.falls) <= 1.0 - _SURE
 
     def band(self, x):
@@ -66,37 +66,43 @@ class ReverseU:
     def sentence(self, information, metric):
         """What may be said of the two, in words."""
         share = np.floor(1000 * self.bends_down) / 10
-        shares = f"a parabola bends down in {share:.1f} % of {len(self._resamples):,} resamples of the settings"
+        said = (
+            f"a parabola bends down in {share:.1f} % of {len(self._resamples):,} resamples of the "
+            "settings"
+        )
         if self.top:
             top, low, high = self.top
-            shares += (
-                f", its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line rises before it has p "
-                f"{self.rises:.2g}, that one falls after it {self.falls:.2g} (one-sided t tests over means of settings)"
+            said += (
+                f", its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line "
+                f"rises before it has p {self.rises:.2g}, that one falls after it {self.falls:.2g} "
+                "(one-sided t tests over means of settings)"
             )
         verdict = "A reverse U" if self.is_shown else "No reverse U"
-        return f"{verdict} of {metric} over {information} is shown: {shares}."
+        return f"{verdict} of {metric} over {information} is shown: {said}."
 
     def _sides(self, runs):
-        """p of the straight lines before and after the top, through the means of settings; 1 where there are fewer than three."""
+        """p of the lines through means of settings before and after the top; 1 for under three."""
         from scipy import stats  # takes seconds
 
         x, y = np.array([(x.mean(), y.mean()) for x, y in runs]).T
         is_before = x <= _top(self._fit)
-        found = []
-        for chosen, alternative in ((is_before, "greater"), (~is_before, "less")):
-            line = np.sum(chosen) >= 3 and stats.linregress(
-                x[chosen], y[chosen], alternative=alternative
-            )
-            found.append(float(line.pvalue) if line else 1.0)
+        found = [1.0, 1.0]
+        for side, (chosen, sign) in enumerate(((is_before, "greater"), (~is_before, "less"))):
+            if np.sum(chosen) >= 3:
+                line = stats.linregress(x[chosen], y[chosen], alternative=sign)
+                found[side] = float(line.pvalue)
         return found
 
 
 def find(settings, information, metric):
-    """The `ReverseU` of the settings that have both measurements; None for fewer than `LEAST`, or where I_NCE hardly varies.
+    """The `ReverseU` of the settings that have both measurements.
 
     Args:
         settings: `outcome.Setting`s.
         information, metric: keys of what is on the two axes.
+
+    Returns:
+        None for fewer than `LEAST` settings, or where I_NCE hardly varies.
     """
     runs = []
     for values in (setting.values for setting in settings):
@@ -109,9 +115,9 @@ def find(settings, information, metric):
     return ReverseU(runs)
 
 
-def _fits(runs, often, degree):
-    """Coefficients [R, degree + 1] of polynomials, least squares over runs that are drawn `often` [R, settings] times."""
-    powers = [np.vander(x, degree + 1) for x, _ in runs]
+def _fits(runs, often):
+    """Least-squares parabolas [R, 3] of the runs, each setting `often` [R, settings] times."""
+    powers = [np.vander(x, 3) for x, _ in runs]
     squares = np.tensordot(often, np.stack([p.T @ p for p in powers]), 1)
     products = often @ np.stack([p.T @ y for p, (_, y) in zip(powers, runs, strict=True)])
     return np.einsum("rij,rj->ri", np.linalg.pinv(squares, hermitian=True), products)

@@ -1,10 +1,9 @@
-"""Runs the missing points of a sweep, each in a process of its own; nothing here imports TensorFlow."""
+"""Runs the missing points of a sweep, each in a process of its own, without TensorFlow here."""
 
 import concurrent.futures
 import fcntl
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -48,14 +47,18 @@ class Runner:
 
     def command(self, point):
         """The command of a point, as a person would type it."""
-        flags = [*point.flags(self.data_dir), f"--model_dir={self.model_dir(point)}"]
-        return shlex.join(["bin/train", *flags, f"--until={self.sweep.until}"])
+        return shlex.join(["bin/train", *self._flags(point)])
+
+    def _flags(self, point):
+        flags = [f"--model_dir={self.model_dir(point)}", f"--until={self.sweep.until}"]
+        return [*point.flags(self.data_dir), *flags]
 
     def is_finished(self, point):
         """Whether its last stage has results.
 
         Raises:
-            UserError: the point was run with other settings, or with views that another run has learned again since.
+            UserError: the point was run with other settings, or with views that another run has
+                learned again since.
         """
         finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
         path = os.path.join(self.model_dir(point), "command.json")
@@ -66,7 +69,7 @@ class Runner:
         return finished
 
     def run(self):
-        """Runs what is missing; returns dict point -> why it has no results (failed, or left out), for those without."""
+        """Runs what is missing; returns dict point -> why it has no results, for those without."""
         points = self.sweep.points()
         missing = [point for point in points if not self.is_finished(point)]
         started, problems = time.monotonic(), {}
@@ -74,18 +77,17 @@ class Runner:
             tqdm(total=len(points), initial=len(points) - len(missing), unit="point") as progress,
             concurrent.futures.ThreadPoolExecutor(self.jobs) as pool,
         ):
-            free = list(self._devices)
+            free = list(self._devices or [None] * self.jobs)
 
             def attempt(point):
                 hours = (time.monotonic() - started) / 3600
                 if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
                     return f"left out: the budget of {self.sweep.hours} h is spent"
-                device = free.pop() if self._devices else None
+                device = free.pop()
                 try:
                     return self._run_point(point, device)
                 finally:
-                    if self._devices:
-                        free.append(device)
+                    free.append(device)
 
             futures = {pool.submit(attempt, point): point for point in missing}
             try:
@@ -101,13 +103,12 @@ class Runner:
         return {point: problems[point] for point in points if point in problems}
 
     def show_views(self, point):
-        """Path of a picture of a setting's views, made when missing; None when it cannot be made."""
-        path = os.path.join(self.out, "views", f"{point.setting}.png")
+        """Path of a picture of a setting's views, made when missing; None when that fails."""
+        stem = os.path.join(self.out, "views", point.setting)
+        path, unfinished, log = (stem + ending for ending in (".png", ".part.png", ".log"))
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            unfinished = f"{path.removesuffix('.png')}.part.png"
             flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
-            log = path.removesuffix(".png") + ".log"
             if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log) != 0:
                 print(f"no picture of {point.setting}: {_last_error(log)} ({log})", file=sys.stderr)
                 return None
@@ -115,7 +116,7 @@ class Runner:
         return path
 
     def learned_channels(self, point):
-        """Path of the picture of learned channels, which is there where a point has learned its views."""
+        """Path of the picture of learned channels, which is there where a point learned views."""
         return os.path.join(self.model_dir(point), "learn_views", results.CHANNELS_PICTURE)
 
     def _run_point(self, point, device):
@@ -123,21 +124,15 @@ class Runner:
         model_dir = self.model_dir(point)
         os.makedirs(model_dir, exist_ok=True)
         with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
-            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its run continues, the next
-            # sweep waits for it here.
+            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its
+            # run continues, the next sweep waits for it here.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.is_finished(point):
                 return None
-            files.write_atomically(
-                os.path.join(model_dir, "command.json"), json.dumps(_record(point))
-            )
-            flags = [
-                *point.flags(self.data_dir),
-                f"--model_dir={model_dir}",
-                f"--until={self.sweep.until}",
-            ]
+            record = json.dumps(_record(point))
+            files.write_atomically(os.path.join(model_dir, "command.json"), record)
             log = os.path.join(model_dir, "log.txt")
-            status = self._call([*_PYTHON, _TRAIN, *flags], log, device, lock)
+            status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock)
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):
@@ -182,14 +177,14 @@ def _record(point):
 
 def _check_same(known, now, model_dir):
     if known["flags"] != now["flags"]:
+        was, is_now = (shlex.join(record["flags"]) for record in (known, now))
         raise UserError(
-            f"{model_dir} was run as\n  {shlex.join(known['flags'])}\nbut is now\n  {shlex.join(now['flags'])}\n"
-            "use another --out"
+            f"{model_dir} was run as\n  {was}\nbut is now\n  {is_now}\nuse another --out"
         )
     if known["gin"] != now["gin"]:
         raise UserError(
-            f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files that these include; use "
-            "another --out"
+            f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files "
+            "that these include; use another --out"
         )
 
 
@@ -203,15 +198,15 @@ def _check_views(model_dir):
         weights = [files.read_json(path, fix).get("weights") for path in (copy, there)]
         if weights[0] != weights[1]:
             raise UserError(
-                f"{model_dir} was run with views of {source} that were learned again since; use another --out, or delete the "
-                "folders of the points to run them again"
+                f"{model_dir} was run with views of {source} that were learned again since; use "
+                "another --out, or delete the folders of the points to run them again"
             )
 
 
 def _last_error(log):
     """What a failed run said last."""
     with open(log, errors="replace") as file:
-        lines = [line.strip() for line in re.split(r"[\r\n]", file.read()) if line.strip()]
+        lines = [line.strip() for line in file if line.strip()]
     starts = [place for place, line in enumerate(lines) if line.startswith("error:")]
     said = lines[starts[-1] :] if starts else lines[-1:] or ["it said nothing"]
     return " ".join(said).removeprefix("error: ")[:400]

@@ -7,7 +7,7 @@ import re
 from infomin_tf.errors import UserError
 from infomin_tf.runs.results import STAGES
 from infomin_tf.settings import ABOVE_ZERO, check, check_seeds
-from infomin_tf.sweeps.axes import Axis, BindingsAxis, Combinations, FileAxis, check_list
+from infomin_tf.sweeps.axes import Axis, BindingsAxis, Combinations, FileAxis, check_list, joined
 
 _INFORMATION = ("i_nce", "i_nce/training")
 
@@ -54,10 +54,10 @@ class Sweep:
         seeds: each value is run with each.
         left_out: combinations that are not run, a tuple of labels each, one of every axis.
         hours: no new point is started after so many; None for no limit.
-        metrics: keys of the measurements to compare, such as "knn/pre-trained"; the first says which point is best. () for the
-            first probe that was run.
-        information: key of what is on the horizontal axis: "i_nce" of held-out images, or "i_nce/training", whose N is
-            that of the negatives and whose ceiling is therefore higher.
+        metrics: keys of the measurements to compare, such as "knn/pre-trained"; the first says
+            which point is best. () for the first probe that was run.
+        information: key of what is on the horizontal axis: "i_nce" of held-out images, or
+            "i_nce/training", whose N is that of the negatives and whose ceiling is thus higher.
         until: the last stage of a point.
         title: of the report.
         expectation: what the paper found, for the report.
@@ -79,14 +79,8 @@ class Sweep:
     ):
         if not 1 <= len(axes) <= 2:
             raise UserError(f"Sweep.axes takes one axis or two, not {len(axes)}")
-        given = {
-            "gin_files": gin_files,
-            "gin_params": gin_params,
-            "seeds": seeds,
-            "left_out": left_out,
-            "metrics": metrics,
-        }
-        for name, values in given.items():
+        given = dict(gin_files=gin_files, gin_params=gin_params, seeds=seeds)
+        for name, values in dict(**given, left_out=left_out, metrics=metrics).items():
             check_list(values, f"Sweep.{name}")
         if until not in STAGES:
             raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
@@ -104,7 +98,7 @@ class Sweep:
         for labels in left_out:
             check_list(labels, "Sweep.left_out, each combination,")
         self._left_out = {tuple(map(str, labels)) for labels in left_out}
-        known = {tuple(labels) for labels in itertools.product(*[axis.labels for axis in axes])}
+        known = set(itertools.product(*(axis.labels for axis in axes)))
         if unknown := self._left_out - known:
             raise UserError(f"Sweep.left_out has no such combinations: {sorted(unknown)}")
         if self._left_out == known:
@@ -113,8 +107,8 @@ class Sweep:
         twins = sorted({name for name in names if names.count(name) > 1})
         if twins:
             raise UserError(
-                f"several points would be written to one folder ({', '.join(twins[:3])}); give the values labels, and seeds, "
-                "that differ in letters, digits, '.' or '+'"
+                f"several points would be written to one folder ({', '.join(twins[:3])}); give the "
+                "values labels, and seeds, that differ in letters, digits, '.' or '+'"
             )
 
     def points(self):
@@ -124,8 +118,6 @@ class Sweep:
         return [point for point in points if point.labels not in self._left_out]
 
     def _point(self, places, seed):
-        parts = [axis.arguments(place) for axis, place in zip(self.axes, places, strict=True)]
-        first = [file for files, _ in parts for file in files]
-        params = [param for _, bindings in parts for param in bindings]
+        first, params = joined(self.axes, places)
         labels = tuple(axis.labels[place] for axis, place in zip(self.axes, places, strict=True))
         return Point(labels, seed, (*first, *self._gin_files), (*self._gin_params, *params))

@@ -1,4 +1,4 @@
-"""The audit of views: what is tried, what is called best by hand-made numbers, the copies, the recommended file."""
+"""The audit of views: what is tried, what is called best of hand-made numbers, what is written."""
 
 import json
 import pathlib
@@ -45,7 +45,7 @@ def small_audit():
 
 def setting(label, probe, i_nce=1.0, uniformity=-3.0):
     values = {PROBE: probe, "i_nce": [i_nce] * 2, "uniformity": [uniformity] * 2}
-    return Setting((label,), label, {name: np.array(v) for name, v in values.items()})
+    return Setting((label,), {name: np.array(v) for name, v in values.items()})
 
 
 def write_numbers(sweep, out, numbers):
@@ -226,8 +226,8 @@ def test_findings_with_labels(tmp_path):
     said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())
     assert f"Recommended: x 3, y on ({LABELS[PROBE]} 53.40 ± 0.28, base 50.10 ± 0.14" in said
     assert (
-        "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, told apart from the base"
-        in said
+        "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, "
+        "told apart from the base" in said
     )
     assert "The recommendation is told apart from the base" in sure and "differs by 3.30" in sure
     # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.

@@ -1,4 +1,4 @@
-"""The copies that an audit works on: divided once, never tested on what was learned from, nothing else deleted."""
+"""The copies that an audit works on: divided once, test images not learned from, nothing lost."""
 
 import json
 import types

@@ -1,4 +1,4 @@
-"""How a case of an input that is refused is written: a function that makes it, and the message that must come."""
+"""How a case of an input that is refused is written: a function that makes it, and the message."""
 
 import re
 
@@ -11,7 +11,7 @@ class Refused(list):
     """Functions of an empty folder that make a bad input there and hand it to the package."""
 
     def by(self, wrong, fix):
-        """Registers a function with two regexes that its message must match, one after the other: what is wrong, the fix."""
+        """Registers a function with regexes that its message must match: what is wrong, the fix."""
 
         def register(function):
             self.append(pytest.param(function, f"({wrong}).*({fix})", id=function.__name__))

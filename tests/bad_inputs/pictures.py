@@ -1,4 +1,4 @@
-"""Image files of every kind that a folder may hold, with the pixels that they must give, worked out by hand."""
+"""Image files of every kind that a folder may hold, with their pixels, worked out by hand."""
 
 import dataclasses
 import io
@@ -22,7 +22,7 @@ class Picture:
     Args:
         case: what is odd about it.
         name: of the file, bytes where it is no text.
-        make: function -> (bytes of the file, pixels that are expected [SIDE, SIDE] or [SIDE, SIDE, 3]).
+        make: function -> (bytes of the file, expected pixels [SIDE, SIDE] or [SIDE, SIDE, 3]).
         tolerance: largest difference of a pixel; JPEGs round.
     """
 
@@ -46,7 +46,7 @@ def jpeg(image=QUADRANTS, **options):
 
 
 def alpha():
-    """uint8 [SIDE, SIDE]: none in the upper half, half in the lower left, all in the lower right."""
+    """uint8 [SIDE, SIDE]: none in the upper half, half lower left, all lower right."""
     values = np.zeros((SIDE, SIDE), np.uint8)
     values[8:, :8], values[8:, 8:] = 128, 255
     return values
@@ -81,13 +81,13 @@ def cmyk(kind, **options):
 
 
 def ycck():
-    """An Adobe JPEG of Y, Cb, Cr and inverted black: stored as four plain channels, then called by its other name."""
+    """An Adobe JPEG of Y, Cb, Cr, inverted black: stored as plain channels, called otherwise."""
     y, cb, cr, light = 120.0, 100.0, 160.0, 204
     stored = np.full((SIDE, SIDE, 4), (y, cb, cr, light), np.uint8)
     data = encoded(Image.fromarray(255 - stored, "CMYK"), "JPEG", quality=98)
     place = data.index(b"Adobe") + len(b"Adobe") + 6
     assert data[place] == 0
-    # YCbCr stands for the complement of what plain channels would hold, and those are inverted inks.
+    # YCbCr stands for the complement of what plain channels would hold: inverted inks.
     ink = np.array(
         [
             y + 1.402 * (cr - 128),

@@ -1,4 +1,7 @@
-"""Files that are no images: left out, counted and named, in memory as streamed; what systems hide there is passed over."""
+"""Files that are no images: left out, counted and named, in memory as streamed.
+
+What systems hide there is passed over.
+"""
 
 import os
 import socket

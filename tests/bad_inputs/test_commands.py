@@ -1,4 +1,4 @@
-"""Bad inputs through the whole command, in the locale C: a warning, and it works; or one message and exit status 2."""
+"""Bad inputs through the whole command, in the locale C: a warning, or one message and status 2."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Folders of a person's own images that are not as they should be: trees, links, classes, tables of labels."""
+"""Folders of own images that are not as they should be: trees, links, classes, tables of labels."""
 
 import os
 
@@ -170,7 +170,7 @@ def test_classes_that_are_odd_but_right(tmp_path):
 
 
 def test_tables_that_are_odd_but_right(tmp_path):
-    """A mark at the start, a quoted comma and line break, repeated and blank rows, Windows line ends."""
+    """A mark at the start, quoted comma and line break, repeated, blank rows, Windows line ends."""
     text = '\ufefffile,label\r\n"é, 1.png","or\r\nca"\r\n\r\n./a.png,owl\r\na.png,owl\r\n'
     images = labelled_by(text)(tmp_path)
     assert images.size == 2 and {name.split()[0] for name in images.class_names} == {"or", "owl"}

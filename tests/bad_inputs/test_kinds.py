@@ -185,7 +185,7 @@ test_kinds.unknown.activation = @keras.ops.relu
 
 @pytest.mark.usefixtures("clean_gin")
 def test_values_that_fit_are_taken():
-    """What functions return, functions themselves, None, macros, unions; classes of other packages, references for defaults."""
+    """What functions return, functions, None, macros, unions, others' classes, references."""
     gin.parse_config(TEXT + RIGHT)
     assert kinds.wrong_kinds() == []
 
@@ -215,7 +215,7 @@ def test_what_is_sure_to_be_wrong_in_other_packages_is_refused(binding, hint):
 
 
 def test_every_parameter_of_this_package_that_a_gin_file_may_bind_tells_its_kind():
-    """Of the classes that the gin files name: by an annotation, or by a default that is not None."""
+    """Of the classes that gin files name: by an annotation, or by a default that is not None."""
     silent = set()
     for cls in classes_of_gin_files():
         for parameter in inspect.signature(cls).parameters.values():

@@ -1,4 +1,4 @@
-"""Tables of labels as spreadsheets write them: what is clear is read, what is not is refused with the number of its line."""
+"""Tables of labels as spreadsheets write them: what is clear is read, else its line is refused."""
 
 import pytest
 
@@ -141,7 +141,8 @@ def test_labels_that_may_be_none_are_refused(label, tmp_path):
 
 
 @refused.by(
-    r"line 3: upper.png is not an image under .* \(is Upper.PNG meant\?\), nor are the files of 1 more",
+    r"line 3: upper.png is not an image under .* \(is Upper.PNG meant\?\), "
+    "nor are the files of 1 more",
     "give paths relative to it, and remove lines of images that are not there",
 )
 def files_that_are_not_there(folder):

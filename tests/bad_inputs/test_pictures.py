@@ -1,4 +1,4 @@
-"""Odd image files that must work, in memory and streamed, whole and cropped: the pixels are those worked out by hand."""
+"""Odd image files that must work, in memory and streamed, whole and cropped, with known pixels."""
 
 import functools
 import os
@@ -126,7 +126,7 @@ def test_odd_files_give_the_expected_pixels(number, read):
 
 
 def test_streamed_odd_files_are_whole_to_those_who_cut_crops_out_of_them(loaded):
-    """TensorFlow decodes each, also in part, and to the same picture: the mean tells, whatever its size."""
+    """TensorFlow decodes each, also in part, to the same picture: the mean tells, at any size."""
     files = loaded[1].records().map(loaded[1].encoded)
     for case, (file, _) in zip(CASES, files, strict=True):
         picture = tf.io.decode_image(file, channels=3, expand_animations=False).numpy()

@@ -1,4 +1,4 @@
-"""Settings of views, networks, negatives, sweeps and audits that have no sense are refused where they are made."""
+"""Settings without sense of views, networks, negatives, sweeps and audits are refused at once."""
 
 import re
 

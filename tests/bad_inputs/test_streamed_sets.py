@@ -1,4 +1,4 @@
-"""Prepared data sets that are too large for memory, in which a record proves damaged once it is reached."""
+"""Prepared data sets that are too large for memory, with a record that proves to be damaged."""
 
 import sys
 

@@ -2,8 +2,9 @@
 
 from infomin_tf.sweeps.sweep import Axis, Sweep
 
-# Stands for bin/train: accuracy 50 + 10 x - seed, I_NCE 1 / x; x = 3 fails; each run leaves a line in a file. On a device, it
-# refuses to share it and waits until each device of FAKE_DEVICES has had a run; FAKE_HELD names the x that waits for the file "go".
+# Stands for bin/train: accuracy 50 + 10 x - seed, I_NCE 1 / x; x = 3 fails; each run leaves a line
+# in a file. On a device, it refuses to share it and waits until each device of FAKE_DEVICES has had
+# a run; FAKE_HELD names the x that waits for the file "go".
 FAKE_TRAIN = """
 import json, os, re, sys, time
 flags = dict(a[2:].split("=", 1) for a in sys.argv[1:])
@@ -24,13 +25,15 @@ if os.environ.get("FAKE_HELD") == str(x):
     wait_for("go")
 if x == 3:
     sys.exit("error: pretrain: loss became nan at step 7; lower the learning rate")
-for stage, name, value in (("pretrain", "i_nce", 1 / x), ("evaluate", "knn/pre-trained", 50 + 10 * x - seed)):
+found = {"pretrain": ("i_nce", 1 / x), "evaluate": ("knn/pre-trained", 50 + 10 * x - seed)}
+for stage, (name, value) in found.items():
     os.makedirs(os.path.join(folder, stage), exist_ok=True)
     number = {"key": name, "label": name, "value": value, "unit": "", "protocol": "fake"}
     with open(os.path.join(folder, stage, "results.json"), "w") as file:
         json.dump({"measurements": [number], "wall_time_seconds": 1.0}, file)
 if device:
-    os.rename(os.path.join(os.path.dirname(folder), "device" + device), os.path.join(folder, "device" + device))
+    held = os.path.join(os.path.dirname(folder), "device" + device)
+    os.rename(held, os.path.join(folder, "device" + device))
 """
 
 

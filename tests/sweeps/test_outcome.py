@@ -92,7 +92,8 @@ def test_an_edge_is_that_of_what_was_measured(tmp_path):
 def test_a_metric_that_was_not_measured_is_named(tmp_path):
     found = finished(tmp_path, (1, 2), [[10.0], [20.0]], metrics=("knn",))
     assert found.verdict() == [
-        "knn was not measured, so no point is called best; measured: i_nce, i_nce/training, knn/pre-trained."
+        "knn was not measured, so no point is called best; measured: i_nce, i_nce/training, "
+        "knn/pre-trained."
     ]
 
 

@@ -1,4 +1,7 @@
-"""The reverse U of a sweep: known tops are found, a loop over NumPy's fits finds the same, and neither lines nor curves that flatten are called one."""
+"""The reverse U of a sweep: known tops are found, as a loop over NumPy's fits finds them.
+
+Neither lines nor curves that flatten are called one.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ def settings(accuracy, places=PLACES, noise=0.5, seeds=3, stream=0):
     for number, place in enumerate(places):
         x = place + 0.05 * draw(size=seeds)
         y = accuracy(x) + noise * draw(size=seeds)
-        found.append(Setting((str(number),), str(number), {"I_NCE": x, "kNN": y}))
+        found.append(Setting((str(number),), {"I_NCE": x, "kNN": y}))
     return found
 
 
@@ -38,9 +41,10 @@ def test_the_top_is_found_and_lies_in_its_interval():
     assert low < 3.2 < high and high - low < 0.6 and top == pytest.approx(3.2, abs=0.15)
     assert found.is_shown and found.bends_down == 1.0
     assert found.sentence("I_NCE", "kNN") == (
-        "A reverse U of kNN over I_NCE is shown: a parabola bends down in 100.0 % of 2,000 resamples of the settings, its top is "
-        f"at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line rises before it has p {found.rises:.2g}, that one falls "
-        f"after it {found.falls:.2g} (one-sided t tests over means of settings)."
+        "A reverse U of kNN over I_NCE is shown: a parabola bends down in 100.0 % of 2,000 "
+        f"resamples of the settings, its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); "
+        f"that a line rises before it has p {found.rises:.2g}, that one falls after it "
+        f"{found.falls:.2g} (one-sided t tests over means of settings)."
     )
 
 

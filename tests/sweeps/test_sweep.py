@@ -188,7 +188,7 @@ def wait_for_lines(path, count, process):
 
 
 def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_at_once(tmp_path):
-    """Killed while its second point runs: that run continues alone, and the next sweep waits for it."""
+    """Killed while its second point runs: that run continues alone, and the next sweep waits."""
     environment = os.environ | {"FAKE_HELD": "2.0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), FAKE_TRAIN]
     try:
