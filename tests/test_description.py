@@ -25,7 +25,7 @@ class Slotted:
 
 
 def text(value):
-    return description.describe({"data": Holder(value)}, 0)
+    return description.describe({"data": Holder(value)})
 
 
 def make(size):

@@ -125,10 +125,11 @@ def test_the_comparison_that_the_docs_show_for_grey_images_builds(tmp_path):
 def test_moving_mnist_trains_and_tests_on_digits_and_backgrounds_apart(file):
     for more in ((), ("small/moving_mnist.gin",)):
         unlabelled, train, test, held_out = build(file, *more)._data.sources
-        for role in ("_digits", "_backgrounds"):
-            splits = [vars(getattr(images, role)) for images in (unlabelled, train, test, held_out)]
-            assert [split["_split"] for split in splits] == ["train", "train", "test", "test"]
-            assert len({split["_name"] for split in splits}) == 1
+        for digits_or_backgrounds in (0, 1):
+            sets = (unlabelled, train, test, held_out)
+            sources = [images._sources[digits_or_backgrounds] for images in sets]
+            assert [source.split for source in sources] == ["train", "train", "test", "test"]
+            assert len({source.name for source in sources}) == 1
         gin.clear_config()
         gin.config._IMPORTS.clear()
 

@@ -212,6 +212,17 @@ def run_from_python(folder, epochs, **arguments):
         return made.run(str(folder), strategy=STRATEGY, seed=0)
 
 
+def test_an_experiment_from_python_notes_the_seed_of_each_run_and_what_it_was_given(tmp_path):
+    with STRATEGY.scope():
+        made = experiment(1)
+        with made._claimed(str(tmp_path / "first"), 3, "") as first:
+            pass
+        made._pair.size = 13  # as if it were measured in the images
+        with made._claimed(str(tmp_path / "second"), 4, "") as second:
+            pass
+    assert first.startswith("# seed: 3\n") and second == first.replace("seed: 3", "seed: 4")
+
+
 def values(found):
     return {s: [(n["key"], n["value"]) for n in found[s]["measurements"]] for s in found}
 

@@ -13,7 +13,7 @@ _PLAIN = bool | numbers.Number | str | bytes
 _OF_KERAS = {"name", "build_config", "trainable", "shared_object_id"}
 
 
-def describe(parts, seed):
+def describe(parts):
     """The settings of an experiment, alike in every process.
 
     They hold no addresses, no order of sets and no counted names. Objects are told by their
@@ -21,7 +21,6 @@ def describe(parts, seed):
 
     Args:
         parts: dict parameter of `Experiment` -> object.
-        seed: of the run.
 
     Returns:
         Lines "scope/Class.attribute = value", the scope being the way to the object.
@@ -30,7 +29,7 @@ def describe(parts, seed):
     for name, part in parts.items():
         walk.lines[f"Experiment.{name}"] = walk.text(part, name)
     lines = [f"{name} = {value}" for name, value in sorted(walk.lines.items())]
-    return "\n".join([f"# seed: {seed}", *lines, ""])
+    return "\n".join([*lines, ""])
 
 
 class _Walk:

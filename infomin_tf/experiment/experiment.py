@@ -1,6 +1,7 @@
 """The root that a gin file configures: the stages of a run in order, each resumable."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -69,7 +70,7 @@ class Experiment:
             stage.check_views(pair, split)
         pretraining.make_encoders(split.num_parts)
         self._data, self._pair, self._split = data, pair, split
-        self._pretraining, self._settings = pretraining, None
+        self._pretraining = pretraining
 
     @property
     def stage_names(self):
@@ -124,9 +125,14 @@ class Experiment:
         """A context of the configuration, or else of the objects' own, which claims model_dir."""
         if configuration:
             return contextlib.nullcontext(configuration)
-        self._settings = self._settings or description.describe(self._parts, seed)
+        text = f"# seed: {seed}\n{self._settings}"
         again = 'Experiment.repeat("{}", model_dir, ...)'.format
-        return order.claimed(model_dir, self._settings, repeats=repeats, again=again)
+        return order.claimed(model_dir, text, repeats=repeats, again=again)
+
+    @functools.cached_property
+    def _settings(self):
+        """The objects' own, asked for before anything is measured for them in the images."""
+        return description.describe(self._parts)
 
     def save_picture(self, path, *, data_dir=None, seed=0):
         """Writes a picture of 8 images with their views; of sequences, a .gif that moves, too.
@@ -143,6 +149,7 @@ class Experiment:
         inspection.check_outside(path, self._data.sources)
         images = self._data.load_unlabelled(data_dir)
         if not self._pair.is_adapted:
+            _ = self._settings
             self._pair.adapt(images.sample(2000))
         moves = path.lower().endswith(".gif")
         frames = self._pair.animation(images, seed) if moves else [self._pair.picture(images, seed)]
