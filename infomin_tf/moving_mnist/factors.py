@@ -1,4 +1,4 @@
-"""Digit, background and position from frames of Colorful Moving-MNIST: probes, an end-to-end network, chance."""
+"""Digit, background and position from frames of Colorful Moving-MNIST: probes, chance."""
 
 import time
 
@@ -13,14 +13,17 @@ from infomin_tf.evaluation.logistic import fit_logistic
 from infomin_tf.evaluation.probe import PRE_TRAINED, Probe, key_of
 from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.runs.results import Measurement
+from infomin_tf.settings import COUNT, Range, check
 
 _BATCH = 500
+_ENOUGH = Range("a number of at least 10", lambda frames: frames >= 10)
 
 
 class FactorProbe(Probe):
-    """Linear heads on the frozen backbone: digit and background (error in %), position (mean distance in pixels).
+    """Linear heads on the frozen backbone: digit, background (error in %), position (pixels off).
 
-    Beside the pre-trained features the errors of the best constant answers: the most frequent class, the mean position.
+    With pre-trained features come the errors of the best constant answers: the most frequent class,
+    the mean position.
 
     Args:
         num_train, num_test: frames, drawn once from the training and from the test images.
@@ -29,14 +32,12 @@ class FactorProbe(Probe):
     key, takes_views = "factors", False
 
     def __init__(self, num_train=20000, num_test=5000):
-        if num_train < 10 or num_test < 1:
-            raise ValueError(
-                f"FactorProbe takes num_train >= 10 and num_test >= 1, not {num_train} and {num_test}"
-            )
+        check(self, _ENOUGH, num_train=num_train)
+        check(self, COUNT, num_test=num_test)
         self._num_train, self._num_test = num_train, num_test
 
     def check(self, run):
-        """Raises UserError unless train and test are labelled sequences of two digits and two backgrounds or more."""
+        """Raises UserError unless train and test are labelled, of two backgrounds or more."""
         check_labelled("FactorProbe", run)
 
     def measure(self, run, features, subject):
@@ -48,10 +49,16 @@ class FactorProbe(Probe):
         for name in ("digit", "background"):
             seed = seeds.stream(run.seed, f"evaluate/logistic regression of {name}")
             fit = fit_logistic(train_x, train[name], test_x, test[name], seed)
-            how = f"logistic regression on {train_x.shape[1]} frozen features, C {fit.chosen_c:g}, {self._num_train} frames"
+            how = (
+                f"logistic regression on {train_x.shape[1]} frozen features, C {fit.chosen_c:g}, "
+                f"{self._num_train} frames"
+            )
             found.append(_error(name, subject, 100 - fit.accuracy, how))
         places = LinearRegression().fit(train_x, train["position"]).predict(test_x)
-        how = f"least squares on frozen features, mean distance to the digit's centre, {self._num_train} frames"
+        how = (
+            "least squares on frozen features, mean distance to the digit's centre, "
+            f"{self._num_train} frames"
+        )
         distance = mean_distance(places, test["position"])
         seconds = time.monotonic() - started
         found.append(_error("position", subject, distance, how, seconds))
@@ -75,12 +82,13 @@ def check_sequences(what, images):
     """Raises UserError unless images are `Sequences`; `what` takes them."""
     if not isinstance(images, Sequences):
         raise UserError(
-            f"{what} takes sequences, which {images.name} is not; bind MovingMnist, or the stages for images"
+            f"{what} takes sequences, which {images.name} is not; "
+            "bind MovingMnist, or the stages for images"
         )
 
 
 def check_labelled(what, run):
-    """Raises UserError unless the run's train and test are sequences of the same backgrounds, two or more."""
+    """Raises UserError unless train and test are sequences of the same two backgrounds or more."""
     for images in (run.train, run.test):
         check_sequences(what, images)
     check_classes(f"{what} of backgrounds", *(s.backgrounds for s in (run.train, run.test)))
@@ -122,13 +130,12 @@ def _features(extractor, sequences, count, seed):
 
 
 def _collect(function, sequences, count, seed):
-    """(dict of outputs, dict of labels) of the first `count` frames of a stream, as NumPy arrays."""
+    """(dict of outputs, dict of labels) of the first `count` frames of a stream, as arrays."""
     rows = []
     for start in range(0, count, _BATCH):
         images, labels = sequences.compiled_frames(_BATCH, tf.constant([seed, start // _BATCH]))
         rows.append((function(images), labels))
-    joined = [
-        {name: np.concatenate([row[part][name] for row in rows])[:count] for name in rows[0][part]}
-        for part in (0, 1)
-    ]
-    return joined[0], joined[1]
+    return tuple(
+        {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
+        for parts in zip(*rows, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Networks of Colorful Moving-MNIST (section B.4): a small ConvNet for frames, an LSTM over its features."""
+"""Networks of Colorful Moving-MNIST (section B.4): a ConvNet for frames, an LSTM over features."""
 
 import keras
 import tensorflow as tf
@@ -30,9 +30,8 @@ class ConvNet(keras.layers.Layer):
         """Makes the weights for images of shape (None, H, W, C)."""
         self.convolutions, channels = [], input_shape[-1]
         for filters in self.filters:
-            convolution = ConvolutionAndNormalization(
-                filters, 5, 2, relu=True, dtype=self.dtype_policy
-            )
+            policy = self.dtype_policy
+            convolution = ConvolutionAndNormalization(filters, 5, 2, relu=True, dtype=policy)
             convolution.build((None, None, None, channels))
             self.convolutions.append(convolution)
             channels = filters
@@ -40,10 +39,9 @@ class ConvNet(keras.layers.Layer):
 
     def call(self, images, training=None):
         """Features [B, filters[-1]] of images [B, H, W, C]."""
-        x = images
         for convolution in self.convolutions:
-            x = convolution(x, training=training)
-        return tf.reduce_mean(x, axis=(1, 2))
+            images = convolution(images, training=training)
+        return tf.reduce_mean(images, axis=(1, 2))
 
     def get_config(self):
         return super().get_config() | {"filters": self.filters}
@@ -74,9 +72,8 @@ class SequenceEncoder(keras.layers.Layer):
     def call(self, frames, training=None):
         flat = tf.reshape(frames, [-1, *frames.shape[2:]])
         features = self.backbone(flat, training=training)
-        return self.head(
-            self.recurrent(tf.reshape(features, [-1, frames.shape[1], features.shape[-1]]))
-        )
+        features = tf.reshape(features, [-1, frames.shape[1], features.shape[-1]])
+        return self.head(self.recurrent(features))
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -86,6 +83,4 @@ class SequenceEncoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        parts = ("backbone", "head")
-        built = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
-        return cls(**config | built)
+        return cls(**keras.saving.deserialize_keras_object(config))

@@ -8,10 +8,11 @@ from infomin_tf.errors import UserError
 from infomin_tf.settings import COUNT, check
 from infomin_tf.views.augment.common import split_seed
 from infomin_tf.views.pairs import Pair
+from infomin_tf.views.picture import grid
 
 
 class FactorPair(Pair):
-    """v1 = frames 1 to k; v2 = one image that keeps chosen factors of frame t, the others drawn anew (section 4.1).
+    """v1 = frames 1 to k; v2 = an image that keeps chosen factors of frame t, others drawn anew.
 
     A kept digit is the same drawing, a kept background the same crop.
 
@@ -20,6 +21,9 @@ class FactorPair(Pair):
         keep_digit, keep_position, keep_background: the factors that are shared.
         num_frames: k.
         target_frame: t, above k.
+
+    Attributes:
+        shared: names of the shared factors.
     """
 
     def __init__(
@@ -34,41 +38,28 @@ class FactorPair(Pair):
         check(self, COUNT, size=size)
         if not 1 <= num_frames < target_frame:
             raise UserError(
-                f"FactorPair takes 1 <= num_frames < target_frame, not {num_frames} and {target_frame}"
+                "FactorPair takes 1 <= num_frames < target_frame, "
+                f"not {num_frames} and {target_frame}"
             )
-        self.keep_digit, self.keep_position, self.keep_background = (
-            keep_digit,
-            keep_position,
-            keep_background,
-        )
+        kept = {"digit": keep_digit, "position": keep_position, "background": keep_background}
+        self.shared = tuple(name for name, keep in kept.items() if keep)
         self.size, self.num_frames, self.target_frame = size, num_frames, target_frame
-
-    @property
-    def shared(self):
-        """Names of the shared factors."""
-        kept = {
-            "digit": self.keep_digit,
-            "position": self.keep_position,
-            "background": self.keep_background,
-        }
-        return tuple(name for name, keep in kept.items() if keep)
 
     def check(self, images):
         """See `Sampler`."""
         if images.image_shape is not None:
             raise UserError(
-                f"FactorPair takes sequences, which {images.name} is not; bind MovingMnist, or another pair"
+                f"FactorPair takes sequences, which {images.name} is not; "
+                "bind MovingMnist, or another pair"
             )
 
     def batches(self, images, order):
-        """Infinite batches of ((v1, v2), labels of -1) of `Sequences`, which are drawn and rendered in each step."""
+        """Infinite batches of ((v1, v2), labels of -1), drawn and rendered in each step."""
         steps_per_epoch(images, order.batch_size)  # refuses sets that are too small
-
-        size = order.size
 
         def of_step(step):
             views = self(images, order.batch_size, order.views_seed(step), order.shard)
-            return views, tf.fill([size], -1)
+            return views, tf.fill([order.size], -1)
 
         return order.by_step(of_step).prefetch(tf.data.AUTOTUNE)
 
@@ -86,7 +77,8 @@ class FactorPair(Pair):
         """
         if sequences.canvas != self.size:
             raise UserError(
-                f"FactorPair.size is {self.size} px and MovingMnist.canvas {sequences.canvas}; make them equal"
+                f"FactorPair.size is {self.size} px and MovingMnist.canvas {sequences.canvas}; "
+                "make them equal"
             )
         factors, target = shard.of(self.factors(sequences, count, seed))
         v1 = sequences.render(factors, sequences.corners(factors, range(1, self.num_frames + 1)))
@@ -96,16 +88,17 @@ class FactorPair(Pair):
         """The factors of v1 and those of v2, a dict with `corner` [B, 2] besides."""
         seeds = split_seed(seed, 2)
         first, fresh = sequences.draw(count, seeds[0]), sequences.draw(count, seeds[1])
-        kept = ["digit"] * self.keep_digit + ["background", "crop"] * self.keep_background
-        corner = (
-            sequences.corners(first, [self.target_frame])[:, 0]
-            if self.keep_position
-            else fresh["start"]
-        )
-        return first, fresh | {name: first[name] for name in kept} | {"corner": corner}
+        second = fresh | {"corner": fresh["start"]}
+        if "digit" in self.shared:
+            second["digit"] = first["digit"]
+        if "background" in self.shared:
+            second |= {name: first[name] for name in ("background", "crop")}
+        if "position" in self.shared:
+            second["corner"] = sequences.corners(first, [self.target_frame])[:, 0]
+        return first, second
 
     def picture(self, images, seed=0, num_rows=8):
-        """A picture of a row a sequence: frames 1 to k, frame t, then v2 (Fig. 10), uint8 [height, width, 3].
+        """A row per sequence: frames 1 to k, frame t, v2 (Fig. 10), uint8 [height, width, 3].
 
         Args:
             images: `Sequences`.
@@ -117,20 +110,12 @@ class FactorPair(Pair):
         times = [*range(1, self.num_frames + 1), self.target_frame]
         frames = images.render(factors, images.corners(factors, times))
         view = images.render(target, target["corner"][:, None])
-        cells = tf.pad(
-            tf.concat([frames, view], axis=1),
-            [[0, 0], [0, 0], [0, 2], [0, 2], [0, 0]],
-            constant_values=1.0,
-        )
-        rows, columns, height, width, _ = cells.shape
-        grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, columns * width, 3])
-        return tf.cast(tf.round(255.0 * grid), tf.uint8).numpy()
+        return grid(255.0 * tf.concat([frames, view], axis=1))
 
     def animation(self, images, seed=0, num_columns=8):
         """Frames 1 to t of sequences side by side, uint8 [t, canvas, num_columns * canvas, 3]."""
-        factors = self.factors(
-            images, num_columns, tf.constant([seeds.stream(seed, "picture"), 0])
-        )[0]
+        key = tf.constant([seeds.stream(seed, "picture"), 0])
+        factors, _ = self.factors(images, num_columns, key)
         times = range(1, self.target_frame + 1)
         frames = images.render(factors, images.corners(factors, times))
         rows = tf.concat(tf.unstack(frames), axis=2)

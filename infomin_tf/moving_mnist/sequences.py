@@ -1,4 +1,4 @@
-"""Colorful Moving-MNIST: a digit moves over a still background, made on the fly (section 4.1, B.4; Fig. 6 and 10)."""
+"""Colorful Moving-MNIST: a digit moves over a still background (section 4.1, B.4; Fig. 6, 10)."""
 
 import math
 
@@ -25,7 +25,7 @@ class MovingMnist:
 
     def __init__(self, digits: Source, backgrounds: Source, canvas=64):
         check(self, COUNT, canvas=canvas)
-        self._digits, self._backgrounds, self._canvas = digits, backgrounds, canvas
+        self._sources, self._canvas = (digits, backgrounds), canvas
 
     def load(self, data_dir=None):
         """A `Sequences`.
@@ -33,23 +33,19 @@ class MovingMnist:
         Raises:
             UserError: a source has no labels, is streamed, or its images do not fit the canvas.
         """
-        digits, backgrounds = (
-            source.load(data_dir) for source in (self._digits, self._backgrounds)
-        )
+        digits, backgrounds = (source.load(data_dir) for source in self._sources)
         for images in (digits, backgrounds):
             in_memory = isinstance(images, ArrayImages)
             if not in_memory or not images.class_names or images.labels.numpy().min() < 0:
                 raise UserError(
-                    f"MovingMnist needs labelled images in memory, which {images.name} are not; choose a labelled split, or "
-                    "raise its memory_limit_gib"
+                    f"MovingMnist needs labelled images in memory, which {images.name} are not; "
+                    "choose a labelled split, or raise its memory_limit_gib"
                 )
-        if (
-            max(digits.image_shape[:2]) >= self._canvas
-            or min(backgrounds.image_shape[:2]) < self._canvas
-        ):
+        digit, background = digits.image_shape[:2], backgrounds.image_shape[:2]
+        if max(digit) >= self._canvas or min(background) < self._canvas:
             raise UserError(
-                f"a canvas of {self._canvas} px takes smaller digits and backgrounds of that size or larger, not "
-                f"{digits.image_shape[0]} px and {backgrounds.image_shape[:2]} px; change MovingMnist.canvas"
+                f"a canvas of {self._canvas} px takes smaller digits and backgrounds of that size "
+                f"or larger, not {digit[0]} px and {background} px; change MovingMnist.canvas"
             )
         return Sequences(digits, backgrounds, self._canvas)
 
@@ -81,13 +77,12 @@ class Sequences(Images):
         return self.digits.size
 
     def raw(self, order, chunk):
-        """Single frames of each step, drawn anew, chunk after chunk: (images, labels) of `frames`."""
+        """Single frames of each step, drawn anew, chunk by chunk: (images, labels) of `frames`."""
         steps_per_epoch(self, order.batch_size)  # refuses sets that are too small
-        size = order.size
         steps = order.by_step(
             lambda step: self.frames(order.batch_size, order.views_seed(step), order.shard)
         )
-        return steps.unbatch().batch(chunk, drop_remainder=True) if chunk < size else steps
+        return steps.unbatch().batch(chunk, drop_remainder=True) if chunk < order.size else steps
 
     def sample(self, count):
         """None: frames are made on the fly."""
@@ -112,8 +107,9 @@ class Sequences(Images):
             seed: int32 [2].
 
         Returns:
-            dict of tensors [B, ...]: digit and background (places in their sets), crop (corner of the background, in
-            pixels), start (corner of the digit in frame 1, uniform in [0, room]), angle (uniform in [0, 2 pi)).
+            dict of tensors [B, ...]: digit and background (places in their sets), crop (corner of
+            the background, in pixels), start (corner of the digit in frame 1, uniform in
+            [0, room)), angle (uniform in [0, 2 pi)).
         """
         seeds = split_seed(seed, 5)
         spare = tf.constant([side - self.canvas + 1 for side in self.backgrounds.image_shape[:2]])
@@ -129,7 +125,7 @@ class Sequences(Images):
     def corners(self, factors, frames):
         """Corners (y, x) of the digit in pixels, float32 [B, T, 2], in frames that count from 1.
 
-        The digit moves 0.1 of the canvas a frame, and its velocity is reflected where it touches the border.
+        The digit moves 0.1 of the canvas per frame; the border reflects its velocity.
         """
         direction = tf.stack([tf.sin(factors["angle"]), tf.cos(factors["angle"])], axis=-1)
         steps = tf.constant(list(frames), tf.float32) - 1.0
@@ -143,15 +139,14 @@ class Sequences(Images):
             float32 [B, T, canvas, canvas, 3] in [0, 1]: background (1 - digit) + digit.
         """
         digits = tf.gather(self.digits.images, factors["digit"])[..., 0]
-        ink = _place(
-            tf.cast(digits, tf.float32) / 255.0, tf.cast(tf.round(corners), tf.int32), self.canvas
-        )
+        pixels = tf.cast(tf.round(corners), tf.int32)
+        ink = _place(tf.cast(digits, tf.float32) / 255.0, pixels, self.canvas)
         background = self._crops(factors)[:, None]
         return background + ink[..., None] * (1.0 - background)
 
     def entropy(self, factors):
-        """Entropy in nats of named factors together: digit (which drawing), background (which crop), position (in whole
-        pixels). They are independent; the border pixels of a rounded uniform position have half the probability.
+        """Entropy in nats of named factors, which are independent: digit (which drawing),
+        background (which crop), position (whole pixels, half as probable at the border).
         """
         border = 0.5 / self.room
         axis = -2 * border * math.log(border) - (1 - 2 * border) * math.log(1 / self.room)
@@ -179,8 +174,8 @@ class Sequences(Images):
             shard: which part of them is made, B = count / shard.count.
 
         Returns:
-            (images float32 [B, canvas, canvas, 3] in [0, 1], labels: a dict of digit and background, int32 [B], and
-            position, the digit's centre (y, x) in pixels, float32 [B, 2]).
+            (images float32 [B, canvas, canvas, 3] in [0, 1], labels: a dict of digit and
+            background, int32 [B], and position, the digit's centre (y, x) in pixels [B, 2]).
         """
         factors = shard.of(self.draw(count, seed))
         corners = tf.round(factors["start"])[:, None]
@@ -201,7 +196,7 @@ def _reflect(position, limit):
 
 
 def _place(patches, corners, canvas):
-    """Patches [B, p, p] at corners int32 [B, T, 2] of empty canvases: float32 [B, T, canvas, canvas]."""
+    """Patches [B, p, p] at corners int32 [B, T, 2] of empty canvases: [B, T, canvas, canvas]."""
     side = patches.shape[1]
     padded = tf.pad(patches, [[0, 0], [0, 1], [0, 1]])
     places = tf.range(canvas) - corners[..., None]  # [B, T, 2, canvas]

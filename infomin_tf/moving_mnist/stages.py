@@ -23,12 +23,13 @@ from infomin_tf.training.training import Training
 
 
 class PretrainSequences(Pretrain):
-    """Contrasts frames 1 to k, by the backbone and an LSTM, with an image, by the same backbone alone.
+    """Contrasts frames 1 to k, by the backbone and an LSTM, with an image, by the backbone alone.
 
     Args:
         backbone: factory of the network of single frames; called once.
         head: factory of a head; called for both encoders.
-        optimizer, negatives, batch_size, epochs, schedule, weight_decay, num_candidates, loop: see `Pretrain`.
+        optimizer, negatives, batch_size, epochs, schedule, weight_decay, num_candidates, loop: see
+            `Pretrain`.
         units: of the LSTM.
     """
 
@@ -77,12 +78,12 @@ class PretrainSequences(Pretrain):
         return [self._encoders[-1].backbone]
 
     def check(self, run):
-        """Raises UserError unless the images are sequences, enough for a batch, whose views share something."""
+        """Raises UserError unless there are sequences for a batch, whose views share something."""
         factors.check_sequences("PretrainSequences", run.unlabelled)
         if not run.pair.shared:
             raise UserError(
-                "the views share nothing, so there is nothing to learn; bind FactorPair.keep_digit, keep_position or "
-                "keep_background"
+                "the views share nothing, so there is nothing to learn; "
+                "bind FactorPair.keep_digit, keep_position or keep_background"
             )
         super().check(run)
 
@@ -92,11 +93,10 @@ class PretrainSequences(Pretrain):
         return _extractor(self._make_backbone(), run)
 
     def _introduce(self, run, writer):
+        picture = run.pair.picture(run.train, run.seed)
         with writer.as_default():
             tf.summary.text("configuration", run.configuration, step=0)
-            tf.summary.image(
-                "views/frames_and_view_2", run.pair.picture(run.train, run.seed)[None], step=0
-            )
+            tf.summary.image("views/frames_and_view_2", picture[None], step=0)
 
     def _features(self, run):
         return _extractor(*self.backbones, run)
@@ -104,14 +104,17 @@ class PretrainSequences(Pretrain):
     def measure(self, run, learner):
         """Those of `Pretrain`, and the entropy of what the views share."""
         entropy = run.held_out.entropy(run.pair.shared)
-        how = f"of {', '.join(run.pair.shared)} in {run.held_out_name}; digit: which drawing, background: which crop"
+        how = (
+            f"of {', '.join(run.pair.shared)} in {run.held_out_name}; digit: which drawing, "
+            "background: which crop"
+        )
         key, label = "entropy/shared_factors", "entropy of the shared factors"
         found = super().measure(run, learner)
         return [*found, Measurement(key, label, entropy, "nats", how)]
 
 
 class TrainSupervised(PretrainingStage):
-    """The supervised baseline: the backbone and a linear head for each factor, end to end; the losses are added.
+    """The supervised baseline: the backbone and a linear head per factor, end to end, losses added.
 
     Args:
         backbone: factory of the network of single frames; called once.

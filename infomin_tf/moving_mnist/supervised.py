@@ -1,4 +1,4 @@
-"""The supervised baseline of Colorful Moving-MNIST (section 4.1): one network, a linear head for each factor."""
+"""The supervised baseline of Colorful Moving-MNIST (section 4.1): a network, a head per factor."""
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ from infomin_tf.training.optimizer import Update
 
 
 class FactorLearner(Learner):
-    """Minimises the sum of the cross entropies of digit and background and of the squared error of the position.
+    """Minimises cross entropy of digit + of background + squared error of the position.
 
     Args:
         extractor: `FeatureExtractor`.
@@ -21,11 +21,8 @@ class FactorLearner(Learner):
         super().__init__(**kwargs)
         self.extractor, self.canvas = extractor, canvas
         self.factor_optimizer = Update(optimizer)
-        self.heads = {
-            "digit": keras.layers.Dense(num_classes["digit"], dtype="float32"),
-            "background": keras.layers.Dense(num_classes["background"], dtype="float32"),
-            "position": keras.layers.Dense(2, dtype="float32"),
-        }
+        outputs = {n: num_classes[n] for n in ("digit", "background")} | {"position": 2}
+        self.heads = {n: keras.layers.Dense(d, dtype="float32") for n, d in outputs.items()}
 
     @property
     def optimizers(self):
@@ -42,21 +39,20 @@ class FactorLearner(Learner):
         self.built = True
 
     def predict_factors(self, images):
-        """dict digit, background -> logits [B, C]; position -> centre (y, x) in pixels [B, 2]; in inference mode."""
+        """Inference: digit, background -> logits [B, C]; position -> centre (y, x), px [B, 2]."""
         return self._outputs(self.extractor(images, training=False))
 
     def train_step(self, batch):
         """One update; returns scalar metrics.
 
         Args:
-            batch: (images [b, H, W, 3] in [0, 1], dict digit, background int32 [b], position [b, 2] in pixels).
+            batch: (images [b, H, W, 3] in [0, 1], dict digit, background int32 [b], position [b, 2]
+                in pixels).
         """
         images, labels = batch
         with tf.GradientTape() as tape:
             outputs = self._outputs(self.extractor(images, training=True))
-            losses = {
-                f"{name}_loss": self._loss(name, outputs[name], labels[name]) for name in outputs
-            }
+            losses = {f"{n}_loss": self._loss(n, outputs[n], labels[n]) for n in outputs}
             total = tf.add_n(list(losses.values()))
             replica_loss = self.share(total)
         self.factor_optimizer.minimize(tape, replica_loss, self.trainable_variables)
@@ -71,6 +67,5 @@ class FactorLearner(Learner):
         if name == "position":
             error = (output - label) / (self.canvas / 2)
             return tf.reduce_mean(tf.reduce_sum(tf.square(error), axis=-1))
-        return tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=output)
-        )
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(label, output)
+        return tf.reduce_mean(cross_entropy)

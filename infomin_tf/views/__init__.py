@@ -1,4 +1,4 @@
-"""Views: sampling on the host (augment, pairs) and splitting in the model (color, generators, splits)."""
+"""Views: sampling on the host (augment, pairs), splitting in the model (generators, splits)."""
 
-# Before any module here begins to, as loading Keras imports those that have layers (`infomin_tf.registration`).
+# First of all, as loading Keras imports the modules here with layers (`infomin_tf.registration`).
 import keras  # noqa: F401

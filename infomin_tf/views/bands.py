@@ -1,4 +1,4 @@
-"""Frequency bands in the place of colours, so that grey images have channels to split and to learn from."""
+"""Frequency bands in the place of colours, so that grey images have channels to split."""
 
 import keras
 import tensorflow as tf
@@ -11,10 +11,11 @@ from infomin_tf.views.color import ColorSpace
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class Bands(ColorSpace):
-    """Low, middle and high frequencies of the luminance Y: Blur(Y, 3 fine), Blur(Y, fine) - Blur(Y, 3 fine), Y - Blur(Y, fine).
+    """Low, middle and high frequencies of the luminance Y.
 
-    Section B.3 divides an image in two by a blur; this divides it in three, as a `ChannelSplit` and its generator need.
-    Of coloured images nothing but the luminance is left. Images are float32 [B, H, W, 3], no sequences.
+    Blur(Y, 3 fine), Blur(Y, fine) - Blur(Y, 3 fine), Y - Blur(Y, fine). Section B.3 divides an
+    image in two by a blur; this divides it in three, as a `ChannelSplit` and its generator need.
+    Nothing but the luminance of colours is left. Images are float32 [B, H, W, 3], no sequences.
 
     Args:
         fine: the smaller sigma of the Gaussian blurs, in pixels of the view, above 0.
@@ -41,7 +42,7 @@ class Bands(ColorSpace):
         return tf.concat([coarse, fine - coarse, luminance - fine], axis=-1)
 
     def to_rgb(self, channels):
-        """Grey RGB [B, H, W, 3]: the sum of the bands; the inverse of `from_rgb` for grey images."""
+        """Grey RGB [B, H, W, 3]: the sum of the bands; inverts `from_rgb` for grey images."""
         luminance = tf.reduce_sum(channels, axis=-1, keepdims=True)
         return tf.repeat(luminance, 3, axis=-1)
 

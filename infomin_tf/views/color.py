@@ -14,13 +14,14 @@ class ColorSpace:
     """A colour space with its inverse; stateless, images are float [..., 3].
 
     Args:
-        mean, std: of each channel over a set of images, by which splits standardise; None for those of the images at hand.
+        mean, std: of each channel over a set of images, by which splits standardise; None for those
+            of the images at hand.
 
     Attributes:
         channel_names: of the three channels.
         ranges: (low, high) of each channel for RGB in [0, 1].
-        lone_channels: which channel a view generator treats apart, block by block: luminance in luminance-chroma spaces,
-            each in turn otherwise.
+        lone_channels: which channel a view generator treats apart, block by block: luminance where
+            there is chroma, each in turn otherwise.
     """
 
     channel_names = ()
@@ -135,7 +136,7 @@ class YCbCr(_Linear):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class Lab(ColorSpace):
-    """CIE L*a*b* of sRGB under D65 (2 degrees): L in [0, 100], a in [-86.2, 98.3], b in [-107.9, 94.5]."""
+    """CIE L*a*b* of sRGB under D65 (2 degrees): L in [0, 100], a, b in [-86, 98], [-108, 94]."""
 
     lone_channels = (0,)
     channel_names = ("L", "a", "b")
@@ -149,9 +150,8 @@ class Lab(ColorSpace):
 
     def from_rgb(self, rgb):
         """L, a, b [..., 3] of sRGB [..., 3] in [0, 1]."""
-        linear = _piecewise(
-            rgb, 0.04045, lambda x: ((x + 0.055) / 1.055) ** 2.4, lambda x: x / 12.92
-        )
+        curve = lambda x: ((x + 0.055) / 1.055) ** 2.4
+        linear = _piecewise(rgb, 0.04045, curve, lambda x: x / 12.92)
         xyz = _transform(linear, self._xyz_from_rgb) / tf.constant(self._white, rgb.dtype)
         f = _piecewise(xyz, 0.008856, lambda x: x ** (1 / 3), lambda x: 7.787 * x + 16 / 116)
         x, y, z = tf.unstack(f, axis=-1)
@@ -163,18 +163,16 @@ class Lab(ColorSpace):
         y = (lightness + 16.0) / 116.0
         f = tf.stack([y + a / 500.0, y, y - b / 200.0], axis=-1)
         xyz = _piecewise(f, 0.2068966, lambda x: x**3, lambda x: (x - 16 / 116) / 7.787)
-        linear = _transform(
-            xyz * tf.constant(self._white, channels.dtype), np.linalg.inv(self._xyz_from_rgb)
-        )
-        rgb = _piecewise(
-            linear, 0.0031308, lambda x: 1.055 * x ** (1 / 2.4) - 0.055, lambda x: 12.92 * x
-        )
+        xyz *= tf.constant(self._white, channels.dtype)
+        linear = _transform(xyz, np.linalg.inv(self._xyz_from_rgb))
+        curve = lambda x: 1.055 * x ** (1 / 2.4) - 0.055
+        rgb = _piecewise(linear, 0.0031308, curve, lambda x: 12.92 * x)
         return tf.clip_by_value(rgb, 0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class HSV(ColorSpace):
-    """Hue in [0, 1) (a circle; 0 for grey), saturation and value in [0, 1]; differentiable almost everywhere."""
+    """Hue in [0, 1) (a circle; 0 for grey), saturation and value in [0, 1]."""
 
     channel_names = ("H", "S", "V")
     ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
@@ -186,13 +184,9 @@ class HSV(ColorSpace):
         chroma = value - tf.reduce_min(rgb, axis=-1)
         safe_chroma = tf.where(chroma > 0, chroma, tf.ones_like(chroma))
         safe_value = tf.where(value > 0, value, tf.ones_like(value))
-        sixths = tf.where(
-            value == red,
-            (green - blue) / safe_chroma,
-            tf.where(
-                value == green, 2.0 + (blue - red) / safe_chroma, 4.0 + (red - green) / safe_chroma
-            ),
-        )
+        from_green, from_blue = (blue - red) / safe_chroma, (red - green) / safe_chroma
+        sixths = tf.where(value == green, 2.0 + from_green, 4.0 + from_blue)
+        sixths = tf.where(value == red, (green - blue) / safe_chroma, sixths)
         hue = tf.where(chroma > 0, tf.math.floormod(sixths / 6.0, 1.0), tf.zeros_like(chroma))
         return tf.stack([hue, chroma / safe_value, value], axis=-1)
 
@@ -229,11 +223,9 @@ def channel_statistics(images, color_space):
         pixels = color_space.from_rgb(rgb).numpy().reshape(-1, 3).astype(np.float64)
         origin = pixels[0] if origin is None else origin  # near the mean: no cancellation
         pixels = pixels - origin
-        count, total, squares = (
-            count + len(pixels),
-            total + pixels.sum(0),
-            squares + np.square(pixels).sum(0),
-        )
+        count += len(pixels)
+        total += pixels.sum(0)
+        squares += np.square(pixels).sum(0)
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0.0)
     return (origin + mean).astype(np.float32), np.sqrt(variance).astype(np.float32)
@@ -245,6 +237,6 @@ def _transform(x, matrix):
 
 
 def _piecewise(x, threshold, above, below):
-    """above(x) where x > threshold, else below(x); gradients stay finite as `above` never sees small values."""
+    """above(x) where x > threshold, else below(x); gradients stay finite."""
     large = x > threshold
     return tf.where(large, above(tf.where(large, x, tf.ones_like(x))), below(x))

@@ -1,7 +1,8 @@
-"""Augmentation families: what a person turns to change how much two views share (section 3.4, C.1; Table 1).
+"""Augmentation families: what changes how much two views share (section 3.4, C.1; Table 1).
 
-A family is a crop, then photometric operations in order. The functions below build those of the paper's Table 1 with
-their strength knobs; sizes are in pixels, areas are shares of the image (c of section 3.4 is the low end).
+A family is a crop, then photometric operations in order. The functions below build those of the
+paper's Table 1 with their strength knobs; sizes are in pixels, areas are shares of the image (c of
+section 3.4 is the low end).
 """
 
 import tensorflow as tf
@@ -18,7 +19,7 @@ from infomin_tf.views.sampler import Sampler
 
 
 class Family(Sampler):
-    """A crop and operations on it: images uint8 [B, H, W, 3] -> views float32 [B, size, size, 3] in [0, 1].
+    """A crop and operations on it: uint8 [B, H, W, 3] -> float32 [B, size, size, 3] in [0, 1].
 
     Args:
         crop: `RandomResizedCrop` or `RandomShift`.
@@ -32,8 +33,8 @@ class Family(Sampler):
         for part, kind in ((crop, Crop), *((operation, Transform) for operation in operations)):
             if not isinstance(part, kind):
                 raise ValueError(
-                    f"Family takes a {kind.__name__}, which {type(part).__name__} is not; make it a subclass of "
-                    f"{kind.__module__}.{kind.__name__}"
+                    f"Family takes a {kind.__name__}, which {type(part).__name__} is not; "
+                    f"make it a subclass of {kind.__module__}.{kind.__name__}"
                 )
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
@@ -44,14 +45,14 @@ class Family(Sampler):
         return all(operation.is_adapted for operation in self.operations)
 
     def adapt(self, images):
-        """Operations take from images uint8 [M, H, W, 3] what they measure: `RandAugment` its fill."""
+        """Operations measure what they need in images uint8 [M, H, W, 3], such as a fill."""
         if not self.is_adapted:
             for operation in self.operations:
                 operation.adapt(images)
             self._finish_one_by_one = one_by_one(self._finish)  # traced anew
 
     def draw(self, num_images, seed):
-        """The parameters of every operation: a tuple of dicts of tensors [B, ...], the crop's first."""
+        """Parameters of every operation: a tuple of dicts of tensors [B, ...], the crop's first."""
         parts = (self.crop, *self.operations)
         seeds = split_seed(seed, len(parts))
         return tuple(part.draw(num_images, seeds[i]) for i, part in enumerate(parts))
@@ -62,8 +63,9 @@ class Family(Sampler):
         Args:
             images: uint8 [B, H, W, 3].
             draws: as of `draw`.
-            dense: the whole batch at once, for accelerators (every operation is computed and selected from, unless the
-                batch is one image); otherwise image by image, compiled, on the processor.
+            dense: the whole batch at once, for accelerators (every operation is computed and
+                selected from, unless the batch is one image); otherwise image by image, compiled,
+                on the processor.
         """
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
@@ -97,25 +99,19 @@ def moco_v1(size=224, area=(0.2, 1.0), jitter=0.4):
         area: (0.2, 1) with a queue, (0.08, 1) with a memory bank in the authors' code.
         jitter: x; hue stops at half a turn.
     """
-    operations = [
-        Greyscale(),
-        ColorJitter(jitter, jitter, jitter, min(jitter, 0.5), probability=1.0),
-    ]
-    return Family(RandomResizedCrop(size, area), operations)
+    always = ColorJitter(jitter, jitter, jitter, min(jitter, 0.5), probability=1.0)
+    return Family(RandomResizedCrop(size, area), [Greyscale(), always])
 
 
 def moco_v2(size=224, area=(0.2, 1.0), jitter=0.4, blur_probability=0.5):
     """Family B, of MoCo v2: crop, jitter (x, x, x, x / 4), grey, blur; arguments as `infomin`."""
-    operations = [
-        ColorJitter(jitter, jitter, jitter, min(jitter / 4, 0.5)),
-        Greyscale(),
-        GaussianBlur(probability=blur_probability),
-    ]
-    return Family(RandomResizedCrop(size, area), operations)
+    colors = ColorJitter(jitter, jitter, jitter, min(jitter / 4, 0.5))
+    blur = GaussianBlur(probability=blur_probability)
+    return Family(RandomResizedCrop(size, area), [colors, Greyscale(), blur])
 
 
 def simclr(size=224, area=(0.2, 1.0), jitter=1.0, blur_probability=0.5):
-    """SimCLR at strength `jitter`: `infomin` without RandAugment (SimCLR's own area is (0.08, 1)); CJ-Blur of Fig. 12."""
+    """SimCLR, CJ-Blur of Fig. 12: `infomin` without RandAugment; SimCLR's area is (0.08, 1)."""
     return infomin(size, area, jitter, blur_probability, layers=0)
 
 
@@ -129,9 +125,9 @@ def infomin(
     grey_probability=0.2,
     fill: tuple[float, float, float] | None = None,
 ):
-    """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1; "RA-CJ-Blur" of Fig. 12 (b)).
+    """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1).
 
-    The other steps of Fig. 12 (b) lack a part: RA-CJ the blur, CJ-Blur RandAugment, CJ(x) both.
+    RA-CJ-Blur of Fig. 12 (b); RA-CJ lacks the blur, CJ-Blur RandAugment, CJ(x) both.
 
     Args:
         size: of the view.
@@ -163,12 +159,10 @@ def infomin_colorless(
     magnitude=10.0,
     fill: tuple[float, float, float] | None = None,
 ):
-    """For views that are split by colour: of `infomin` what leaves colour alone, and RandAugment of 8 operations."""
-    operations = [
-        GaussianBlur(probability=blur_probability),
-        RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR, fill=fill),
-    ]
-    return Family(RandomResizedCrop(size, area), operations)
+    """For views split by colour: of `infomin` what leaves colour, RandAugment of 8 operations."""
+    blur = GaussianBlur(probability=blur_probability)
+    augment = RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR, fill=fill)
+    return Family(RandomResizedCrop(size, area), [blur, augment])
 
 
 def pirl_jigsaw(size=255, area=(0.6, 1.0), grid=3, patch=64):

@@ -1,4 +1,4 @@
-"""View generators g: pixel-wise invertible layers on images [B, H, W, 3] of any real range (sections 4.2, B.5)."""
+"""View generators g: pixel-wise invertible layers on images [B, H, W, 3] (sections 4.2, B.5)."""
 
 import keras
 import tensorflow as tf
@@ -11,9 +11,9 @@ class PixelFlow(keras.layers.Layer):
 
     Args:
         num_blocks: blocks (4 in the authors' code).
-        lone_channels: the channel that stands alone, cycled over the blocks: (0, 1, 2) mixes all channels (RGB); (0,)
-            keeps luminance and chroma apart (YDbDr, Lab) and alternates which of them moves. None: the split takes
-            those of its colour space, and (0, 1, 2) outside a split.
+        lone_channels: the channel that stands alone, cycled over the blocks: (0, 1, 2) mixes all
+            channels (RGB); (0,) keeps luminance and chroma apart (YDbDr, Lab) and alternates which
+            of them moves. None for those of the split's colour space; (0, 1, 2) without a split.
 
     Raises:
         ValueError: for no blocks, or channels other than 0, 1 and 2.
@@ -27,7 +27,8 @@ class PixelFlow(keras.layers.Layer):
             raise ValueError(f"num_blocks must be at least 1, not {num_blocks}")
         if lone_channels is not None and not (lone_channels and set(lone_channels) <= {0, 1, 2}):
             raise ValueError(
-                f"lone_channels must name channels 0, 1 or 2, as (0, 1, 2) or (0,), not {lone_channels}"
+                "lone_channels must name channels 0, 1 or 2, as (0, 1, 2) or (0,), "
+                f"not {lone_channels}"
             )
         self.num_blocks, self.lone_channels = num_blocks, lone_channels
 
@@ -77,7 +78,7 @@ def _planes(images):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class AdditiveGenerator(PixelFlow):
-    """Volume preserving (VP), Fig. 11a: log|det J| = 0; 9 parameters a block when the lone channel cycles."""
+    """Volume preserving (VP), Fig. 11a: log|det J| = 0; 9 parameters per block of (0, 1, 2)."""
 
     block = AdditiveBlock
 
@@ -86,8 +87,8 @@ class AdditiveGenerator(PixelFlow):
 class ReversibleGenerator(PixelFlow):
     """The authors' second form, both parts additive: log|det J| = 0 too; 15 parameters a block.
 
-    The paper calls it non-volume preserving; `AffineGenerator` really is. Blocks divide the channels into {0 | 1, 2} and
-    {0, 1 | 2} in turn, whatever the colour space.
+    The paper calls it non-volume preserving; `AffineGenerator` really is. Blocks divide channels
+    into {0 | 1, 2} and {0, 1 | 2} in turn, whatever the colour space.
 
     Args:
         num_blocks: blocks (4 in the authors' code).
@@ -110,16 +111,16 @@ class ReversibleGenerator(PixelFlow):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class AffineGenerator(PixelFlow):
-    """Non-volume preserving (NVP), Fig. 11b, as the affine coupling of Real NVP (arXiv:1605.08803)."""
+    """Non-volume preserving (NVP), Fig. 11b: affine coupling as of Real NVP (arXiv:1605.08803)."""
 
     block = AffineBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class GlowGenerator(PixelFlow):
-    """ActNorm, invertible 1x1 convolution by its LU factors, affine coupling (Glow, arXiv:1807.03039).
+    """ActNorm, invertible 1x1 convolution by its LU factors, affine coupling (arXiv:1807.03039).
 
-    The convolution mixes all three channels: `lone_channels=(0,)` does not keep luminance and chroma apart here.
+    The convolution mixes all channels: `lone_channels=(0,)` does not keep luminance apart here.
     """
 
     block = GlowBlock

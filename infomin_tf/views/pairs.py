@@ -1,4 +1,4 @@
-"""Sampling, the half of a view that is random: what turns a batch of images into the views of a step."""
+"""Sampling, the half of a view that is random: from a batch of images to the views of a step."""
 
 from infomin_tf.errors import UserError
 from infomin_tf.views import picture
@@ -11,7 +11,7 @@ from infomin_tf.views.sampler import Sampler
 
 
 class CropAndFlip(Family):
-    """RandomResizedCrop, then a horizontal flip with probability 0.5; a family without photometric operations.
+    """RandomResizedCrop, then a horizontal flip with probability 0.5; no photometric operations.
 
     Args:
         size: side of the view in pixels.
@@ -29,7 +29,7 @@ class CropAndFlip(Family):
 
 
 class ShiftAndFlip(Family):
-    """A shift of up to 4 pixels with reflection (probability 0.8), a flip, then a resize: for small images (CIFAR-10).
+    """A shift with reflection (probability 0.8), a flip, a resize: for small images (CIFAR-10).
 
     Args:
         size: side of the view in pixels.
@@ -46,7 +46,8 @@ class CenterCrop:
     Args:
         resize: side in pixels after resizing; None for that of `share`, or 70.
         size: side of the view in pixels.
-        share: of the resized side that is kept, in (0, 1], so that `size` alone changes both; not used with `resize`.
+        share: of the resized side that is kept, in (0, 1], so that `size` alone changes both; not
+            used with `resize`.
     """
 
     def __init__(self, resize: int | None = None, size=64, share: float | None = None):
@@ -72,14 +73,15 @@ class Pair(Sampler):
         samplers: the sampler of each view that is made.
         jigsaw: `JigsawPatches` of the third view; None for two views.
         views_are_one: whether x1 and x2 are one and the same.
-        views_are_alike: whether x1 and x2 are independent draws of one sampler, so that an earlier x1 stands for x2.
+        views_are_alike: whether x1 and x2 are independent draws of one sampler, so that an earlier
+            x1 stands for x2.
     """
 
     samplers, jigsaw = (), None
     views_are_one, views_are_alike = False, False
 
     def plain(self):
-        """The same two views without the JigSaw view, made on the host: for view learning and for measurements."""
+        """The same two views alone, made on the host: for view learning and measurements."""
         return self
 
     def of_one_view(self):
@@ -89,8 +91,9 @@ class Pair(Sampler):
             UserError: x1 does not stand for x2.
         """
         raise UserError(
-            f"{type(self).__name__} makes two unlike views, but a memory bank with Pretrain.both_directions = False sees "
-            "the first alone; bind Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
+            f"{type(self).__name__} makes two unlike views, but a memory bank with "
+            "Pretrain.both_directions = False sees the first alone; bind "
+            "Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
         )
 
     def picture(self, images, seed=0):
@@ -111,13 +114,13 @@ class Pair(Sampler):
 
 
 class IndependentPair(Pair):
-    """v1 = t1(X), v2 = t2(X): one sampler applied twice with independent draws (section 3.4, InstDis and MoCo).
+    """v1 = t1(X), v2 = t2(X): one sampler applied twice with independent draws (section 3.4).
 
     Args:
         sampler: a `Family`.
         jigsaw: `JigsawPatches` for a third view, its patches; None for two views.
-        on_device: whether the learner makes the views on the accelerator (crops, colours, warps: all of it), instead
-            of the host in the input pipeline. The draws are the same, and so are the views up to rounding.
+        on_device: whether the learner makes the views on the accelerator, crops too, instead of the
+            host in the input pipeline. Draws are the same, and so are views up to rounding.
     """
 
     def __init__(self, sampler: Family, jigsaw: JigsawPatches | None = None, on_device=False):
@@ -190,8 +193,9 @@ class IndependentPair(Pair):
             return False
         if self.on_device:
             raise UserError(
-                f"{images.name} is streamed from image files, whose crops are cut while they are decoded, on the host; "
-                "bind IndependentPair.on_device = False, or raise memory_limit_gib so that the set is held in memory"
+                f"{images.name} is streamed from image files, whose crops are cut while they are "
+                "decoded, on the host; bind IndependentPair.on_device = False, or raise "
+                "memory_limit_gib so that the set is held in memory"
             )
         return True
 
@@ -205,7 +209,7 @@ class IndependentPair(Pair):
 
 
 class SharedPair(IndependentPair):
-    """x1 = x2 = t(X): both parts of a split are of one and the same view (CMC, arXiv:1906.05849, section 3; B.2, B.3).
+    """x1 = x2 = t(X): both parts of a split are of one view (CMC, arXiv:1906.05849; B.2, B.3).
 
     Args:
         sampler, jigsaw, on_device: see `IndependentPair`.
@@ -224,7 +228,7 @@ class SharedPair(IndependentPair):
 
 
 class PatchPair(IndependentPair):
-    """Two patches of an image, at (x, y) and at (x + d, y + d), the place uniform (section 3.3, B.1).
+    """Two patches of an image, at (x, y) and at (x + d, y + d), uniform (section 3.3, B.1).
 
     The larger d, the less they share.
 
@@ -240,9 +244,8 @@ class PatchPair(IndependentPair):
 
     def __init__(self, size=64, distance=128, min_std=0.0, operations=(), on_device=False):
         self._settings = (size, distance, min_std, operations)
-        super().__init__(
-            Family(RandomPatch(size, distance, min_std), operations), on_device=on_device
-        )
+        family = Family(RandomPatch(size, distance, min_std), operations)
+        super().__init__(family, on_device=on_device)
 
     def plain(self):
         """The same pair, made on the host."""

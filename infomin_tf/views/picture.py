@@ -13,8 +13,20 @@ from infomin_tf.views.augment.common import split_seed
 _SEED = (seeds.stream(0, "check of changes"), 0)
 
 
-def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
-    """A picture of a row an image: the image, then its views, pair after pair.
+def grid(cells):
+    """One picture, uint8 [height, width, 3], with 2 white pixels right of and below each cell.
+
+    Args:
+        cells: float32 [rows, columns, H, W, 3] in grey levels.
+    """
+    cells = tf.pad(cells, [[0, 0], [0, 0], [0, 2], [0, 2], [0, 0]], constant_values=255.0)
+    rows, columns, height, width, _ = cells.shape
+    joined = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, columns * width, 3])
+    return tf.saturate_cast(tf.round(joined), tf.uint8).numpy()
+
+
+def view_grid(pair, images, seed=0, num_images=8, num_views=8):
+    """A picture of a row per image: the image, then its views, pair after pair.
 
     Args:
         pair: of `pairs`.
@@ -22,29 +34,23 @@ def view_grid(pair, images, seed=0, num_images=8, num_views=8, gap=2):
         seed: of the views.
         num_images: rows, at most M.
         num_views: columns after the first.
-        gap: white pixels between pictures.
 
     Returns:
         uint8 [height, width, 3].
     """
     images = np.asarray(images)[spread(num_images, len(images))]
-    size = pair.size
-    columns = [tf.image.resize(images, [size, size], antialias=True)]
+    columns = [tf.image.resize(images, [pair.size] * 2, antialias=True)]
     for view_seed in split_seed([seeds.stream(seed, "picture"), 0], num_views):
         x1, x2 = pair(images, view_seed)
         columns += [x1 * 255.0] if pair.views_are_one else [x1 * 255.0, x2 * 255.0]
-    cells = tf.stack(columns[: 1 + num_views], axis=1)  # [images, 1 + views, size, size, 3]
-    cells = tf.pad(cells, [[0, 0], [0, 0], [0, gap], [0, gap], [0, 0]], constant_values=255.0)
-    rows, count, height, width, _ = cells.shape
-    grid = tf.reshape(tf.transpose(cells, [0, 2, 1, 3, 4]), [rows * height, count * width, 3])
-    return np.clip(np.round(grid.numpy()), 0, 255).astype(np.uint8)
+    return grid(tf.stack(columns[: 1 + num_views], axis=1))
 
 
 def check_changes(pair, images):
-    """Makes sure that a pair's views differ from each other, and each of its operations changes an image.
+    """Makes sure that a pair's views differ, and that each of its operations changes an image.
 
     Args:
-        pair: of `pairs`; when its views are one, the parts of a split differ, and only operations are looked at.
+        pair: of `pairs`; when its views are one, only operations are looked at.
         images: uint8 [M, H, W, 3]; some dozens.
 
     Raises:
@@ -54,8 +60,8 @@ def check_changes(pair, images):
     x1, x2 = pair(images, tf.constant(_SEED))
     if not pair.views_are_one and float(tf.reduce_max(tf.abs(x1 - x2))) < 1.0 / 255.0:
         raise UserError(
-            "the two views of an image are alike, so there is nothing to learn; choose a family that changes images, such "
-            "as families.infomin, or a crop area below 1"
+            "the two views of an image are alike, so there is nothing to learn; choose a family "
+            "that changes images, such as families.infomin, or a crop area below 1"
         )
     sampler = pair.sampler
     draws = sampler.draw(len(images), tf.constant(_SEED))
@@ -64,8 +70,8 @@ def check_changes(pair, images):
         changed = operation.apply(crops, parameters)
         if float(tf.reduce_max(tf.abs(changed - crops))) < 0.5:
             logging.warning(
-                "%s changes none of %d images: its strength or probability is too low, or the images lack what it "
-                "changes",
+                "%s changes none of %d images: its strength or probability is too low, or the "
+                "images lack what it changes",
                 type(operation).__name__,
                 len(images),
             )
@@ -84,6 +90,6 @@ def save(path, frames):
         first.save(path, **(moving if others else {}))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be written ({error}); give --out a file name that ends in .png, .jpg or .gif, in a folder that "
-            "exists"
+            f"{path} cannot be written ({error}); give --out a file name that ends in .png, .jpg "
+            "or .gif, in a folder that exists"
         ) from error

@@ -1,9 +1,9 @@
-"""The invertible blocks of view generators, on planes [3, P] of the P pixels of a batch, channel by channel in memory.
+"""The invertible blocks of view generators, on planes [3, P] of the P pixels of a batch.
 
-Every block treats one channel (the lone one) and the two others apart; F, G, s and t are 1x1 convolutions with a ReLU
-between, computed as matrix products [outputs, inputs] x [inputs, P], which measured several times faster than
-convolutions. Hidden units start small but not dead: weights are random with positive biases, so that the ReLUs are open
-around standardised channels.
+Every block treats one channel (the lone one) and the two others apart; F, G, s and t are 1x1
+convolutions with a ReLU between, computed as matrix products [outputs, inputs] x [inputs, P], which
+measured several times faster. Hidden units start small but not dead: weights are random with
+positive biases, so that the ReLUs are open around standardised channels.
 """
 
 import keras
@@ -42,7 +42,7 @@ class Block(keras.layers.Layer):
         return tf.concat(planes, axis=0)
 
     def network(self, name, inputs, hidden, outputs, last_stddev=0.1, leading_relu=None):
-        """A `CouplingNetwork`, with a leading ReLU from the second block on (authors' code) unless it is said."""
+        """A `CouplingNetwork`, by default with a leading ReLU from block 2 on (authors' code)."""
         leading_relu = self.index > 0 if leading_relu is None else leading_relu
         return CouplingNetwork(inputs, hidden, outputs, leading_relu, last_stddev, name=name)
 
@@ -54,11 +54,8 @@ class CouplingNetwork(keras.layers.Layer):
         super().__init__(dtype="float32", **kwargs)
         self.leading_relu = leading_relu
         self.hidden_kernel = self._weight("hidden_kernel", (hidden, inputs), inputs**-0.5)
-        self.hidden_bias = self.add_weight(
-            shape=(hidden, 1),
-            initializer=keras.initializers.Constant(_HIDDEN_BIAS),
-            name="hidden_bias",
-        )
+        bias = keras.initializers.Constant(_HIDDEN_BIAS)
+        self.hidden_bias = self.add_weight((hidden, 1), bias, name="hidden_bias")
         self.output_kernel = self._weight("output_kernel", (outputs, hidden), last_stddev)
         self.output_bias = self._weight("output_bias", (outputs, 1), 0.0)
         self.built = True
@@ -96,7 +93,7 @@ class AdditiveBlock(Block):
 
 
 class ReversibleBlock(Block):
-    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1): X1 is the first channel and X2 the two others, or X1 the first two and X2 the last.
+    """Y1 = X1 + F(X2), Y2 = X2 + G(Y1), of {0 | 1, 2} and {0, 1 | 2} in turn.
 
     Of F and G, G alone has a leading ReLU (authors' code).
     """
@@ -125,7 +122,7 @@ class ReversibleBlock(Block):
 
 
 class AffineBlock(Block):
-    """Y1 = X1 exp(s(X2)) + t(X2), then Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 0.5. Starts as the identity."""
+    """Y1 = X1 exp(s(X2)) + t(X2), Y2 = X2 exp(s'(Y1)) + t'(Y1); |s| < 0.5. Starts as identity."""
 
     hidden = 8
 
@@ -153,7 +150,10 @@ class AffineBlock(Block):
 
 
 class GlowBlock(Block):
-    """ActNorm, an invertible 1x1 convolution L U (P = I, positive diagonal), an affine block; starts as the identity."""
+    """ActNorm, an invertible 1x1 convolution L U (P = I, positive diagonal), an affine block.
+
+    Starts as the identity.
+    """
 
     def build(self, input_shape):
         self.log_scale = self.add_weight(shape=(3,), initializer="zeros", name="log_scale")
@@ -190,6 +190,6 @@ class GlowBlock(Block):
 
 
 def _scale_and_shift(x):
-    """(s in (-0.5, 0.5), t), the two halves of the planes; the bound keeps a stack well conditioned."""
+    """(s in (-0.5, 0.5), t), halves of the planes; the bound keeps a stack well conditioned."""
     s, t = tf.split(x, 2, axis=0)
     return _LARGEST_LOG_SCALE * tf.tanh(s / _LARGEST_LOG_SCALE), t

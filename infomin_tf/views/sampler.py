@@ -1,8 +1,9 @@
-"""What turns images into the random views of a step: families of augmentations, and pairs of views."""
+"""What turns images into the random views of a step: families of augmentations, pairs of views."""
+
+import tensorflow as tf
 
 from infomin_tf.data import pipeline
 from infomin_tf.errors import UserError
-from infomin_tf.views.augment.common import batch_size_of
 
 
 class Sampler:
@@ -10,7 +11,7 @@ class Sampler:
 
     Attributes:
         size: side of the views in pixels.
-        on_device: whether batches hold images and draws, of which the learner makes views on the accelerator.
+        on_device: whether batches hold images and draws, of which the learner makes views.
         is_adapted: whether nothing is left to be measured in the data.
     """
 
@@ -21,20 +22,20 @@ class Sampler:
         raise NotImplementedError
 
     def apply(self, images, draws):
-        """Views, float32 [B, size, size, 3] in [0, 1] or several of them, of images uint8 [B, H, W, 3]."""
+        """Views, float32 [B, size, size, 3] in [0, 1], one or several, of uint8 [B, H, W, 3]."""
         raise NotImplementedError
 
     def check(self, images):
         """Raises UserError unless views of these `Images` can be made; reads none."""
         if images.image_shape is None:
             raise UserError(
-                f"{type(self).__name__} takes images, but {images.name} are sequences that are made on the fly; bind FactorPair "
-                "and the stages for sequences, or other images"
+                f"{type(self).__name__} takes images, but {images.name} are sequences that are "
+                "made on the fly; bind FactorPair and the stages for sequences, or other images"
             )
         self.cuts_files(images)
 
     def cuts_files(self, images):
-        """Whether crops are cut while the files of these images are decoded; UserError where that cannot be."""
+        """Whether crops are cut while files are decoded; UserError where that cannot be."""
         return False
 
     def adapt(self, images):
@@ -46,4 +47,4 @@ class Sampler:
 
     def __call__(self, images, seed):
         """Random views of each image."""
-        return self.apply(images, self.draw(batch_size_of(images), seed))
+        return self.apply(images, self.draw(images.shape[0] or tf.shape(images)[0], seed))

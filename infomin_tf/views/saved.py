@@ -1,14 +1,16 @@
-"""A split with a learned generator in a file, so that one view learning serves many pre-trainings."""
+"""A split with a learned generator in a file: one view learning serves many pre-trainings."""
 
-import contextlib
 import json
 import os
+import pathlib
 
 import keras
 import numpy as np
 
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files, paths, results
+
+_OF_EVERY_LAYER = ("name", "dtype", "trainable")
 
 
 def save(split, directory):
@@ -31,12 +33,11 @@ def is_in(directory):
 
 def forget(directory):
     """Deletes the split in a folder, if there is one."""
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(os.path.join(directory, results.VIEWS))
+    pathlib.Path(directory, results.VIEWS).unlink(missing_ok=True)
 
 
 def load_into(split, directory):
-    """Gives a built `ChannelSplit` the weights of one that was saved: the generator's, and the constants of its channels.
+    """Gives a built `ChannelSplit` the weights of a saved one: generator, constants of channels.
 
     Args:
         split: of the same colour space, channels and kind of generator.
@@ -48,25 +49,23 @@ def load_into(split, directory):
     path = os.path.join(paths.expand(directory), results.VIEWS)
     if not os.path.isfile(path):
         raise UserError(
-            f"{path} is missing; delete results.json next to it and run the same command again with that --model_dir"
+            f"{path} is missing; delete results.json next to it and run the same command again "
+            "with that --model_dir"
         )
-    content = files.read_json(path, "run the view learning there again")
+    remedy = "run the view learning there again"
+    content = files.read_json(path, remedy)
     try:
-        saved, weights = _settings(content["split"]), content["weights"]
-        values = [np.asarray(value, np.float32) for value in weights]
+        saved = _settings(content["split"])
+        values = [np.asarray(value, np.float32) for value in content["weights"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); run the view learning there again"
-        ) from error
+        raise UserError(f"{path} is damaged ({error}); {remedy}") from error
     own = _settings(json.loads(json.dumps(keras.saving.serialize_keras_object(split))))
     other = [name for name in own if own[name] != saved.get(name)]
     if other:
         differences = ", ".join(f"{n} {saved.get(n)} there, {own[n]} here" for n in other)
         raise UserError(f"{path} is of another split: {differences}; bind the same ones")
     if [value.shape for value in values] != [tuple(v.shape) for v in split.variables]:
-        raise UserError(
-            f"{path} is damaged: its weights have other shapes; run the view learning there again"
-        )
+        raise UserError(f"{path} is damaged: its weights have other shapes; {remedy}")
     for variable, value in zip(split.variables, values, strict=True):
         variable.assign(value)
 
@@ -74,21 +73,9 @@ def load_into(split, directory):
 def _settings(serialized):
     """What must agree: dict name -> value; constants of channels come with the weights."""
     config = serialized["config"]
-    generator = config["generator"]
-    settings = {
-        name: value
-        for name, value in generator["config"].items()
-        if name not in ("name", "dtype", "trainable")
-    }
-    space = {
-        name: value
-        for name, value in config["color_space"]["config"].items()
-        if name not in ("mean", "std")
-    }
-    return {
-        "first_channels": list(config["first_channels"]),
-        "color_space": config["color_space"]["class_name"],
-        **{f"color_space.{name}": value for name, value in space.items()},
-        "generator": generator["class_name"],
-        **{f"generator.{name}": value for name, value in settings.items()},
-    }
+    settings = {"first_channels": list(config["first_channels"])}
+    for part, free in (("color_space", ("mean", "std")), ("generator", _OF_EVERY_LAYER)):
+        own = config[part]["config"].items()
+        settings[part] = config[part]["class_name"]
+        settings |= {f"{part}.{name}": value for name, value in own if name not in free}
+    return settings

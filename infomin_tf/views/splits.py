@@ -1,14 +1,14 @@
-"""Splitting, the half of a view that is made in the model: from one image to the parts that encoders see.
+"""Splitting, the half of a view that the model makes: from an image to the parts of the encoders.
 
-A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it runs on the device, is differentiable and
-is exported with the encoders.
+A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it runs on the device, is
+differentiable and is exported with the encoders.
 """
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.settings import check_constants
+from infomin_tf.settings import ABOVE_ZERO, check, check_constants
 from infomin_tf.views.augment.blur import blurred
 from infomin_tf.views.color import RGB, ColorSpace, channel_statistics
 from infomin_tf.views.generators import PixelFlow
@@ -17,10 +17,15 @@ _Constants = tuple[float, float, float] | None
 
 
 class Split(keras.layers.Layer):
-    """What all splits share: colour space, then (x - mean) / std by channel; the constants are weights.
+    """Colour space, then (x - mean) / std by channel; the constants are weights.
 
-    `mean` and `std` are those of the colour space unless given; where it has none, they are measured from data.
+    Args:
+        color_space: an object of `infomin_tf.views.color`.
+        mean, std: of each channel; None for those of the colour space or, where it has none, of the
+            unlabelled images.
     """
+
+    generator = None
 
     def __init__(
         self, color_space: ColorSpace, mean: _Constants = None, std: _Constants = None, **kwargs
@@ -70,25 +75,18 @@ class Split(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("color_space", "generator")
-            if config.get(name) is not None
-        }
-        return cls(**config | parts)
+        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class Whole(Split):
-    """No split: the standardised image is the only part, for one shared encoder (same-domain views).
+    """No split: the standardised image is the only part, for one shared encoder.
 
     Args:
-        color_space: an object of `infomin_tf.views.color`.
-        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
+        color_space, mean, std: see `Split`.
     """
 
     num_parts = 1
-    generator = None
 
     def part_shapes(self, view_shape):
         """[(H, W, 3)] for views (H, W, 3)."""
@@ -100,10 +98,10 @@ class Whole(Split):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class Sequence(Whole):
-    """No split, for a sequence of frames and an image: each is standardised and goes to an encoder of its own (section 4.1).
+    """No split: a sequence of frames and an image, each for its own encoder (section 4.1).
 
     Args:
-        color_space, mean, std: see `Whole`; mean and std must be given, here or in the colour space.
+        color_space, mean, std: see `Split`; constants must be given, here or in the colour space.
     """
 
     num_parts = 2
@@ -117,7 +115,7 @@ class Sequence(Whole):
             raise ValueError(f"Sequence needs constants; bind {kind}.mean and std")
 
     def part_shapes(self, view_shape):
-        """[(None, H, W, 3), (H, W, 3)] for views (H, W, 3): a sequence of any length, and an image."""
+        """[(None, H, W, 3), (H, W, 3)]: a sequence of any length, and an image."""
         return [(None, *view_shape), tuple(view_shape)]
 
     def of_images(self):
@@ -127,15 +125,14 @@ class Sequence(Whole):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ChannelSplit(Split):
-    """{X_1, X_2:3}: some channels and the others of a colour space, natural or learned (sections 3.3, 4.2).
+    """{X_1, X_2:3}: some channels and the others, natural or learned (sections 3.3, 4.2).
 
     colour space -> standardise -> g, if a generator is given -> split.
 
     Args:
+        color_space, mean, std: see `Split`.
+        generator: g, of `infomin_tf.views.generators`; None for the raw channels.
         first_channels: the channels of part 1, one or two of 0, 1 and 2; part 2 has the others.
-        color_space: an object of `infomin_tf.views.color`.
-        generator: g, an invertible layer of `infomin_tf.views.generators`; None for the raw channels.
-        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
     """
 
     num_parts = 2
@@ -152,11 +149,10 @@ class ChannelSplit(Split):
         super().__init__(color_space, mean, std, **kwargs)
         self.first_channels = tuple(first_channels)
         self.other_channels = tuple({0, 1, 2} - set(first_channels))
-        if len(self.first_channels) + len(self.other_channels) != 3 or not (
-            self.first_channels and self.other_channels
-        ):
+        if (len(self.first_channels), len(self.other_channels)) not in ((1, 2), (2, 1)):
             raise ValueError(
-                f"first_channels takes one or two of 0, 1 and 2, such as (0,) or (0, 2), not {first_channels}"
+                "first_channels takes one or two of 0, 1 and 2, such as (0,) or (0, 2), "
+                f"not {first_channels}"
             )
         self.generator = generator
         if generator is not None and generator.lone_channels is None:
@@ -195,25 +191,21 @@ class ChannelSplit(Split):
         return tf.stack([planes[place] for place in places], axis=-1)
 
     def get_config(self):
-        generator = None
-        if self.generator is not None:
-            generator = keras.saving.serialize_keras_object(self.generator)
+        generator = keras.saving.serialize_keras_object(self.generator)
         own = {"generator": generator, "first_channels": self.first_channels}
         return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class FrequencySplit(Split):
-    """{Blur(X, sigma), X - Blur(X, sigma)}: low and high frequencies of the standardised image (B.3, Fig. 9).
+    """{Blur(X, sigma), X - Blur(X, sigma)}: low and high frequencies (B.3, Fig. 9).
 
     Args:
-        sigma: of the Gaussian blur, in pixels of the view.
-        color_space: an object of `infomin_tf.views.color`; None for RGB.
-        mean, std: of each channel; None for those of the colour space or, where it has none, of the unlabelled images.
+        sigma: of the Gaussian blur, in pixels of the view, above 0.
+        color_space, mean, std: see `Split`; the colour space is RGB where it is None.
     """
 
     num_parts = 2
-    generator = None
 
     def __init__(
         self,
@@ -224,8 +216,7 @@ class FrequencySplit(Split):
         **kwargs,
     ):
         super().__init__(color_space or RGB(), mean, std, **kwargs)
-        if not sigma > 0:
-            raise ValueError(f"FrequencySplit.sigma must be above 0, not {sigma}")
+        check(self, ABOVE_ZERO, sigma=sigma)
         self.sigma = sigma
 
     def part_shapes(self, view_shape):

@@ -1,4 +1,4 @@
-"""Whether the images have what a split standardises: a channel without variance would be rounding noise, made large."""
+"""Whether channels vary in the images: one that does not would be rounding noise, made large."""
 
 import numpy as np
 import tensorflow as tf
@@ -35,21 +35,23 @@ def adapt(split, pairs, unlabelled):
 
 
 def check_variance(split, images, name):
-    """Makes sure that every channel of a split varies more over the images than rounding to 8 bits makes it.
+    """Makes sure that channels of a split vary more over the images than rounding to 8 bits.
 
-    The rounding of a channel is measured: it is what the channel changes by when every pixel moves within its grey level. Of
-    each channel the tenth part of the pixels that changes least counts, as hue jumps wherever a pixel is nearly grey.
+    The rounding of a channel is measured: what it changes by when every pixel moves within its grey
+    level. Of each channel the tenth of the pixels that changes least counts, as hue jumps wherever
+    a pixel is nearly grey.
 
     Args:
         split: of `infomin_tf.views.splits`, built, with its constants.
         images: uint8 [M, H, W, 3] of the data.
         name: of the data.
 
-    A constant channel of `Whole` or `FrequencySplit` is told only, where the constants are given and each part has other
-    channels: it stays as small as it is, and nothing is made of it.
+    A constant channel of `Whole` or `FrequencySplit` is told only, where the constants are given
+    and each part has other channels: it stays as small as it is, and nothing is made of it.
 
     Raises:
-        UserError: a channel without variance; images that are all alike; or the parts of a `ChannelSplit` are functions of one channel.
+        UserError: a channel without variance; images that are all alike; or the parts of a
+            `ChannelSplit` are functions of one channel.
     """
     if len(images) > 1 and (images == images[:1]).all():
         raise UserError(
@@ -58,29 +60,21 @@ def check_variance(split, images, name):
     bands = isinstance(split.color_space, Bands)
     blurs = bands or isinstance(split, FrequencySplit)
     pixels = spread_out(images) if blurs else thinned(images)
-    moved = _within_grey_levels(pixels, alike=bands and are_grey(images)) / 255.0
-    exact = pixels / 255.0
-    channels, noise = {}, {}
-    for (title, values), other in zip(
-        _channels(split, exact).items(),
-        _channels(split, moved).values(),
-        strict=True,
-    ):
-        channels[title] = np.asarray(values, np.float64).ravel()
-        change = np.abs(np.asarray(other, np.float64).ravel() - channels[title])
-        noise[title] = np.quantile(change, 0.1) / _TENTH
+    moved = _within_grey_levels(pixels, alike=bands and are_grey(images))
+    channels, varied = _channels(split, pixels / 255.0), _channels(split, moved / 255.0)
+    changes = {title: np.abs(varied[title] - values) for title, values in channels.items()}
+    noise = {title: np.quantile(change, 0.1) / _TENTH for title, change in changes.items()}
     where = f"{type(split).__name__} in {type(split.color_space).__name__}"
     flat = [title for title, values in channels.items() if np.std(values) <= noise[title]]
     if flat:
         said = (
-            f"{name}: {_listed(flat)} of {where} {'vary' if len(flat) > 1 else 'varies'} less than the rounding "
-            "of pixels to 8 bits"
+            f"{name}: {_listed(flat)} of {where} {'vary' if len(flat) > 1 else 'varies'} less than "
+            "the rounding of pixels to 8 bits"
         )
-        if not _is_harmless(split, channels, flat):
+        if split.mean is None or not _leaves_each_part_a_channel(split, channels, flat):
             they_are = "they are" if len(flat) > 1 else "it is"
-            raise UserError(
-                f"{said}, so standardised {they_are} noise; {_mend(images, split, channels, flat)}"
-            )
+            mend = _mend(images, split, channels, flat)
+            raise UserError(f"{said}, so standardised {they_are} noise; {mend}")
         warn_once(f"{said}, so encoders learn from the other channels alone")
     if not isinstance(split, ChannelSplit):
         return
@@ -88,14 +82,9 @@ def check_variance(split, images, name):
     [lone], others = ([titles[place] for place in part] for part in sorted(parts, key=len))
     if all(_follows(channels[lone], channels[t]) <= _COPY * noise[t] for t in others):
         raise UserError(
-            f"{name}: {_listed(others)} of {where} follow from {lone} alone, but for rounding, so the two parts are one and the "
-            f"same image; {_mend(images, split, channels, flat)}"
+            f"{name}: {_listed(others)} of {where} follow from {lone} alone, but for rounding, so "
+            f"the two parts are one and the same image; {_mend(images, split, channels, flat)}"
         )
-
-
-def _is_harmless(split, channels, flat):
-    """Whether flat channels are no noise made large, and no part is made of them alone."""
-    return split.mean is not None and _leaves_each_part_a_channel(split, channels, flat)
 
 
 def _leaves_each_part_a_channel(split, channels, flat):
@@ -105,21 +94,21 @@ def _leaves_each_part_a_channel(split, channels, flat):
 
 
 def _channels(split, images):
-    """What must vary: dict name -> channel of images [M, H, W, 3] in [0, 1]. A generator makes its channels of these."""
+    """What must vary: name -> values, float64 [M * H * W], of images [M, H, W, 3] in [0, 1]."""
     x, names = tf.constant(images, tf.float32), split.color_space.channel_names
     parts = {"": split.standardize(x)}
     if isinstance(split, FrequencySplit):
         titles = ("low frequencies of ", "high frequencies of ")
         parts = dict(zip(titles, split(x), strict=True))
     return {
-        title + (names[place] if names else f"channel {place}"): channel
+        title + (names[place] if names else f"channel {place}"): np.float64(channel).ravel()
         for title, part in parts.items()
         for place, channel in enumerate(tf.unstack(part, axis=-1))
     }
 
 
 def _within_grey_levels(pixels, alike):
-    """Each value moved by less than half a grey level, inwards at black and white; those of a pixel alike, or each by itself."""
+    """Values moved by less than half a grey level, inwards at the ends; a pixel's alike or not."""
     channels = 1 if alike else 3
     moves = np.random.default_rng(0).uniform(-0.5, 0.5, (*pixels.shape[:-1], channels))
     moves = np.where(pixels <= 0.0, np.abs(moves), moves)
@@ -127,7 +116,7 @@ def _within_grey_levels(pixels, alike):
 
 
 def _follows(cause, effect):
-    """Standard deviation of what is left of a channel when another is known, by neighbours in that one's order."""
+    """Standard deviation of what is left of a channel when another is known, by neighbours."""
     places = np.random.default_rng(0).permutation(len(cause))  # of equal causes, in no order
     steps = np.diff(effect[places][np.argsort(cause[places], kind="stable")])
     return np.sqrt(np.mean(np.square(steps)) / 2.0)
@@ -138,19 +127,20 @@ def _mend(images, split, channels, flat):
         return "the images are of one colour all over; give others"
     if are_grey(images) and not isinstance(split.color_space, Bands):
         return (
-            "the images are grey (red, green and blue are equal): add --gin_file=gin/views/bands.gin, which splits them by "
-            "frequency, or bind Whole or FrequencySplit with RGB, and no split by colour"
+            "the images are grey (red, green and blue are equal): add "
+            "--gin_file=gin/views/bands.gin, which splits them by frequency, or bind Whole or "
+            "FrequencySplit with RGB, and no split by colour"
         )
-    if (
-        flat
-        and type(split.color_space) is RGB
-        and _leaves_each_part_a_channel(split, channels, flat)
-    ):
+    is_rgb = type(split.color_space) is RGB
+    if flat and is_rgb and _leaves_each_part_a_channel(split, channels, flat):
         return (
-            "bind RGB.mean and RGB.std, with which a constant channel stays constant, such as mean = (0.5, 0.5, 0.5) "
-            "and std = (0.25, 0.25, 0.25)"
+            "bind RGB.mean and RGB.std, with which a constant channel stays constant, such as "
+            "mean = (0.5, 0.5, 0.5) and std = (0.25, 0.25, 0.25)"
         )
-    return "bind another split or colour space, all of whose channels vary in these images, such as Whole with RGB"
+    return (
+        "bind another split or colour space, all of whose channels vary in these images, such as "
+        "Whole with RGB"
+    )
 
 
 def _listed(names):

@@ -1,4 +1,4 @@
-"""Frequency bands against SciPy's Gaussian filter; grey images have channels to split and to learn from."""
+"""Frequency bands against SciPy's Gaussian filter; grey images have channels to split."""
 
 import types
 

@@ -96,7 +96,7 @@ def test_crops_flip_half_of_the_images():
 def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(
     kind, mode, options, canvas, monkeypatch
 ):
-    """Windows that fit the canvas are resized by compiled code, larger ones by TensorFlow's kernel."""
+    """Windows that fit the canvas are resized by compiled code, larger ones by a kernel."""
     monkeypatch.setattr(jpeg, "_CANVAS", canvas)
     with io.BytesIO() as file:
         Image.fromarray(smooth_image(150, 200)).convert(mode).save(file, kind, **options)
@@ -113,7 +113,7 @@ def test_crops_cut_while_decoding_equal_crops_of_the_decoded_image(
 
 @functools.cache
 def file_views(canvas):
-    """(a pair with patches, its views of an image file with the draws of one image); traced once for a size of the canvas."""
+    """(a pair with patches, its views of a file by draws of one image); traced once."""
     del canvas  # as jpeg._CANVAS is
     pair = pairs.IndependentPair(pairs.CropAndFlip(32), JigsawPatches(48, patch=12))
 

@@ -1,4 +1,4 @@
-"""Families: what they are made of, host equals device, the JigSaw view, pictures and the check of changes."""
+"""Families: what they are made of, host equals device, the JigSaw view, pictures, checks."""
 
 import contextlib
 import functools
@@ -38,7 +38,7 @@ COMPILED = [families.infomin, families.moco_v1]
 
 @contextlib.contextmanager
 def eagerly(uncompiled=True):
-    """What would be compiled is run as it is written: on the host image by image, as under XLA, but nothing to compile."""
+    """What would be compiled is run as it is written, on the host image by image."""
     tf.config.run_functions_eagerly(uncompiled)
     try:
         yield
@@ -48,7 +48,7 @@ def eagerly(uncompiled=True):
 
 @functools.cache
 def host_views(make):
-    """A family of views of 24 pixels, which is compiled once for several tests; draws, and its views of IMAGES with them."""
+    """A family of views of 24 pixels, compiled once for all tests; draws, its views of IMAGES."""
     family = make(size=24)
     draws = family.draw(8, tf.constant([6, 1]))
     with eagerly(make not in COMPILED):
@@ -56,7 +56,7 @@ def host_views(make):
 
 
 def dense(family):
-    """The family with the host's loop over images replaced by the whole batch at once, which needs no compilation."""
+    """The family with the whole batch at once instead of the host's loop, which is compiled."""
     family._finish_one_by_one = family._finish
     return family
 
@@ -78,7 +78,7 @@ def test_views_are_stateless_in_range_and_differ(make):
     + [pytest.param(make, True, marks=pytest.mark.long) for make in COMPILED],
 )
 def test_host_equals_device(make, compiled):
-    """The whole batch at once, compiled or not, gives the views that the host makes image by image."""
+    """The whole batch at once, compiled or not, gives the views that the host makes one by one."""
     family, draws, host = host_views(make)
     device = functools.partial(family.apply, dense=True)
     if compiled:

@@ -1,4 +1,4 @@
-"""View generators: exact inverses, log-determinants of the numerical Jacobian, and what they promise at the start."""
+"""View generators: exact inverses, log-determinants of the Jacobian, what holds at the start."""
 
 import functools
 
@@ -33,7 +33,7 @@ def lone(generator_class, channels):
 
 @functools.cache
 def trained(generator_class, lone_channels=(0, 1, 2)):
-    """A generator of one block of each sort, and its weights after each of STEPS that decorrelate its channels."""
+    """A generator of a block of each sort; its weights after STEPS that decorrelate channels."""
     keras.utils.set_random_seed(1)
     generator = generator_class(max(len(lone_channels), 2), **lone(generator_class, lone_channels))
     generator.build((None, 8, 8, 3))
@@ -149,7 +149,7 @@ def test_parameter_counts_of_the_authors_code():
 
 
 def test_the_second_form_is_that_of_the_authors_code():
-    """Y1 = X1 + F(X2), Y2 = X2 + G(relu(Y1)) of {0 | 1, 2}, then of {0, 1 | 2}; by NumPy, with weights of any sign."""
+    """Y1 = X1 + F(X2), Y2 = X2 + G(relu(Y1)) of {0 | 1, 2}, then of {0, 1 | 2}; by NumPy."""
     generator = generators.ReversibleGenerator(num_blocks=2)
     generator.build((None, 8, 8, 3))
     for weight in generator.weights:
@@ -170,7 +170,7 @@ def test_the_second_form_is_that_of_the_authors_code():
 
 
 def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
-    """With lone_channels=(0,), a block moves luminance by a function of chroma or chroma by one of luminance."""
+    """With lone_channels=(0,), a block moves luminance by chroma or chroma by luminance."""
     generator = standing(generators.AdditiveGenerator, 0, lone_channels=(0,))
     x = tf.constant(IMAGES[0, 0].T)
     y = generator.blocks[0].forward(x)[0]

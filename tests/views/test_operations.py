@@ -1,4 +1,4 @@
-"""Photometric operations, blur, warps and RandAugment against Pillow, tensorflow-addons, colorsys and SciPy."""
+"""Photometric operations against Pillow, tensorflow-addons, colorsys and SciPy."""
 
 import colorsys
 import pathlib
@@ -84,21 +84,25 @@ def test_solarize_add_and_translate_y_are_as_described():
 
 @pytest.mark.parametrize("factor", [0.1, 0.7, 1.9])
 def test_adjustments_are_pillows(factor):
-    images, factors = floats(PILLOW), tf.fill([2], factor)
-    for name, function in (
-        ("brightness", photometric.adjust_brightness),
-        ("contrast", photometric.adjust_contrast),
-        ("color", photometric.adjust_saturation),
-    ):
-        assert difference(function(images, factors), PILLOW[f"{name}_{factor}"]) <= 1.5, name
+    """Of a jitter the one whose factor is not 1; saturation by itself, too."""
+    images, jitter = floats(PILLOW), photometric.ColorJitter(1.0, 1.0, 1.0, 0.0)
+    draws = {"hue": tf.zeros(2), "order": tf.range(4)[None].numpy().repeat(2, 0)}
+    for place, name in enumerate(("brightness", "contrast", "color")):
+        factors = np.ones((2, 3), np.float32)
+        factors[:, place] = factor
+        chosen = {"factors": tf.constant(factors), "chosen": tf.constant([True, True])}
+        ours = jitter.apply(images, draws | chosen)
+        assert difference(ours, PILLOW[f"{name}_{factor}"]) <= 1.5, name
+    ours = photometric.adjust_saturation(images, tf.fill([2], factor))
+    assert difference(ours, PILLOW[f"color_{factor}"]) <= 1.5
 
 
 def test_greyscale_and_solarize_are_pillows():
     images = floats(PILLOW)
     assert difference(photometric.greyscale(images), PILLOW["grayscale"]) <= 0.6
-    assert (
-        difference(photometric.solarize(images, tf.fill([2], 200.0)), PILLOW["solarize_200"]) == 0
-    )
+    solarize = photometric.Solarize(200, probability=1.0)
+    ours = solarize.apply(images, solarize.draw(2, [1, 2]))
+    assert difference(ours, PILLOW["solarize_200"]) == 0
 
 
 def test_hue_is_that_of_colorsys():
@@ -112,15 +116,19 @@ def test_hue_is_that_of_colorsys():
         np.testing.assert_allclose(ours[index], expected, atol=0.02)
 
 
+def brightness(images, factor):
+    return np.clip(images * factor, 0.0, 255.0)
+
+
+def contrast(images, factor):
+    grey = np.mean(np.asarray(images) @ np.float32(photometric.GREY_WEIGHTS))
+    return np.clip(images * factor + (1.0 - factor) * grey, 0.0, 255.0)
+
+
 def test_jitter_applies_the_four_adjustments_in_the_drawn_order():
     images = floats(PILLOW)
     jitter = photometric.ColorJitter(0.8, 0.8, 0.8, 0.2, probability=1.0)
-    functions = (
-        photometric.adjust_brightness,
-        photometric.adjust_contrast,
-        photometric.adjust_saturation,
-        photometric.adjust_hue,
-    )
+    functions = (brightness, contrast, photometric.adjust_saturation, photometric.adjust_hue)
     for seed in range(12):
         draws = jitter.draw(2, [seed, 1])
         for index in range(2):

@@ -1,4 +1,4 @@
-"""Pairs: patches at an exact offset, one view for both parts, and their way through the input pipeline."""
+"""Pairs: patches at an exact offset, one view for both parts, and the way through the pipeline."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ OTHER_FAMILY = Family(RandomResizedCrop(8), [Greyscale(1.0)])
 
 
 def test_an_earlier_view_stands_for_the_other_only_where_both_are_drawn_alike():
-    """As a memory bank of one encoder takes it (InstDis); patches, and two families, differ in more than their draws."""
+    """As a memory bank takes it (InstDis); patches, and two families, differ in more than draws."""
     family = pairs.CropAndFlip(8)
     assert pairs.IndependentPair(family).views_are_alike
     assert pairs.SharedPair(family).views_are_alike
@@ -118,7 +118,7 @@ def test_an_earlier_view_stands_for_the_other_only_where_both_are_drawn_alike():
 
 @pytest.mark.parametrize("bad", [{"size": 0}, {"distance": -1}, {"min_std": 0.7}])
 def test_settings_out_of_range_are_refused(bad):
-    with pytest.raises(ValueError, match="RandomPatch takes"):
+    with pytest.raises(ValueError, match=f"RandomPatch.{next(iter(bad))} takes"):
         RandomPatch(**bad)
 
 

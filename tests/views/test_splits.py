@@ -61,7 +61,7 @@ def test_a_frequency_split_standardises_first_and_has_its_settings_saved():
     config = keras.saving.serialize_keras_object(split)
     copy = keras.saving.deserialize_keras_object(config)
     np.testing.assert_array_equal(copy(IMAGES)[1], parts[1])
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match="FrequencySplit.sigma takes a number above 0"):
         splits.FrequencySplit(0.0)
 
 

@@ -133,7 +133,7 @@ def test_a_fill_that_is_bound_stays():
 
 
 def test_every_way_to_views_has_the_fill_of_the_pair():
-    """The host's, the device's, patches cut from files, pictures and measurements share the operations."""
+    """The host's, the device's, patches of files, pictures and measurements share operations."""
     operation = RandAugment()
     for pair in (
         pairs.IndependentPair(families.Family(RandomResizedCrop(16), [operation])),

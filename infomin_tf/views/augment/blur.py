@@ -10,7 +10,7 @@ from infomin_tf.views.augment.transform import Transform
 
 
 def gaussian_blur(images, sigma, kernel_size):
-    """Separable Gaussian blur, borders reflected without repeating the edge (OpenCV's default, torchvision's).
+    """Separable Gaussian blur, borders reflected without repeating the edge, as torchvision.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.GaussianBlur.html
 
@@ -23,7 +23,8 @@ def gaussian_blur(images, sigma, kernel_size):
     radius = kernel_size // 2
     if kernel_size % 2 == 0 or radius >= min(height, width):
         raise ValueError(
-            f"a blur of {height}x{width} px takes an odd kernel of less than {2 * min(height, width)} px, not {kernel_size}"
+            f"a blur of {height}x{width} px takes an odd kernel of less than "
+            f"{2 * min(height, width)} px, not {kernel_size}"
         )
     taps = tf.exp(-0.5 * tf.square(tf.range(radius + 1.0) / sigma[:, None]))  # [B, radius + 1]
     taps /= 2.0 * tf.reduce_sum(taps, axis=1, keepdims=True) - taps[:, :1]
@@ -39,13 +40,13 @@ def gaussian_blur(images, sigma, kernel_size):
 
 
 def blurred(images, sigma):
-    """Images float32 [B, H, W, C] under a Gaussian of one sigma in pixels, cut off at 4 sigma or at the image."""
+    """Images float32 [B, H, W, C] under one sigma in pixels, cut off at 4 sigma or at the image."""
     radius = min(max(1, math.ceil(4 * sigma)), min(images.shape[1:3]) - 1)
     return gaussian_blur(images, tf.fill([tf.shape(images)[0]], float(sigma)), 2 * radius + 1)
 
 
 def _weighted_sum(shifted, taps):
-    """The sum of what `shifted` gives of 0, ..., 2r, weighted by taps [B, r + 1] of the distance from r."""
+    """The sum of `shifted` of 0, ..., 2r, weighted by taps [B, r + 1] of the distance from r."""
     radius = taps.shape[1] - 1
     total = taps[:, :1, None] * shifted(radius)
     for k in range(1, radius + 1):

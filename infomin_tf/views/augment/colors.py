@@ -6,7 +6,7 @@ _PIXELS = 2**19
 
 
 def are_grey(images):
-    """Whether red, green and blue of images uint8 [M, H, W, 3] differ by less than a grey level (root mean square)."""
+    """Whether the channels of images uint8 [M, H, W, 3] differ by less than a grey level (RMS)."""
     pixels = thinned(images)
     differences = pixels[..., (0, 2)] - pixels[..., 1:2]
     return bool(np.sqrt(np.mean(np.square(differences))) < 1.0)
@@ -19,13 +19,13 @@ def mean_color(images):
 
 
 def spread_out(images):
-    """float64 [m, H, W, 3] of images uint8 [M, H, W, 3]: whole ones, evenly spread, half a million pixels or so in all."""
+    """float64 [m, H, W, 3]: of the images some, evenly spread, about 500,000 pixels in all."""
     room = max(8, _PIXELS // (images.shape[1] * images.shape[2]))
     return np.asarray(images)[:: max(1, -(-len(images) // room))].astype(np.float64)
 
 
 def thinned(images):
-    """float64 [M, h, w, 3] of images uint8 [M, H, W, 3]: some rows and columns of each, half a million pixels or so in all."""
+    """float64 [M, h, w, 3]: of each image some rows and columns, about 500,000 pixels in all."""
     room = int(max(8, np.sqrt(_PIXELS / len(images))))
     step = max(1, -(-max(images.shape[1:3]) // room))
     return np.asarray(images)[:, ::step, ::step].astype(np.float64)

@@ -5,18 +5,13 @@ import tensorflow as tf
 from infomin_tf import graphs
 
 
-def batch_size_of(images):
-    """Number of images of a batch: an integer, or a scalar where the graph does not know it."""
-    return tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
-
-
 def split_seed(seed, parts):
     """`parts` independent seeds, int32 [parts, 2], from one int32 [2]."""
     return tf.random.stateless_uniform([parts, 2], seed, minval=None, maxval=None, dtype=tf.int32)
 
 
 def apply_to(function, images, chosen, *parameters):
-    """Applies a function to the chosen images, bool [B], and leaves the others; see `apply_one_of`."""
+    """Applies a function to the chosen images, bool [B], alone; see `apply_one_of`."""
     functions = (lambda unchanged, *_: unchanged, function)
     return apply_one_of(functions, images, tf.cast(chosen, tf.int32), *parameters)
 
@@ -24,8 +19,8 @@ def apply_to(function, images, chosen, *parameters):
 def apply_one_of(functions, images, which, *parameters):
     """Applies to each image of a batch the function that its number names.
 
-    A batch of one takes a branch; a larger one, or one of unknown size, is computed whole by each function and selected
-    from.
+    A batch of one takes a branch; a larger one, or one of unknown size, is computed whole by each
+    function and selected from.
 
     Args:
         functions: (images [B, ...], *parameters [B, ...]) -> images [B, ...], each image by itself.
@@ -50,7 +45,7 @@ def apply_one_of(functions, images, which, *parameters):
 
 
 def one_by_one(function):
-    """A compiled loop over the images of a batch, each as a batch of one: there an operation costs only those that drew it.
+    """A compiled loop over images, each a batch of one: an operation costs only those that drew it.
 
     Args:
         function: (images [1, ...], draws [1, ...]) -> float32 [1, ...].

@@ -8,53 +8,14 @@ from infomin_tf.views.augment.common import bernoulli, check_probability, split_
 from infomin_tf.views.augment.transform import Crop
 
 
-def crop_boxes(uniforms, height, width, area, ratio):
-    """Boxes of RandomResizedCrop: area a share of the image, aspect ratio log-uniform, position uniform.
-
-    As torchvision, up to ten draws of area and ratio are made until the box fits; an image for which none fits gets
-    the largest centred box within the range of ratios.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomResizedCrop.html
-
-    Args:
-        uniforms: float32 [B, 10, 4] in [0, 1): area, ratio, top, left of ten tries.
-        height, width: of the images in pixels, numbers or [B].
-        area: (low, high), shares of the image area, 0 < low <= high <= 1.
-        ratio: (low, high) of width / height in pixels.
-
-    Returns:
-        float32 [B, 4]: top, left, height, width in pixels.
-    """
-    height = tf.zeros_like(uniforms[:, 0, 0]) + tf.cast(height, tf.float32)
-    width = tf.zeros_like(uniforms[:, 0, 0]) + tf.cast(width, tf.float32)
-    areas = (area[0] + (area[1] - area[0]) * uniforms[:, :, 0]) * (height * width)[:, None]
-    log_low, log_high = math.log(ratio[0]), math.log(ratio[1])
-    ratios = tf.exp(log_low + (log_high - log_low) * uniforms[:, :, 1])
-    box_width, box_height = tf.sqrt(areas * ratios), tf.sqrt(areas / ratios)
-    fits = (box_width <= width[:, None]) & (box_height <= height[:, None])
-    pick = tf.one_hot(tf.argmax(tf.cast(fits, tf.int32), axis=1, output_type=tf.int32), 10)
-    any_fits = tf.reduce_any(fits, axis=1)
-    fallback_ratio = tf.clip_by_value(width / height, *ratio)
-    h = tf.where(
-        any_fits,
-        tf.reduce_sum(box_height * pick, 1),
-        tf.minimum(height, width / fallback_ratio),
-    )
-    w = tf.where(
-        any_fits, tf.reduce_sum(box_width * pick, 1), tf.minimum(width, height * fallback_ratio)
-    )
-    top = (height - h) * tf.where(any_fits, uniforms[:, 0, 2], 0.5)
-    left = (width - w) * tf.where(any_fits, uniforms[:, 0, 3], 0.5)
-    return tf.stack([top, left, h, w], axis=1)
-
-
 def crop_and_resize(images, boxes, size, flip=None):
-    """Cuts one box out of each image and resizes it to a square; bilinear, antialiased when it shrinks, as Pillow.
+    """Cuts a box out of each image and resizes it to a square; bilinear, antialiased, as Pillow.
 
     Two matrix products an image, so that it runs on every device.
 
     Args:
         images: [B, H, W, C], uint8 or float.
-        boxes: float32 [B, 4] as of `crop_boxes`.
+        boxes: float32 [B, 4] as of `RandomResizedCrop.boxes`.
         size: output height and width in pixels.
         flip: bool [B], which crops are mirrored left to right; None for none.
 
@@ -63,8 +24,6 @@ def crop_and_resize(images, boxes, size, flip=None):
     """
     _, height, width, channels = images.shape
     batch = tf.shape(images)[0]
-    if flip is None:
-        flip = tf.zeros([batch], tf.bool)
     vertical = resize_matrix(boxes[:, 0], boxes[:, 2], height, size)
     horizontal = resize_matrix(boxes[:, 1], boxes[:, 3], width, size, flip)
     rows = tf.reshape(tf.cast(images, tf.float32), [batch, height, width * channels])
@@ -75,7 +34,7 @@ def crop_and_resize(images, boxes, size, flip=None):
 
 
 def resize_matrix(start, length, extent, size, reverse=None):
-    """Rows of a bilinear (triangle) resampling of [start, start + length] of a line to `size` pixels.
+    """Rows of a bilinear (triangle) resampling of [start, start + length] of a line.
 
     Args:
         start, length: float32 [B], in pixels.
@@ -106,7 +65,8 @@ def shift(images, offsets):
 
     Args:
         images: [B, H, W, C].
-        offsets: int32 [B, 2]: output pixel (y, x) is input pixel (y + offsets[0], x + offsets[1]), smaller than H, W.
+        offsets: int32 [B, 2], smaller than H and W: output pixel (y, x) is input pixel
+            (y + offsets[0], x + offsets[1]).
     """
     height, width = images.shape[1:3]
 
@@ -119,9 +79,9 @@ def shift(images, offsets):
 
 
 def resize_and_center_crop(images, resize, crop):
-    """The test view: resize to a square, then cut its centre; bilinear, antialiased when it shrinks, as Pillow.
+    """The test view: resize to a square, then cut its centre; bilinear, antialiased, as Pillow.
 
-    Matrix products, which XLA and TFLite have, too: for `tf.image.resize(antialias=True)` they have no operation.
+    Matrix products, as XLA and TFLite have no operation for `tf.image.resize(antialias=True)`.
 
     Args:
         images: [B, H, W, C], of any size that may be unknown until it runs.
@@ -134,16 +94,15 @@ def resize_and_center_crop(images, resize, crop):
     channels = images.shape[3]
     height, width = (images.shape[axis] or tf.shape(images)[axis] for axis in (1, 2))
     rows = tf.reshape(tf.cast(images, tf.float32), [-1, height, width * channels])
-    rows = tf.reshape(
-        tf.matmul(_central_rows(height, resize, crop), rows), [-1, crop, width, channels]
-    )
+    rows = tf.matmul(_central_rows(height, resize, crop), rows)
+    rows = tf.reshape(rows, [-1, crop, width, channels])
     columns = tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [-1, width, crop * channels])
     columns = tf.matmul(_central_rows(width, resize, crop), columns)
     return tf.transpose(tf.reshape(columns, [-1, crop, crop, channels]), [0, 2, 1, 3])
 
 
 def _central_rows(extent, size, crop):
-    """The middle `crop` rows [crop, extent] of the matrix that resizes a line of `extent` pixels to `size`."""
+    """The middle `crop` rows of the matrix [size, extent] that resizes a line to `size` pixels."""
     extent = tf.cast(extent, tf.float32)
     start = (size - crop) // 2
     scale = extent / size
@@ -159,7 +118,7 @@ class RandomResizedCrop(Crop):
 
     Args:
         size: output height and width in pixels.
-        area: (low, high), shares of the image area; a smaller low is a stronger augmentation (section 3.4).
+        area: (low, high), shares of the image area; a small low is strong (section 3.4).
         ratio: (low, high) of width / height.
         flip_probability: of mirroring left to right.
     """
@@ -183,7 +142,7 @@ class RandomResizedCrop(Crop):
         self.flip_probability = check_probability(flip_probability)
 
     def draw(self, num_images, seed):
-        """tries, float32 [B, 10, 4], for `crop_boxes`; flip, bool [B]."""
+        """tries, float32 [B, 10, 4] in [0, 1): area, ratio, top, left of each; flip, bool [B]."""
         seeds = split_seed(seed, 2)
         return {
             "tries": tf.random.stateless_uniform([num_images, 10, 4], seeds[0]),
@@ -191,8 +150,36 @@ class RandomResizedCrop(Crop):
         }
 
     def boxes(self, draws, height, width):
-        """float32 [B, 4]: top, left, height, width in pixels."""
-        return crop_boxes(draws["tries"], height, width, self.area, self.ratio)
+        """Boxes of a random share of the area, aspect ratio log-uniform, position uniform.
+
+        As torchvision, the first of ten draws of area and ratio that fits counts; where none fits,
+        it is the largest centred box within the range of ratios.
+        Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomResizedCrop.html
+
+        Args:
+            draws: as of `draw`.
+            height, width: of the images in pixels, numbers or [B].
+
+        Returns:
+            float32 [B, 4]: top, left, height, width in pixels.
+        """
+        tries, (low, high) = draws["tries"], self.area
+        height = tf.zeros_like(tries[:, 0, 0]) + tf.cast(height, tf.float32)
+        width = tf.zeros_like(tries[:, 0, 0]) + tf.cast(width, tf.float32)
+        areas = (low + (high - low) * tries[:, :, 0]) * (height * width)[:, None]
+        log_low, log_high = map(math.log, self.ratio)
+        ratios = tf.exp(log_low + (log_high - log_low) * tries[:, :, 1])
+        widths, heights = tf.sqrt(areas * ratios), tf.sqrt(areas / ratios)
+        fits = (widths <= width[:, None]) & (heights <= height[:, None])
+        pick = tf.one_hot(tf.argmax(tf.cast(fits, tf.int32), axis=1, output_type=tf.int32), 10)
+        any_fits = tf.reduce_any(fits, axis=1)
+        ratio = tf.clip_by_value(width / height, *self.ratio)
+        largest_h, largest_w = tf.minimum(height, width / ratio), tf.minimum(width, height * ratio)
+        h = tf.where(any_fits, tf.reduce_sum(heights * pick, 1), largest_h)
+        w = tf.where(any_fits, tf.reduce_sum(widths * pick, 1), largest_w)
+        top = (height - h) * tf.where(any_fits, tries[:, 0, 2], 0.5)
+        left = (width - w) * tf.where(any_fits, tries[:, 0, 3], 0.5)
+        return tf.stack([top, left, h, w], axis=1)
 
     def apply(self, images, draws):
         """Crops [B, size, size, C], float32, of images [B, H, W, C]."""
@@ -201,7 +188,7 @@ class RandomResizedCrop(Crop):
 
 
 class RandomShift(Crop):
-    """A shift of up to some pixels with reflection, with a probability, a flip, then a resize: for small images.
+    """A shift by some pixels with reflection, a flip, then a resize: for small images.
 
     Args:
         size: output height and width in pixels.

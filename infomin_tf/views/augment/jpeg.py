@@ -1,4 +1,4 @@
-"""Crops cut while a JPEG is decoded: only the window that holds all crops of an image is decoded."""
+"""Crops cut while a JPEG is decoded: only the window that holds all crops of an image is."""
 
 import functools
 import math
@@ -38,7 +38,7 @@ def decode_crops(encoded, samplers, draws):
 
 
 def _decode_window(encoded, samplers, draws):
-    """(uint8 [h, w, 3], the crops' boxes in it, float32 [samplers, 4]: top, left, height, width)."""
+    """(uint8 [h, w, 3], the crops' boxes in it, float32 [samplers, 4] as of `boxes`)."""
     sizes = tf.constant([[float(sampler.crop.size)] for sampler in samplers])
 
     @_compiled
@@ -52,9 +52,8 @@ def _decode_window(encoded, samplers, draws):
         boxes = all_boxes(shape)
         corner, extent = _window(boxes, sizes, shape)
         window = tf.concat([corner, extent], axis=0)
-        image = tf.image.decode_and_crop_jpeg(
-            encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
-        )
+        options = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
+        image = tf.image.decode_and_crop_jpeg(encoded, window, **options)
         return image, boxes - tf.cast(tf.pad(corner, [[0, 2]]), tf.float32)
 
     def from_other():
@@ -66,7 +65,7 @@ def _decode_window(encoded, samplers, draws):
 
 
 def _window(boxes, sizes, shape):
-    """(top, left) and (height, width), int32, of whole pixels around all boxes and what interpolation reads."""
+    """(top, left) and (height, width), int32, around all boxes and what interpolation reads."""
     low = tf.reduce_min(boxes[:, :2], axis=0)
     high = tf.reduce_max(boxes[:, :2] + boxes[:, 2:], axis=0)
     margin = tf.cast(tf.math.ceil(tf.reduce_max(boxes[:, 2:] / sizes)), tf.int32) + 1
@@ -107,22 +106,19 @@ def _cut_on_canvas(shape, canvas, box, flip, size):
 
 @_compiled
 def _taps(start, length, extent, reverse, size):
-    """Which pixels of an axis make each of `size` pixels of [start, start + length], as `crop.resize_matrix` has it.
+    """Which pixels of an axis make each pixel of [start, start + length]; see `crop.resize_matrix`.
 
     Args:
         start, length: float32 [2] in pixels, of two axes.
         extent: int32 [2], pixels of each axis.
         reverse: bool [2], whether the result runs backwards.
-        size: number.
+        size: pixels of the result.
 
     Returns:
         places int32 [taps, 2, size]; weights float32 [taps, 2, size], of sum 1.
     """
-    start, scale, last = (
-        start[:, None],
-        length[:, None] / size,
-        tf.cast(extent, tf.float32)[:, None] - 1.0,
-    )
+    start, scale = start[:, None], length[:, None] / size
+    last = tf.cast(extent, tf.float32)[:, None] - 1.0
     steps = tf.range(size, dtype=tf.float32) + 0.5
     steps = tf.where(reverse[:, None], size - steps, steps)
     support = tf.maximum(scale, 1.0)
@@ -137,7 +133,7 @@ def _taps(start, length, extent, reverse, size):
 
 @_compiled
 def _weighted_lines(images, places, weights, axis):
-    """The sum over taps of weights [taps, size] times the lines at places [taps, size] of an axis, float32."""
+    """The sum over taps of weights times the lines at places of an axis, both [taps, size]."""
     shape = [-1] + [1] * (len(images.shape) - 1 - axis)
     total = 0.0
     for place, weight in zip(tf.unstack(places), tf.unstack(weights), strict=True):

@@ -3,26 +3,27 @@
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
+from infomin_tf.settings import COUNT, FROM_ZERO, Range, check
 from infomin_tf.views.augment.transform import Crop
+
+_BELOW_HALF = Range("a number of at least 0 and below 0.5", lambda value: 0 <= value < 0.5)
 
 
 class RandomPatch(Crop):
-    """Places of patches of whole pixels, not resized, uniform over those where the partner fits as well.
+    """Patches of whole pixels, not resized, uniform over the places where the partner fits as well.
 
     Args:
         size: p, side of the patch in pixels.
         distance: how far down and to the right the partner lies, in pixels.
-        min_std: a patch and its partner of less contrast are drawn anew: the least standard deviation of their pixels,
-            in [0, 1]; 0 takes every place.
-        tries: places that are drawn for it; when none will do, the one of most contrast is taken.
+        min_std: least standard deviation of the pixels, in [0, 1], of a patch and of its partner;
+            those of less contrast are drawn anew; 0 takes every place.
+        tries: places that are drawn for it; when none will do, that of most contrast is taken.
     """
 
     def __init__(self, size=64, distance=128, min_std=0.0, tries=8):
-        if size < 1 or distance < 0 or tries < 1 or not 0.0 <= min_std < 0.5:
-            raise ValueError(
-                "RandomPatch takes size >= 1, distance >= 0, tries >= 1 and min_std in [0, 0.5), not "
-                f"{size}, {distance}, {tries} and {min_std}"
-            )
+        check(self, COUNT, size=size, tries=tries)
+        check(self, FROM_ZERO, distance=distance)
+        check(self, _BELOW_HALF, min_std=min_std)
         self.size, self.distance = size, distance
         self.min_std, self.tries = min_std, tries if min_std else 1
 
@@ -40,8 +41,9 @@ class RandomPatch(Crop):
         needed = self.size + self.distance
         if needed > min(height, width):
             raise UserError(
-                f"patches of {self.size} px at a distance of {self.distance} px need images of at least {needed} px, but these "
-                f"are {height}x{width}; use larger images, or a smaller distance"
+                f"patches of {self.size} px at a distance of {self.distance} px need images of at "
+                f"least {needed} px, but these are {height}x{width}; "
+                "use larger images, or a smaller distance"
             )
         free = tf.constant([height - needed + 1, width - needed + 1], tf.float32)
         corners = tf.cast(draws["place"] * free, tf.int32)  # [B, tries, 2]
@@ -59,18 +61,12 @@ class RandomPatch(Crop):
 
     def _with_contrast(self, images, corners):
         """int32 [B, 2]: of each image the first corner with contrast enough."""
-        contrast = tf.stack(
-            [
-                tf.minimum(
-                    self._contrast(images, corner), self._contrast(images, corner + self.distance)
-                )
-                for corner in tf.unstack(corners, axis=1)
-            ],
-            axis=1,
-        )
+
+        def contrast_at(corner):
+            return tf.math.reduce_std(self.cut(images, corner) / 255.0, axis=(1, 2, 3))
+
+        pairs = [(corner, corner + self.distance) for corner in tf.unstack(corners, axis=1)]
+        contrast = tf.stack([tf.minimum(*map(contrast_at, pair)) for pair in pairs], axis=1)
         # Enough is better than any contrast; of several that have enough, argmax takes the first.
         worth = tf.where(contrast >= self.min_std, 1.0, contrast)
         return tf.gather(corners, tf.argmax(worth, axis=1), batch_dims=1)
-
-    def _contrast(self, images, corner):
-        return tf.math.reduce_std(self.cut(images, corner) / 255.0, axis=(1, 2, 3))

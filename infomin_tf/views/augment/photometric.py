@@ -18,26 +18,8 @@ from infomin_tf.views.augment.transform import Transform
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow and torchvision have them
 
 
-def adjust_brightness(images, factor):
-    """factor * image, clipped.
-
-    Source of the four adjustments:
-    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ColorJitter.html
-
-    Args:
-        images: [B, H, W, 3].
-        factor: [B], at least 0; 1 leaves the image.
-    """
-    return _clip(images * per_image(factor))
-
-
-def adjust_contrast(images, factor):
-    """Blends each image with the mean of its grey version; arguments as `adjust_brightness`."""
-    return _clip(images * per_image(factor) + per_image((1.0 - factor) * mean_grey(images)))
-
-
 def adjust_saturation(images, factor):
-    """Blends each image with its grey version; arguments as `adjust_brightness`."""
+    """Blends each image [B, H, W, 3] with its grey version; a factor [B] of 1 leaves it."""
     return _clip(_mix(images, _saturation_matrix(factor)))
 
 
@@ -74,16 +56,6 @@ def greyscale(images):
     return tf.reshape(tf.matmul(tf.reshape(images, [-1, 3]), weights), tf.shape(images))
 
 
-def solarize(images, threshold):
-    """255 - image where the image is at or above the threshold.
-
-    Args:
-        images: [B, H, W, 3].
-        threshold: [B], grey levels.
-    """
-    return tf.where(images >= per_image(threshold), 255.0 - images, images)
-
-
 def mean_grey(images):
     """The mean of each image's grey version, [B]."""
     height, width = images.shape[1:3]
@@ -93,7 +65,9 @@ def mean_grey(images):
 
 
 class ColorJitter(Transform):
-    """Brightness, contrast, saturation and hue, in random order for each image, as torchvision means them.
+    """Brightness, contrast, saturation and hue, in random order for each image.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ColorJitter.html
 
     Args:
         brightness, contrast, saturation: b: the factor is uniform in [max(0, 1 - b), 1 + b].
@@ -102,18 +76,13 @@ class ColorJitter(Transform):
     """
 
     def __init__(
-        self,
-        brightness: float,
-        contrast: float,
-        saturation: float,
-        hue: float,
-        probability=0.8,
+        self, brightness: float, contrast: float, saturation: float, hue: float, probability=0.8
     ):
         strengths = (brightness, contrast, saturation, hue)
         if not all(0 <= s < math.inf for s in strengths) or hue > 0.5:
             raise ValueError(
-                f"ColorJitter takes strengths of at least 0 and a hue of at most 0.5, not {brightness}, {contrast}, "
-                f"{saturation}, {hue}"
+                "ColorJitter takes strengths of at least 0 and a hue of at most 0.5, "
+                f"not {brightness}, {contrast}, {saturation}, {hue}"
             )
         self.strengths, self.hue = (brightness, contrast, saturation), hue
         self.probability = check_probability(probability)
@@ -125,18 +94,16 @@ class ColorJitter(Transform):
         return cls(0.8 * x, 0.8 * x, 0.8 * x, min(0.2 * x, 0.5), probability)
 
     def draw(self, num_images, seed):
-        """factors [B, 3], hue [B], chosen [B]; order [B, 4]: which of brightness, contrast, saturation, hue comes first..."""
+        """factors [B, 3], hue [B], chosen [B]; order [B, 4] of all four, hue the last of them."""
         seeds = split_seed(seed, 4)
         low = tf.constant([max(0.0, 1.0 - s) for s in self.strengths])
         high = tf.constant([1.0 + s for s in self.strengths])
         uniform = tf.random.stateless_uniform([num_images, 3], seeds[0])
-        hue = tf.random.stateless_uniform([num_images], seeds[1], -self.hue, self.hue)
-        chosen = bernoulli(num_images, seeds[2], self.probability)
         return {
             "factors": low + (high - low) * uniform,
-            "hue": hue,
+            "hue": tf.random.stateless_uniform([num_images], seeds[1], -self.hue, self.hue),
             "order": tf.argsort(tf.random.stateless_uniform([num_images, 4], seeds[3])),
-            "chosen": chosen,
+            "chosen": bernoulli(num_images, seeds[2], self.probability),
         }
 
     def apply(self, images, draws):
@@ -154,9 +121,13 @@ class ColorJitter(Transform):
         return images
 
     def _adjust(self, images, factors, kind, _):
-        """One of brightness (0), contrast (1) and saturation (2) on each image, as one colour matrix and one offset."""
+        """Brightness (0), contrast (1) or saturation (2), as a colour matrix and an offset."""
+
+        def contrast_offset(_, x, factor):
+            return (1.0 - factor) * mean_grey(x)
+
         factor = tf.gather(factors, tf.minimum(kind, 2), batch_dims=1)
-        offset = apply_to(_contrast_offset, tf.zeros_like(factor), kind == 1, images, factor)
+        offset = apply_to(contrast_offset, tf.zeros_like(factor), kind == 1, images, factor)
         scaled = factor[:, None, None] * tf.eye(3)
         matrix = tf.where((kind == 2)[:, None, None], _saturation_matrix(factor), scaled)
         return _clip(_mix(images, matrix) + per_image(offset))
@@ -178,7 +149,7 @@ class Greyscale(Transform):
 
 
 class Solarize(Transform):
-    """Solarize with a probability, at one threshold.
+    """255 - image at or above a threshold, with a probability.
 
     Args:
         threshold: grey levels.
@@ -197,11 +168,7 @@ class Solarize(Transform):
 
     def apply(self, images, draws):
         """Images, some of them solarized."""
-        return solarize(images, draws["threshold"])
-
-
-def _contrast_offset(_, images, factor):
-    return (1.0 - factor) * mean_grey(images)
+        return tf.where(images >= per_image(draws["threshold"]), 255.0 - images, images)
 
 
 def _saturation_matrix(factor):

@@ -1,7 +1,7 @@
-"""RandAugment as the authors' code has it (arXiv:1909.13719; section 3.4, C.1): strengths do not mirror, each operation
-is applied with a probability.
+"""RandAugment as the authors' code has it (arXiv:1909.13719; section 3.4, C.1): strengths do not
+mirror, each operation is applied with a probability.
 
-Deviation: rotations, shears and translations are bilinear; the authors' code picks bilinear or bicubic at random.
+Deviation: warps are bilinear; the authors' code picks bilinear or bicubic at random.
 """
 
 import enum
@@ -67,8 +67,8 @@ class RandAugment(Transform):
         magnitude_std: standard deviation of L, which is then clipped to [0, 10].
         probability: of applying each drawn operation.
         operations: what is drawn from.
-        fill: grey levels where a warp uncovers nothing; None for the mean of the data, which `adapt` takes from images (until
-            then that of ImageNet).
+        fill: grey levels where a warp uncovers nothing; None for the mean of the data, which
+            `adapt` takes from images (until then that of ImageNet).
     """
 
     def __init__(
@@ -82,7 +82,8 @@ class RandAugment(Transform):
     ):
         if layers < 1 or not 0.0 <= magnitude <= 10.0:
             raise ValueError(
-                f"RandAugment takes layers >= 1 and a magnitude in [0, 10], not {layers} and {magnitude}"
+                "RandAugment takes layers >= 1 and a magnitude in [0, 10], "
+                f"not {layers} and {magnitude}"
             )
         check(self, FROM_ZERO, magnitude_std=magnitude_std)
         if not operations:
@@ -93,7 +94,7 @@ class RandAugment(Transform):
         self.is_adapted = fill is not None  # nothing is to be measured
 
     def draw(self, num_images, seed):
-        """operation int32 [B, layers] (IDENTITY where none is applied), level [B, layers], sign [B, layers]."""
+        """operation int32 (IDENTITY where none is applied), level and sign; each [B, layers]."""
         seeds, shape = split_seed(seed, 4), [num_images * self.layers]
         place = tf.random.stateless_uniform(shape, seeds[0], 0, len(self.operations), tf.int32)
         operation = tf.gather(tf.constant([int(o) for o in self.operations]), place)
@@ -107,7 +108,7 @@ class RandAugment(Transform):
         return {name: tf.reshape(v, [num_images, self.layers]) for name, v in draws.items()}
 
     def adapt(self, images):
-        """Takes the fill from images uint8 [M, H, W, 3], unless it was given; before views are made."""
+        """Takes the fill from images uint8 [M, H, W, 3], unless it was given."""
         if not self.is_adapted:
             self.fill = mean_color(images)
 
@@ -129,24 +130,13 @@ def apply_operation(images, operation, level, sign, fill):
         sign: [B], 1 or -1, of the warps.
         fill: three grey levels.
     """
-
-    def by_table(subset, kind, strength, _):
-        return tables.look_up(subset, make_tables(subset, kind, strength))
-
-    def by_saturation(subset, _, strength, __):
-        return adjust_saturation(subset, _enhancement(strength))
-
-    def by_sharpness(subset, _, strength, __):
-        return adjust_sharpness(subset, _enhancement(strength))
-
-    def by_warp(subset, *parameters):
-        matrices = warp_matrices(*subset.shape[1:3], *parameters)
-        return warp.affine_warp(subset, matrices, fill)
-
-    def unchanged(subset, *_):
-        return subset
-
-    functions = (by_table, by_saturation, by_sharpness, by_warp, unchanged)
+    functions = (
+        lambda x, kind, strength, _: tables.look_up(x, make_tables(x, kind, strength)),
+        lambda x, _, strength, __: adjust_saturation(x, _enhancement(strength)),
+        lambda x, _, strength, __: adjust_sharpness(x, _enhancement(strength)),
+        lambda x, *drawn: warp.affine_warp(x, warp_matrices(*x.shape[1:3], *drawn), fill),
+        lambda unchanged, *_: unchanged,
+    )
     ends = (Operation.BRIGHTNESS, Operation.COLOR, Operation.SHARPNESS, Operation.TRANSLATE_Y)
     which = tf.reduce_sum(tf.cast(operation[:, None] > tf.constant(ends), tf.int32), axis=1)
     return apply_one_of(functions, images, which, operation, level, sign)
@@ -154,34 +144,31 @@ def apply_operation(images, operation, level, sign, fill):
 
 def make_tables(images, operation, level):
     """Tables [B, 3, 256] of the operations that are tables; the identity for others."""
-    factor = _enhancement(level)
-    result = tables.identity(tf.shape(images)[0])
-    levels = result
+    factor, strength = _enhancement(level), level[:, None, None]
+    result = levels = tables.identity(tf.shape(images)[0])
+    inverse = 255.0 - levels
+    step = tf.cast(2 ** (8 - tf.cast(4.0 * strength / 10.0, tf.int32)), tf.float32)
+    lighter = tf.minimum(levels + tf.floor(110.0 * strength / 10.0), 255.0)
     shared = {
-        Operation.INVERT: tables.invert(levels),
-        Operation.POSTERIZE: tables.posterize(levels, tf.cast(4.0 * level / 10.0, tf.int32)),
-        Operation.SOLARIZE: tables.solarize(levels, tf.floor(256.0 * level / 10.0)),
-        Operation.SOLARIZE_ADD: tables.solarize_add(levels, tf.floor(110.0 * level / 10.0)),
+        Operation.INVERT: inverse,
+        Operation.POSTERIZE: tf.floor(levels / step) * step,  # keeps the high bits
+        Operation.SOLARIZE: tf.where(levels >= tf.floor(256.0 * strength / 10.0), inverse, levels),
+        Operation.SOLARIZE_ADD: tf.where(levels < 128.0, lighter, levels),
         Operation.BRIGHTNESS: tables.blend(levels, factor, tf.zeros_like(factor)),
     }
     for kind, table in shared.items():
         result = tf.where((operation == kind)[:, None, None], table, result)
 
-    def contrast(_, subset, strength):
-        return tables.blend(
-            tables.identity(tf.shape(subset)[0]), strength, tf.round(mean_grey(subset))
-        )
+    def contrast(_, x, factor):
+        return tables.blend(tables.identity(tf.shape(x)[0]), factor, tf.round(mean_grey(x)))
 
-    def autocontrast(_, subset):
-        return tables.autocontrast(tables.histograms(subset))
-
-    def equalize(_, subset):
-        return tables.equalize(tables.histograms(subset))
-
-    where = {kind: operation == kind for kind in (Operation.AUTOCONTRAST, Operation.EQUALIZE)}
     result = apply_to(contrast, result, operation == Operation.CONTRAST, images, factor)
-    result = apply_to(autocontrast, result, where[Operation.AUTOCONTRAST], images)
-    return apply_to(equalize, result, where[Operation.EQUALIZE], images)
+    for kind, make in (
+        (Operation.AUTOCONTRAST, lambda _, x: tables.autocontrast(x)),
+        (Operation.EQUALIZE, lambda _, x: tables.equalize(x)),
+    ):
+        result = apply_to(make, result, operation == kind, images)
+    return result
 
 
 def warp_matrices(height, width, operation, level, sign):
@@ -189,18 +176,18 @@ def warp_matrices(height, width, operation, level, sign):
     strength = sign * level / 10.0
     result = warp.rotation(30.0 * strength, height, width)
     others = {
-        Operation.SHEAR_X: warp.shear_x(0.3 * strength),
-        Operation.SHEAR_Y: warp.shear_y(0.3 * strength),
-        Operation.TRANSLATE_X: warp.translate_x(0.45 * strength * width),
-        Operation.TRANSLATE_Y: warp.translate_y(0.45 * strength * height),
+        Operation.SHEAR_X: (1.0, 0.3 * strength, 0.0, 0.0, 1.0, 0.0),
+        Operation.SHEAR_Y: (1.0, 0.0, 0.0, 0.3 * strength, 1.0, 0.0),
+        Operation.TRANSLATE_X: (1.0, 0.0, 0.45 * strength * width, 0.0, 1.0, 0.0),
+        Operation.TRANSLATE_Y: (1.0, 0.0, 0.0, 0.0, 1.0, 0.45 * strength * height),
     }
-    for kind, matrices in others.items():
-        result = tf.where((operation == kind)[:, None], matrices, result)
+    for kind, entries in others.items():
+        result = tf.where((operation == kind)[:, None], warp.matrices(*entries), result)
     return result
 
 
 def adjust_sharpness(images, factor):
-    """Blends each image with its smoothed version (kernel 1 1 1, 1 5 1, 1 1 1; the border stays), as Pillow.
+    """Blends each image with its version smoothed by 1 1 1, 1 5 1, 1 1 1, as Pillow; borders stay.
 
     Args:
         images: float32 [B, H, W, C] in [0, 255].

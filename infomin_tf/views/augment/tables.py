@@ -1,4 +1,4 @@
-"""Operations that map each grey level of a channel by a table [B, 3, 256]: as Pillow's ImageOps and ImageEnhance.
+"""Tables [B, 3, 256] that map each grey level of a channel, as Pillow's ImageOps and ImageEnhance.
 
 Source: https://pillow.readthedocs.io/en/stable/reference/ImageOps.html
 """
@@ -24,44 +24,18 @@ def identity(num_images):
     return tf.tile(tf.range(256, dtype=tf.float32)[None, None], [num_images, 3, 1])
 
 
-def invert(levels):
-    """255 - level."""
-    return 255.0 - levels
-
-
-def posterize(levels, bits):
-    """Keeps the high bits.
-
-    Args:
-        levels: grey levels [B, 3, 256].
-        bits: int32 [B], 0 to 8.
-    """
-    step = tf.cast(2 ** (8 - bits), tf.float32)[:, None, None]
-    return tf.floor(levels / step) * step
-
-
-def solarize(levels, threshold):
-    """255 - level at or above the threshold [B]."""
-    return tf.where(levels >= threshold[:, None, None], 255.0 - levels, levels)
-
-
-def solarize_add(levels, addition, threshold=128.0):
-    """Adds [B] to levels below the threshold, clipped."""
-    return tf.where(levels < threshold, tf.minimum(levels + addition[:, None, None], 255.0), levels)
-
-
 def blend(levels, factor, reference):
-    """reference + factor * (level - reference), clipped: brightness (reference 0) and contrast (mean grey); [B] each."""
+    """reference + factor * (level - reference), clipped, [B] each.
+
+    Brightness has the reference 0, contrast the mean grey.
+    """
     factor, reference = factor[:, None, None], reference[:, None, None]
     return tf.clip_by_value(tf.round(reference + factor * (levels - reference)), 0.0, 255.0)
 
 
-def autocontrast(histogram):
-    """Stretches each channel so that its darkest level becomes 0 and its lightest 255.
-
-    Args:
-        histogram: float32 [B, 3, 256], counts.
-    """
+def autocontrast(images):
+    """Stretches each channel of images so that its darkest level becomes 0 and its lightest 255."""
+    histogram = _histograms(images)
     levels = tf.range(256, dtype=tf.float32)
     present = histogram > 0
     low = tf.reduce_min(tf.where(present, levels, 255.0), axis=2, keepdims=True)
@@ -70,8 +44,9 @@ def autocontrast(histogram):
     return tf.where(high > low, tf.clip_by_value(stretched, 0.0, 255.0), levels)
 
 
-def equalize(histogram):
-    """Makes the levels of each channel as even as whole levels allow; same argument as `autocontrast`."""
+def equalize(images):
+    """Makes the levels of each channel of images as even as whole levels allow."""
+    histogram = _histograms(images)
     levels = tf.range(256, dtype=tf.float32)
     total = tf.reduce_sum(histogram, axis=2, keepdims=True)
     last = tf.reduce_max(tf.where(histogram > 0, levels, 0.0), axis=2, keepdims=True)
@@ -82,7 +57,7 @@ def equalize(histogram):
     return tf.where(step > 0, mapped, levels)
 
 
-def histograms(images):
+def _histograms(images):
     """Counts of each grey level (rounded) by channel, float32 [B, 3, 256]."""
     batch = tf.shape(images)[0]
     places = tf.reshape(_places(images), [-1])

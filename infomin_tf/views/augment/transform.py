@@ -4,17 +4,17 @@
 class Transform:
     """One random step of a view. An own augmentation is a subclass with `draw` and `apply`.
 
-    `apply` must be what XLA compiles, and gets batches of one on the host, whole batches on a device.
+    `apply` must be what XLA compiles; it gets batches of one on the host, whole ones on a device.
     """
 
     is_adapted = True  # whether nothing is left to be measured in the data
 
     def draw(self, num_images, seed):
-        """The parameters of each image: a dict of tensors [B, ...], by tf.random.stateless_* with seed int32 [2]."""
+        """Parameters: a dict of tensors [B, ...], by tf.random.stateless_* with seed int32 [2]."""
         raise NotImplementedError
 
     def apply(self, images, draws):
-        """Images float32 [B, h, w, C] in grey levels [0, 255] of images with drawn parameters; deterministic."""
+        """float32 [B, h, w, C] in [0, 255], of images with drawn parameters; deterministic."""
         raise NotImplementedError
 
     def adapt(self, images):
@@ -22,7 +22,7 @@ class Transform:
 
 
 class Crop(Transform):
-    """The first step of a view, from images uint8 [B, H, W, C] of any size to float32 [B, size, size, C].
+    """The first step of a view: uint8 [B, H, W, C] of any size -> float32 [B, size, size, C].
 
     Attributes:
         size: side of the view in pixels.

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 
 def affine_warp(images, matrices, fill):
-    """Output pixel (x, y) is the input at (a x + b y + c, d x + e y + f), in pixel centres at half-integers.
+    """Output pixel (x, y) is the input at (a x + b y + c, d x + e y + f); centres at half-integers.
 
-    As Pillow, samples outside the image take the fill colour, and those within half a pixel of the border its pixels.
+    As Pillow, samples outside the image take the fill colour, those within half a pixel of the
+    border its pixels.
     Source: https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.transform
 
     Args:
@@ -47,38 +48,17 @@ def _sample(images, x_in, y_in):
 
 
 def rotation(degrees, height, width):
-    """Matrices [B, 6] that turn images [height, width] about their centre, counter-clockwise, for `affine_warp`."""
+    """Matrices [B, 6] that turn images [height, width] about their centre, counter-clockwise."""
     angle = degrees * (math.pi / 180.0)
     cosine, sine = tf.cos(angle), tf.sin(angle)
     x, y = width / 2.0, height / 2.0
-    return _matrices(
-        cosine, -sine, x - cosine * x + sine * y, sine, cosine, y - sine * x - cosine * y
-    )
+    c, f = x - cosine * x + sine * y, y - sine * x - cosine * y
+    return matrices(cosine, -sine, c, sine, cosine, f)
 
 
-def shear_x(factor):
-    """Matrices [B, 6] of x_in = x + factor * y."""
-    return _matrices(1.0, factor, 0.0, 0.0, 1.0, 0.0)
-
-
-def shear_y(factor):
-    """Matrices [B, 6] of y_in = y + factor * x."""
-    return _matrices(1.0, 0.0, 0.0, factor, 1.0, 0.0)
-
-
-def translate_x(pixels):
-    """Matrices [B, 6] of x_in = x + pixels."""
-    return _matrices(1.0, 0.0, pixels, 0.0, 1.0, 0.0)
-
-
-def translate_y(pixels):
-    """Matrices [B, 6] of y_in = y + pixels."""
-    return _matrices(1.0, 0.0, 0.0, 0.0, 1.0, pixels)
-
-
-def _matrices(*entries):
-    tensors = [e for e in entries if not isinstance(e, float)]
-    zero = tf.zeros_like(tensors[0])
+def matrices(*entries):
+    """Matrices [B, 6] of a, b, c, d, e, f, each a number or [B], at least one of them [B]."""
+    zero = tf.zeros_like(next(entry for entry in entries if tf.is_tensor(entry)))
     return tf.stack([zero + entry for entry in entries], axis=-1)
 
 
