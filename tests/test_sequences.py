@@ -111,6 +111,10 @@ def test_the_sequence_encoder_is_a_head_on_an_lstm_on_the_features_of_each_frame
     frames = tf.random.stateless_uniform([2, 3, 32, 32, 3], [1, 2])
     features = tf.stack([encoder.backbone(frames[:, t]) for t in range(3)], axis=1)
     expected = encoder.head(encoder.recurrent(features))
+    serialized = keras.saving.serialize_keras_object(encoder)
+    copy = keras.saving.deserialize_keras_object(serialized)
+    copy.set_weights(encoder.get_weights())
+    np.testing.assert_array_equal(copy(frames), encoder(frames))
     np.testing.assert_allclose(encoder(frames), expected, atol=1e-5)
     assert encoder(frames).shape == (2, 5)
 

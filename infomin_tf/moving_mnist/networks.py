@@ -65,8 +65,10 @@ class SequenceEncoder(keras.layers.Layer):
     def build(self, input_shape):
         if not self.backbone.built:
             self.backbone.build((None, *input_shape[2:]))
-        self.recurrent.build((None, input_shape[1], self.backbone.output_dimension))
-        self.head.build((None, self.units))
+        if not self.recurrent.built:
+            self.recurrent.build((None, input_shape[1], self.backbone.output_dimension))
+        if not self.head.built:
+            self.head.build((None, self.units))
         self.built = True
 
     def call(self, frames, training=None):
