@@ -1,5 +1,7 @@
 """Courses of the learning rate, and settings of schedules and optimizers that have no sense."""
 
+import math
+
 import keras
 import pytest
 
@@ -9,6 +11,7 @@ from infomin_tf.experiment.learn_views import LearnViews
 from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.learners.negatives import InBatch
 from infomin_tf.moving_mnist.stages import TrainSupervised
+from infomin_tf.training import schedules
 from infomin_tf.training.schedules import Constant, Cosine, StepDecay
 from infomin_tf.views import pairs
 from tests import small
@@ -24,6 +27,46 @@ def test_step_decay_multiplies_the_rate_at_each_boundary():
     rate = StepDecay((60, 80), 0.1, 100).over(0.03, 1000, 10)
     found = [float(rate(step)) for step in (0, 600, 601, 800, 801, 999)]
     assert found == pytest.approx([0.03, 0.03, 0.003, 0.003, 0.0003, 0.0003])
+
+
+@pytest.mark.parametrize(("warmup", "start"), [(0, 0.0), (3, 0.0), (4, 0.01)])
+def test_cosine_is_its_formula_at_every_step(warmup, start):
+    """A line up to the rate, then half a cosine down to the floor; 20 epochs of 7 steps."""
+    rate, floor, total, steps = 0.03, 0.1, 140, 7 * warmup
+    schedule = Cosine(floor, warmup, start).over(rate, total, 7)
+    for step in range(total + 1):
+        done = (step - steps) / (total - steps)
+        down = rate * (floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2)
+        up = start + (rate - start) * step / max(steps, 1)
+        assert float(schedule(step)) == pytest.approx(up if step < steps else down, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [None, 1, 4])
+def test_a_schedule_counts_updates_and_not_steps(count):
+    """An update that gathers the gradients of four steps is one step of the schedule."""
+    sgd = keras.optimizers.SGD(0.03, gradient_accumulation_steps=count if count != 1 else None)
+    schedule, steps = Cosine(warmup_epochs=2), [0, 1, 5, 20, 41, 79]
+    whole = schedule.over(0.03, 80 // (count or 1), 10 / (count or 1))
+    expected = [float(whole(step // (count or 1))) for step in steps]
+    assert schedules.learning_rates(sgd, schedule, 80, 10, steps) == pytest.approx(expected)
+    optimizer = schedules.scheduled(sgd, schedule, 80, 10)
+    assert type(optimizer) is keras.optimizers.SGD and optimizer is not sgd
+    found = [float(optimizer._learning_rate(step // (count or 1))) for step in steps]
+    assert found == pytest.approx(expected)
+    assert schedules.learning_rates(sgd, Constant(), 80, 10, steps) == [pytest.approx(0.03)] * 6
+
+
+@pytest.mark.parametrize(("epochs", "batch_size"), [(1, 1), (1, 0), (-1, 4), (1, 2.5), ("1", 4)])
+def test_lengths_without_sense_are_refused(epochs, batch_size):
+    with pytest.raises(ValueError, match="dict takes 0 epochs or more and whole batches of at"):
+        schedules.check_length({}, epochs, batch_size, least=2)
+    schedules.check_length({}, 0, 2, least=2)
+
+
+def test_what_is_a_schedule_is_seen():
+    assert isinstance(StepDecay(), schedules.Schedule)
+    assert not isinstance(keras.optimizers.schedules.CosineDecay(1.0, 2), schedules.Schedule)
+    assert (StepDecay().at_epochs, StepDecay().factor) == ((60, 80), 0.2)
 
 
 def test_boundaries_that_fall_together_in_a_short_training_decay_at_once():
