@@ -1,22 +1,24 @@
-"""Images a second of two InfoMin views: infomin_tf on the host next to torchvision and albumentations.
+"""Images a second of two InfoMin views: infomin_tf on the host, torchvision, albumentations.
 
-    python benchmarks/augment.py                  # both cases; --images DIR for JPEGs of your own, --profile for ours alone
+    python benchmarks/augment.py   # --images DIR for JPEGs of your own, --profile for ours alone
 
 - small: from uint8 96x96 images in memory to two views of 64x64, batch 256;
-- jpeg: from JPEG files of about 500x375 (in the page cache) to two views of 224x224, decoded once for both, batch 64.
+- jpeg: from JPEG files of about 500x375 (in the page cache) to two views of 224x224, decoded once
+  for both, batch 64.
 
-Each side does the whole work: read, decode, two random views of each image (crop of area 0.2 to 1 and flip; colour
-jitter (0.8, 0.8, 0.8, 0.2) with probability 0.8; blur, a tenth of the side wide, 0.5; two operations of RandAugment,
-each with probability 0.5; grey 0.2), float32 normalised by channel, a batch in the training process. Ours runs in
-tf.data; the peers run one image at a time in a DataLoader with as many workers as cores. Where they differ:
-torchvision works on PIL images and antialiases as ours does; albumentations (OpenCV without threads of its own) does
-not; its RandAugment is put together from 14 of its transforms that come nearest. Ours decodes only the window that both
-crops need; torchvision's decoder is PIL, albumentations' OpenCV.
+Each side does the whole work: read, decode, two random views of each image (crop of area 0.2 to 1
+and flip; colour jitter (0.8, 0.8, 0.8, 0.2) with probability 0.8; blur, a tenth of the side wide,
+0.5; two operations of RandAugment, each with probability 0.5; grey 0.2), float32 normalised by
+channel, a batch in the training process. Ours runs in tf.data; the peers run one image at a time in
+a DataLoader with as many workers as cores. Where they differ: torchvision works on PIL images and
+antialiases as ours does; albumentations (OpenCV without threads of its own) does not; its
+RandAugment is put together from 14 of its transforms that come nearest. Ours decodes only the
+window that both crops need; torchvision's decoder is PIL, albumentations' OpenCV.
 
-Contestants take turns; each turn starts a fresh iterator and warms it up. A ratio is one of medians over the rounds, its
-spread the quartiles of the ratios of single rounds; where others use the cores too, images per processor second are
-steadier. A peer that is not installed is skipped. Without --images the files
-are made: smooth random colours and noise, in size as photographs are.
+Contestants take turns; each turn starts a fresh iterator and warms it up. A ratio is one of medians
+over the rounds, its spread the quartiles of the ratios of single rounds; where others use the cores
+too, images per processor second are steadier. A peer that is not installed is skipped. Without
+--images the files are made: smooth random colours and noise, in size as photographs are.
 """
 
 import argparse
@@ -28,11 +30,11 @@ import time
 import numpy as np
 from augment_peers import MEAN, STD, Albumentations, Case, Contestant, Torchvision, find_jpegs
 from PIL import Image, ImageOps
-from turns import Process, compare, installed, rotated
+from turns import Process, compare, figures, installed, take_turns
 
 
 class Ours(Contestant):
-    """infomin_tf: the training pipeline as it is, and the split's standardisation, which a training step does."""
+    """infomin_tf: the training pipeline as it is, and the standardisation of a training step."""
 
     def __init__(self, case):
         from infomin_tf.data import image_folder, pipeline
@@ -110,7 +112,7 @@ class Profile:
             times[f"  {operation.name.lower()}"] = cost
 
     def _decode(self, draws, times, seconds):
-        """Crops of a chunk; adds the time of decoding with the two crops of a pair, half of it a view's."""
+        """Crops of a chunk; adds half the time of decoding with the two crops of a pair."""
         import tensorflow as tf
 
         from infomin_tf.views.augment import jpeg
@@ -179,27 +181,16 @@ def measure(case, options):
         contestants["torchvision"] = Process(Torchvision, "torchvision", case)
     if installed("torch", "albumentations"):
         contestants["albumentations"] = Process(Albumentations, "albumentations", case)
-    names = list(contestants)
-    rates = {name: [] for name in names}
-    for turn in range(options.rounds):
-        for name in rotated(names, turn):
-            usage = contestants[name].call("images_per_second", options.seconds)
-            rates[name].append(usage["result"])
-    for process in contestants.values():
-        process.close()
-    wall, processor = (
-        {name: [rate[kind] for rate in values] for name, values in rates.items()} for kind in (0, 1)
-    )
-    for name in names:
-        print(
-            f"{case.name}: {name:15} {statistics.median(wall[name]):6.0f} images/s, "
-            f"{statistics.median(processor[name]):6.0f} per processor second"
-        )
-    for name in names[1:]:
-        print(
-            f"{case.name}: ours / {name} {compare(wall, 'ours', name)}, "
-            f"of processor time {compare(processor, 'ours', name)}"
-        )
+    ours, *peers = calls = [(n, "images_per_second", options.seconds) for n in contestants]
+    usages = take_turns(contestants, calls, options.rounds, warm=0)
+    wall = figures(usages, "result", lambda rates: rates[0])
+    processor = figures(usages, "result", lambda rates: rates[1])
+    for call in calls:
+        rate, each = (statistics.median(rates[call]) for rates in (wall, processor))
+        print(f"{case.name}: {call[0]:15} {rate:6.0f} images/s, {each:6.0f} per processor second")
+    for peer in peers:
+        ratio, used = (compare(rates, ours, peer) for rates in (wall, processor))
+        print(f"{case.name}: ours / {peer[0]} {ratio}, of processor time {used}")
 
 
 def profile(case, options):

@@ -17,7 +17,7 @@ BUFFERED_BATCHES = 6  # more than a DataLoader with two workers keeps ready
 
 @dataclasses.dataclass
 class Case:
-    """What to make of what: `images` is an array uint8 [M, H, W, 3], or None for the JPEG files of `folder`."""
+    """What to make of what: images uint8 [M, H, W, 3], or None for the JPEG files of `folder`."""
 
     name: str
     size: int
@@ -43,7 +43,7 @@ class Contestant:
         self.case = case
 
     def images_per_second(self, seconds):
-        """Images, each with two views: (per second of the clock, per processor second), once the buffers are drained."""
+        """Images of two views: (per second of the clock, per processor second), buffers drained."""
         batches = iter(self.batches())
         warm = time.perf_counter() + seconds / 2
         count = 0
@@ -56,14 +56,12 @@ class Contestant:
             next(batches)
             count += 1
         images = count * self.case.batch
-        return (
-            images / (time.perf_counter() - started),
-            images / (processor_seconds() - processor),
-        )
+        wall, processor = time.perf_counter() - started, processor_seconds() - processor
+        return images / wall, images / processor
 
 
 def processor_seconds():
-    """Processor time of this process and its living workers so far; of this process alone where there is no /proc."""
+    """Processor time of this process so far and, where there is /proc, of its living workers."""
     total = time.process_time()
     for worker in multiprocessing.active_children():
         with contextlib.suppress(OSError), open(f"/proc/{worker.pid}/stat") as file:
@@ -73,7 +71,7 @@ def processor_seconds():
 
 
 class Loader(Contestant):
-    """A peer in a DataLoader: `open` gives an image of a file or array, `transform` a view of it."""
+    """A peer in a DataLoader: `open` gives an image of a file or array, `transform` a view."""
 
     def __init__(self, case):
         super().__init__(case)
@@ -83,9 +81,8 @@ class Loader(Contestant):
         """A DataLoader whose workers start with its iterator."""
         import torch
 
-        return torch.utils.data.DataLoader(
-            self, self.case.batch, num_workers=self.case.workers, drop_last=True
-        )
+        how = {"num_workers": self.case.workers, "drop_last": True}
+        return torch.utils.data.DataLoader(self, self.case.batch, **how)
 
     def __len__(self):
         return 10**7
@@ -144,15 +141,11 @@ class Albumentations(Loader):
             return a.Affine(**arguments, fill=FILL, p=1.0)
 
         operations = [
-            a.AutoContrast(p=1.0),
-            a.Equalize(p=1.0),
-            a.InvertImg(p=1.0),
+            *(kind(p=1.0) for kind in (a.AutoContrast, a.Equalize, a.InvertImg)),
             a.Posterize(4, p=1.0),
             a.Solarize((1.0, 1.0), p=1.0),
             a.RandomBrightnessContrast((0.4, 0.4), (0.0, 0.0), p=1.0),
-            jitter(0.9, 0.0, 0.0, 0.0),
-            jitter(0.0, 0.9, 0.0, 0.0),
-            jitter(0.0, 0.0, 0.9, 0.0),
+            *(jitter(*strengths, 0.0) for strengths in np.diag([0.9, 0.9, 0.9])),
             a.Sharpen(kernel_size=3, p=1.0),
             affine(rotate=(-30, 30)),
             affine(shear={"x": (-17, 17), "y": (0, 0)}),

@@ -1,12 +1,13 @@
-"""Bounds on mutual information against the truth: Gaussian pairs, and `shapes` views that share chosen factors.
+"""Bounds on mutual information against the truth: Gaussian pairs, and views that share factors.
 
     python benchmarks/bounds.py --out=docs/figures/bounds.png
 
-Each bound trains critics of its own by its own objective, N = 128 pairs a step, and is then estimated with the same N on 50
-fresh batches. Gaussian pairs: 10 dimensions of equal correlation, I = -5 log(1 - rho^2) nats; critics of two layers of
-128 units. Shapes: the entropy of the shared factors; two convolutional critics, gradients clipped to a norm of 1, without
-which Donsker-Varadhan and NWJ diverge. Prints Markdown and draws estimate against
-truth with log N, at which I_NCE saturates; bars are the standard error over batches.
+Each bound trains critics of its own by its own objective, N = 128 pairs a step, and is then
+estimated with the same N on 50 fresh batches. Gaussian pairs: 10 dimensions of equal correlation, I
+= -5 log(1 - rho^2) nats; critics of two layers of 128 units. Shapes: the entropy of the shared
+factors; two convolutional critics, gradients clipped to a norm of 1, without which Donsker-Varadhan
+and NWJ diverge. Prints Markdown and draws estimate against truth with log N, at which I_NCE
+saturates; bars are the standard error over batches.
 """
 
 import argparse
@@ -40,7 +41,7 @@ BOUNDS = {
 
 
 def gaussian_pairs(truth):
-    """A function index -> (x, y), float32 [N, 10] each, whose mutual information is `truth` nats."""
+    """A function index -> (x, y), float32 [N, 10] each, of mutual information `truth` nats."""
     rho = math.sqrt(1.0 - math.exp(-2.0 * truth / DIMENSIONS))
 
     def pairs(index):
@@ -51,14 +52,12 @@ def gaussian_pairs(truth):
 
 
 def shape_pairs(shared):
-    """A function index -> views [N, 32, 32, 3] in [-1, 1] that share the named factors and nothing else."""
+    """A function index -> views [N, 32, 32, 3] in [-1, 1] that share only the named factors."""
 
     def pairs(index):
-        first, second, _ = shapes.pair_batch(int(index), CANDIDATES, shared)
-        return tuple(
-            tf.nn.avg_pool2d(tf.cast(x, tf.float32) / 127.5 - 1.0, 2, 2, "VALID")
-            for x in (first, second)
-        )
+        images = shapes.pair_batch(int(index), CANDIDATES, shared)[:2]
+        unit = [tf.cast(x, tf.float32) / 127.5 - 1.0 for x in images]
+        return tuple(tf.nn.avg_pool2d(x, 2, 2, "VALID") for x in unit)
 
     return pairs
 
@@ -75,15 +74,14 @@ def convolutional_critic():
 
 
 def estimate(bound, pairs, make_critic, steps, clip, draws=50):
-    """Trains critics, gradients clipped to a norm or not; returns (mean, standard error) of the bound on fresh batches."""
+    """Trains critics, clipped to a norm or not; (mean, standard error) of the bound afterwards."""
     keras.utils.set_random_seed(0)
     critics = make_critic(), make_critic()
     for critic, x in zip(critics, pairs(0), strict=True):
         critic.build((None, *x.shape[1:]))
     variables = [v for critic in critics for v in critic.trainable_variables]
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(1e-3, steps), global_clipnorm=clip
-    )
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip)
     optimizer.build(variables)
 
     @tf.function
@@ -91,9 +89,8 @@ def estimate(bound, pairs, make_critic, steps, clip, draws=50):
         with tf.GradientTape() as tape:
             z = [f(v, training=True) for f, v in zip(critics, (x, y), strict=True)]
             loss = -bound.objective(bound.scores(*z))
-        optimizer.apply_gradients(
-            zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
-        )
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     @tf.function
     def measure(x, y):
@@ -136,16 +133,17 @@ def main():
     parser.add_argument("--shapes_steps", type=int, default=600)
     arguments = parser.parse_args()
     figure, panels = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    gaussian = {f"{t:g}": (t, gaussian_pairs(t)) for t in GAUSSIAN}
+    factors = {", ".join(f): (shapes.entropy(*f), shape_pairs(f)) for f in FACTORS}
     cases = [
-        ("Gaussian pairs, 10-d", {f"{t:g}": t for t in GAUSSIAN},
-         {f"{t:g}": gaussian_pairs(t) for t in GAUSSIAN}, dense_critic, arguments.gaussian_steps, None),
-        ("shared factors of shapes", {", ".join(f): shapes.entropy(*f) for f in FACTORS},
-         {", ".join(f): shape_pairs(f) for f in FACTORS}, convolutional_critic, arguments.shapes_steps, 1.0),
-    ]  # fmt: skip
-    for axes, (title, truths, pairs, critic, steps, clip) in zip(panels, cases, strict=True):
+        ("Gaussian pairs, 10-d", gaussian, dense_critic, arguments.gaussian_steps, None),
+        ("shared factors of shapes", factors, convolutional_critic, arguments.shapes_steps, 1.0),
+    ]
+    for axes, (title, sets, *how) in zip(panels, cases, strict=True):
+        truths = {label: truth for label, (truth, _) in sets.items()}
         results = {
-            label: [estimate(bound, pairs[label], critic, steps, clip) for bound in BOUNDS.values()]
-            for label in truths
+            label: [estimate(bound, pairs, *how) for bound in BOUNDS.values()]
+            for label, (_, pairs) in sets.items()
         }
         table(title, truths, results)
         draw(axes, title, truths, results)

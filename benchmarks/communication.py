@@ -1,9 +1,10 @@
-"""What a step moves, on paper: ResNet-50, batch 4096, K 65536, on 8 GPUs and on 32 TPU cores, as docs/scaling.md holds it.
+"""What a step moves, on paper: ResNet-50, batch 4096, K 65536, as docs/scaling.md holds it.
 
     python benchmarks/communication.py
 
-Exchanges are those that the code asks TensorFlow for; tests/test_communication.py compares them with the graph of a step.
-Sizes of the network are counted on the network itself. All numbers are float32; MB, GB and GFLOP are powers of ten.
+Exchanges are those that the code asks TensorFlow for; tests/test_communication.py compares them
+with the graph of a step. Sizes of the network are counted on the network itself. All numbers are
+float32; MB, GB and GFLOP are powers of ten.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ PASSES = 6
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Rates of one device, all of them assumptions: what the makers publish, which programs reach only in part.
+    """Rates of one device, as its makers publish them; programs reach them only in part.
 
     Args:
         name: of the machine.
@@ -35,8 +36,8 @@ class Machine:
         arithmetic: FLOP/s.
         memory: bytes/s.
         host: bytes/s into a device.
-        tpu: TPUStrategy gathers by an all-reduce of what is gathered, with zeros for the others' rows; the other
-            strategies gather lengths first, and then the rows.
+        tpu: TPUStrategy gathers by an all-reduce of what is gathered, with zeros for the others'
+            rows; the other strategies gather lengths first, and then the rows.
     """
 
     name: str
@@ -55,7 +56,13 @@ TPU_CORES = Machine("32 TPU cores (v3)", 32, 166e9, 10e-6, 61.5e12, 450e9, 2e9, 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Sizes of an encoder: trainable numbers, layers and channels of batch normalisation, FLOPs of one image forward."""
+    """Sizes of an encoder.
+
+    Args:
+        parameters: trainable numbers.
+        layers, channels: of batch normalisation.
+        flops: of one image forward.
+    """
 
     parameters: int
     layers: int
@@ -64,7 +71,7 @@ class Network:
 
     @classmethod
     def of(cls, layer, view_shape=None):
-        """Counted on a built encoder; FLOPs on its graph by TensorFlow's profiler, for views of a shape (H, W, 3)."""
+        """Counted on a built encoder; FLOPs on its graph, for views of a shape (H, W, 3)."""
         means = [v for v in layer.non_trainable_variables if v.path.endswith("moving_mean")]
         return cls(
             sum(v.shape.num_elements() for v in layer.trainable_variables),
@@ -126,7 +133,7 @@ def queue_exchanges(network, batch, dimension, image=0):
 
 
 def in_batch_exchanges(network, batch, dimension):
-    """A step with InBatch (or NTXent) negatives, both directions; arguments and result as of `queue_exchanges`."""
+    """A step with InBatch (or NTXent) negatives, both directions; see `queue_exchanges`."""
     return [
         *_training(network, backward_passes=2),
         Exchange("queries and keys", "gather", 4, 4 * batch * dimension),
@@ -136,16 +143,12 @@ def in_batch_exchanges(network, batch, dimension):
 
 
 def _training(network, backward_passes):
-    """Gradients, and statistics: sums, squares and counts of two passes forward, two gradients a pass backward."""
+    """Gradients; statistics: sums, squares, counts of two passes forward, two gradients back."""
+    layers, channels, gradients = network.layers, network.channels, 2 * backward_passes
     return [
         Exchange("gradients", "all-reduce", 1, network.parameters),
-        Exchange("statistics, forward", "all-reduce", 6 * network.layers, 6 * network.channels),
-        Exchange(
-            "statistics, backward",
-            "all-reduce",
-            2 * backward_passes * network.layers,
-            2 * backward_passes * network.channels,
-        ),
+        Exchange("statistics, forward", "all-reduce", 6 * layers, 6 * channels),
+        Exchange("statistics, backward", "all-reduce", gradients * layers, gradients * channels),
     ]
 
 
@@ -160,11 +163,10 @@ def _flops(layer, view_shape):
 
 
 def exchange_table(machine, exchanges):
-    """Lines of Markdown; the last sums up all but the shuffling of keys, which synchronised statistics make needless."""
-    rows = [
-        (e.what, e.kind, e.calls, e.sent(machine) / 1e6, 1e3 * e.seconds(machine))
-        for e in exchanges
-    ]
+    """Lines of Markdown; the last sums up all but the shuffling of keys, which is seldom needed."""
+    rows = []
+    for e in exchanges:
+        rows.append((e.what, e.kind, e.calls, e.sent(machine) / 1e6, 1e3 * e.seconds(machine)))
     usual = [row[2:] for row in rows if not row[0].startswith("shuffled")]
     rows.append(("together, keys not shuffled", "", *map(sum, zip(*usual, strict=True))))
     lines = ["| exchange | kind | calls | MB sent by a device | ms |", "|---|---|---|---|---|"]
@@ -175,31 +177,19 @@ def device_table(machine, network):
     """Lines of Markdown: work, memory and input of a device, with the queue and in the batch."""
     images = BATCH / machine.replicas
     logits = images * QUEUE, BATCH**2  # of a direction
-    directions, passes = (
-        (1, 2),
-        (3 + 1, 2 * 3),
-    )  # backward costs twice a forward pass; keys have none
-    products = (
-        2 * 2,
-        2 * 3 * 2,
-    )  # of the logits, each D multiplications and additions; the queue has no gradient
+    # Backward costs twice a forward pass; keys have none.
+    directions, passes = (1, 2), (3 + 1, 2 * 3)
+    # Of the logits, each D multiplications and additions; the queue has no gradient.
+    products = (2 * 2, 2 * 3 * 2)
     views = 2 * images * SIDE**2 * 3
-    arithmetic, host = machine.arithmetic, machine.host
+    arithmetic, memory, host = machine.arithmetic, machine.memory, machine.host
+    multiplied = [p * size * DIMENSION for p, size in zip(products, logits, strict=True)]
+    moved = [PASSES * d * size * FLOAT for d, size in zip(directions, logits, strict=True)]
     rows = [
         ("networks, GFLOP", 1e9, arithmetic, [p * images * network.flops for p in passes]),
-        (
-            "logits and their gradients, GFLOP",
-            1e9,
-            arithmetic,
-            [p * size * DIMENSION for p, size in zip(products, logits, strict=True)],
-        ),
+        ("logits and their gradients, GFLOP", 1e9, arithmetic, multiplied),
         ("uniformity (a metric), GFLOP", 1e9, arithmetic, [2 * BATCH**2 * DIMENSION] * 2),
-        (
-            f"logits through memory, {PASSES} times, MB",
-            1e6,
-            machine.memory,
-            [PASSES * d * size * FLOAT for d, size in zip(directions, logits, strict=True)],
-        ),
+        (f"logits through memory, {PASSES} times, MB", 1e6, memory, moved),
         ("views from the host, float32, MB", 1e6, host, [views * FLOAT] * 2),
         ("views from the host, were they uint8, MB", 1e6, host, [views] * 2),
     ]
@@ -212,7 +202,8 @@ def device_table(machine, network):
         *lines,
         f"| memory of the logits of a direction, MB | {' | '.join(held)} |",
         f"| memory of the queue, MB | {QUEUE * DIMENSION * FLOAT / 1e6:.0f} | none |",
-        f"| memory of gathered views (shuffled keys), MB | {BATCH * SIDE**2 * 3 * FLOAT / 1e6:,.0f} | none |",
+        "| memory of gathered views (shuffled keys), MB | "
+        f"{BATCH * SIDE**2 * 3 * FLOAT / 1e6:,.0f} | none |",
     ]
 
 
@@ -228,9 +219,10 @@ def report(network):
     with_queue = queue_exchanges(network, BATCH, DIMENSION, SIDE**2 * 3)
     in_batch = in_batch_exchanges(network, BATCH, DIMENSION)
     lines = [
-        f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers of batch normalisation",
-        f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP an image forward; B {BATCH}, K {QUEUE}, "
-        f"D {DIMENSION}, views {SIDE}x{SIDE}.",
+        f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers "
+        "of batch normalisation",
+        f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP an image forward; B "
+        f"{BATCH}, K {QUEUE}, D {DIMENSION}, views {SIDE}x{SIDE}.",
     ]
     for machine in (GPUS, TPU_CORES):
         for title, found in (("queue, one direction", with_queue), ("in-batch, both", in_batch)):

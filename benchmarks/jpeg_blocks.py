@@ -1,15 +1,17 @@
-"""Do encoders depend on JPEG? I_NCE of a finished run's encoders on the same images, compressed again or never.
+"""Do encoders depend on JPEG? I_NCE of a finished run's encoders on images compressed or not.
 
     python benchmarks/jpeg_blocks.py runs/imagenette96_semisup_views --data_dir=DIR
 
-Encoders and views stay as they were trained. The images are the run's test images, and images that never were JPEG at
-this size: reduced from large photographs, photos_hr, a TFDS set of 58 of them that was prepared by hand; any set whose examples
-have a large "image" will do. JPEG usually stores colour at half resolution (4:2:0), in blocks: full resolution with blocks,
-and half resolution without them, tell the two apart. Prints Markdown.
+Encoders and views stay as they were trained. The images are the run's test images, and images that
+never were JPEG at this size: reduced from large photographs, photos_hr, a TFDS set of 58 of them
+that was prepared by hand; any set whose examples have a large "image" will do. JPEG usually stores
+colour at half resolution (4:2:0), in blocks: full resolution with blocks, and half resolution
+without them, tell the two apart. Prints Markdown.
 """
 
 import argparse
 import io
+import itertools
 import os
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -38,13 +40,10 @@ def compressed(image, quality, subsampling):
 
 
 def half_chroma(image):
-    """An image uint8 [H, W, 3] with its colour, not its luminance, reduced to half and enlarged again, without blocks."""
+    """An image uint8 [H, W, 3] with its colour reduced to half and enlarged, without blocks."""
     y, *chroma = Image.fromarray(image).convert("YCbCr").split()
-    half = (y.width // 2, y.height // 2)
-    soft = [
-        c.resize(half, Image.Resampling.BOX).resize(y.size, Image.Resampling.BILINEAR)
-        for c in chroma
-    ]
+    half = [c.resize((y.width // 2, y.height // 2), Image.Resampling.BOX) for c in chroma]
+    soft = [c.resize(y.size, Image.Resampling.BILINEAR) for c in half]
     return np.asarray(Image.merge("YCbCr", (y, *soft)).convert("RGB"))
 
 
@@ -60,20 +59,19 @@ CHANGES = {
 
 
 def tiles(name, data_dir, size):
-    """uint8 [M, size, size, 3]: squares of 384 px of large photographs, reduced, so that their blocks are gone."""
-    photographs = tfds.as_numpy(tfds.load(name, split="train", data_dir=data_dir))
+    """uint8 [M, size, size, 3]: squares of 384 px of large photographs, reduced, without blocks."""
     found = []
-    for photograph in photographs:
+    for photograph in tfds.as_numpy(tfds.load(name, split="train", data_dir=data_dir)):
         image = photograph["image"]
-        for top in range(0, image.shape[0] - TILE + 1, TILE):
-            for left in range(0, image.shape[1] - TILE + 1, TILE):
-                tile = Image.fromarray(image[top : top + TILE, left : left + TILE])
-                found.append(np.asarray(tile.resize((size, size), Image.Resampling.LANCZOS)))
+        starts = (range(0, side - TILE + 1, TILE) for side in image.shape[:2])
+        for top, left in itertools.product(*starts):
+            tile = Image.fromarray(image[top : top + TILE, left : left + TILE])
+            found.append(np.asarray(tile.resize((size, size), Image.Resampling.LANCZOS)))
     return np.stack(found)
 
 
 def restored(model_dir, data_dir):
-    """(run, learner of the pre-training with its trained weights, temperature) of a finished run."""
+    """(run, learner of the pre-training with trained weights, temperature) of a finished run."""
     experiment, _ = gin_files.load(Experiment, [os.path.join(model_dir, "config.gin")], [])
     strategy = tf.distribute.get_strategy()
     run = experiment._prepare(model_dir, strategy, 0, data_dir, "")
@@ -95,19 +93,16 @@ def main():
     run, learner, temperature = restored(arguments.model_dir, arguments.data_dir)
     own = run.test.images.numpy()
     clean = tiles(arguments.photographs, arguments.data_dir, own.shape[1])
+    measures = {"I_NCE": InfoNCE(temperature)}
     print(f"{len(own)} test images, {len(clean)} tiles of photographs\n")
     print(f"| images | {' | '.join(CHANGES)} |\n|---|" + "---|" * len(CHANGES))
     for name, images in ((run.test.name, own), ("photographs, reduced", clean)):
         cells = []
         for change in CHANGES.values():
             changed = np.stack([change(image) for image in images])
-            found = mutual_information.estimate(
-                learner.embed,
-                {"I_NCE": InfoNCE(temperature)},
-                ArrayImages(name, changed, np.full(len(changed), -1)),
-                run.pair.plain(),
-                seed=1,
-            )["I_NCE"]
+            arrays, pair = ArrayImages(name, changed), run.pair.plain()
+            found = mutual_information.estimate(learner.embed, measures, arrays, pair, seed=1)
+            found = found["I_NCE"]
             cells.append(f"{found.mean:.2f} ± {found.standard_error:.2f}")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

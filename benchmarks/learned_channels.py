@@ -1,8 +1,9 @@
-"""What a run has learned of RGB: its channels on four free photographs of scikit-image, and their correlations with YDbDr.
+"""What a run has learned of RGB: its channels on four photographs, and correlations with YDbDr.
 
-    python benchmarks/learned_channels.py runs/imagenette96_semisup_views --out=docs/figures/learned_channels.png
+    python benchmarks/learned_channels.py runs/imagenette96_semisup_views --out=channels.png
 
-The run is one of `gin/imagenette96_*_views.gin` with `gin/views/rgb.gin`, whose view learning has ended. Needs the test extra.
+The run is one of `gin/imagenette96_*_views.gin` with `gin/views/rgb.gin`, whose view learning has
+ended. Needs the test extra.
 """
 
 import argparse
@@ -27,9 +28,8 @@ def photographs(size):
     """uint8 [4, size, size, 3]: the central squares of photographs in the public domain."""
     found = []
     for image in (data.astronaut(), data.coffee(), data.chelsea(), data.rocket()):
-        height, width, _ = image.shape
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
+        side = min(image.shape[:2])
+        top, left = ((extent - side) // 2 for extent in image.shape[:2])
         square = Image.fromarray(image[top : top + side, left : left + side])
         found.append(np.asarray(square.resize((size, size), Image.Resampling.LANCZOS)))
     return np.stack(found)
@@ -46,14 +46,10 @@ def main():
     split.build((None, *images.shape[1:]))
     saved.load_into(split, os.path.join(arguments.model_dir, "learn_views"))
     rgb = tf.constant(images / 255.0, tf.float32)
-    learned, designed = (
-        np.reshape(channels, [-1, 3]).T
-        for channels in (split.transform(rgb), color.YDbDr().from_rgb(rgb))
-    )
+    channels = split.transform(rgb), color.YDbDr().from_rgb(rgb)  # learned, designed
+    correlations = np.corrcoef(*(np.reshape(x, [-1, 3]).T for x in channels))[:3, 3:]
     print("| learned channel | Y | Db | Dr |\n|---|---|---|---|")
-    for title, row in zip(
-        ("v1", "v2.1", "v2.2"), np.corrcoef(learned, designed)[:3, 3:], strict=True
-    ):
+    for title, row in zip(("v1", "v2.1", "v2.2"), correlations, strict=True):
         print(f"| {title} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     if arguments.out:
         held_out = types.SimpleNamespace(sample=lambda count: images[:count])

@@ -2,16 +2,17 @@
 
     python benchmarks/moving_mnist.py --rounds 11
 
-Batches of 128 sequences (10 frames and an image, 64 px) over random images in memory. Three figures a round, in turns: seconds to
-make a batch alone, to train on one constant batch, and to train on batches as they are made. Goal: making a batch takes
-less time than a step (ratio below 1). On few cores both share the processor, so the third shows what remains of it.
+Batches of 128 sequences (10 frames and an image, 64 px) over random images in memory. Three figures
+a round, in turns: seconds to make a batch alone, to train on one constant batch, and to train on
+batches as they are made. Goal: making a batch takes less time than a step (ratio below 1). On few
+cores both share the processor, so the third shows what remains of it.
 """
 
 import argparse
 import statistics
 import time
 
-from turns import Process, compare, rotated
+from turns import Process, compare, figures, take_turns
 
 BATCH, STEPS = 128, 10
 
@@ -37,13 +38,10 @@ class Contestant:
         keras.utils.set_random_seed(1)
         generator = np.random.default_rng(0)
         digits, grounds = (
-            images.ArrayImages(
-                "random",
-                generator.integers(0, 256, (2000, side, side, 3), np.uint8),
-                [0] * 2000,
-                ("0",),
-            )
-            for side in (28, 96)
+            generator.integers(0, 256, (2000, side, side, 3), np.uint8) for side in (28, 96)
+        )
+        digits, grounds = (
+            images.ArrayImages("random", pixels, [0] * 2000, ("0",)) for pixels in (digits, grounds)
         )
         sequences = Sequences(digits, grounds, 64)
         pair = FactorPair(keep_digit=True)
@@ -90,19 +88,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
-    process = Process(Contestant, "tensorflow")
-    names = ["make", "step", "both"]
-    values = {name: [] for name in names}
-    for turn in range(rounds + 1):
-        for name in rotated(names, turn):
-            seconds = process.call(name)["result"]
-            if turn:  # the first warms up
-                values[name].append(seconds)
-    process.close()
-    for name in names:
-        print(f"| {name} | {1000 * statistics.median(values[name]):.1f} ms per batch |")
-    print(f"| make over step (goal: below 1) | {compare(values, 'make', 'step')} |")
-    print(f"| both over step | {compare(values, 'both', 'step')} |")
+    make, step, both = calls = [("ours", method) for method in ("make", "step", "both")]
+    usages = take_turns({"ours": Process(Contestant, "tensorflow")}, calls, rounds)
+    seconds = figures(usages, "result")
+    for (_, method), values in seconds.items():
+        print(f"| {method} | {1000 * statistics.median(values):.1f} ms per batch |")
+    print(f"| make over step (goal: below 1) | {compare(seconds, make, step)} |")
+    print(f"| both over step | {compare(seconds, both, step)} |")
 
 
 if __name__ == "__main__":

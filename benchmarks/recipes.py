@@ -1,11 +1,13 @@
-"""Runs the CPU-sized recipes one after the other, the same budget each, and prints their table in Markdown.
+"""Runs the CPU-sized recipes one after the other on one budget, and prints a table in Markdown.
 
     python benchmarks/recipes.py --data_dir=DIR --out=runs/recipes
 
-A run that is finished is not repeated, one that was stopped continues; so the command may be given again.
+A run that is finished is not repeated, one that was stopped continues; so the command may be given
+again.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import subprocess
@@ -13,14 +15,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPES = ("instdis", "moco", "moco_v2", "cmc", "pirl", "simclr", "infomin")
-LADDER = (
-    "ladder_1_cj",
-    "ladder_2_cj_blur",
-    "ladder_3_ra_cj",
-    "ladder_4_ra_cj_blur",
-    "ladder_5_jigsaw",
-    "infomin",
-)
+STEPS = ("1_cj", "2_cj_blur", "3_ra_cj", "4_ra_cj_blur", "5_jigsaw")
+LADDER = (*(f"ladder_{step}" for step in STEPS), "infomin")
 COLUMNS = {
     "I_NCE, nats": ("pretrain", "i_nce"),
     "kNN, %": ("evaluate", "knn/pre-trained"),
@@ -33,20 +29,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", required=True, help="folder of prepared TFDS data sets")
     parser.add_argument("--out", default="runs/recipes", help="where the runs are written")
-    parser.add_argument(
-        "--data", nargs="+", default=["cifar10", "imagenette96"], help="gin/small/NAME.gin"
-    )
-    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="gin/small/NAME.gin")
-    parser.add_argument(
-        "--ladder", action="store_true", help="the steps of Fig. 12 (b) instead of the recipes"
-    )
+    names = {"nargs": "+", "help": "gin/small/NAME.gin"}
+    parser.add_argument("--data", default=["cifar10", "imagenette96"], **names)
+    parser.add_argument("--recipes", default=RECIPES, **names)
+    parser.add_argument("--ladder", action="store_true", help="the steps of Fig. 12 (b) instead")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     arguments = parser.parse_args()
     recipes = LADDER if arguments.ladder else arguments.recipes
-    for seed in arguments.seeds:
-        for data in arguments.data:
-            for recipe in recipes:
-                run(recipe, data, seed, arguments)
+    for seed, data, recipe in itertools.product(arguments.seeds, arguments.data, recipes):
+        run(recipe, data, seed, arguments)
     for data in arguments.data:
         print(table(recipes, data, arguments))
 
@@ -71,14 +62,11 @@ def run(recipe, data, seed, arguments):
 def figures(recipe, data, seed, arguments):
     """{column: value} of a finished run, with its minutes of pre-training."""
     directory = model_dir(recipe, data, seed, arguments)
-    stages = {
-        stage: json.loads((directory / stage / "results.json").read_text())
-        for stage in ("pretrain", "evaluate")
-    }
+    read = lambda stage: json.loads((directory / stage / "results.json").read_text())
     found = {}
     for column, (stage, key) in COLUMNS.items():
-        found[column] = next(m["value"] for m in stages[stage]["measurements"] if m["key"] == key)
-    return found | {"minutes": stages["pretrain"]["wall_time_seconds"] / 60}
+        found[column] = next(m["value"] for m in read(stage)["measurements"] if m["key"] == key)
+    return found | {"minutes": read("pretrain")["wall_time_seconds"] / 60}
 
 
 def table(recipes, data, arguments):

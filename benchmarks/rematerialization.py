@@ -2,13 +2,14 @@
 
     python benchmarks/rematerialization.py --rounds 7
 
-A training step of ResNet-50 on 64 random images of 96 px, in turns with the same step under `rematerialize`; peak resident
-memory above that after the weights are made, and the ratio of the medians of the step times.
+A training step of ResNet-50 on 64 random images of 96 px, in turns with the same step under
+`rematerialize`; peak resident memory above that after the weights are made, and the ratio of the
+medians of the step times.
 """
 
 import argparse
 
-from turns import Process, compare, peak_memory, rotated
+from turns import Process, compare, figures, peak_memory, take_turns
 
 BATCH, SIDE = 64, 96
 
@@ -51,21 +52,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    names = ["kept", "rematerialized"]
-    processes = {n: Process(Contestant, "tensorflow", n == "rematerialized") for n in names}
-    seconds, memory = {name: [] for name in names}, {}
-    for turn in range(rounds + 1):
-        for name in rotated(names, turn):
-            measured = processes[name].call("step")
-            memory[name] = measured["result"]
-            if turn:  # the first traces
-                seconds[name].append(measured["call"])
-    for process in processes.values():
-        process.close()
-    kept, again = memory["kept"], memory["rematerialized"]
+    calls = [("kept", "step"), ("rematerialized", "step")]
+    processes = {n: Process(Contestant, "tensorflow", n == "rematerialized") for n, _ in calls}
+    usages = take_turns(processes, calls, rounds)
+    kept, again = (memory[-1] for memory in figures(usages, "result").values())
     print(f"| peak memory of steps, kept | {kept:.0f} MiB |")
     print(f"| peak memory of steps, rematerialized | {again:.0f} MiB, {again / kept:.2f} of it |")
-    print(f"| time of a step | {compare(seconds, 'rematerialized', 'kept')} |")
+    print(f"| time of a step | {compare(figures(usages, 'call'), *reversed(calls))} |")
 
 
 if __name__ == "__main__":

@@ -1,29 +1,34 @@
-"""Step time over replicas: 1, 2 and 4 logical CPUs at a fixed batch a replica, next to the ideal for the cores at hand.
+"""Step time over 1, 2 and 4 replicas at a fixed batch a replica, next to the ideal for the cores.
 
     python benchmarks/scaling.py
 
-A replica is a logical CPU. Its operations may not be divided among threads (intra-op 1), and there are as many threads
-for operations as replicas (inter-op): so one replica keeps one core busy, as one accelerator is one replica. Were
-operations divided, a single replica would use all cores already, and more replicas had nothing to gain. The ideal
-of R replicas on C cores is then ceil(R / C) times the step of one; efficiency is ideal / measured.
+A replica is a logical CPU. Its operations may not be divided among threads (intra-op 1), and there
+are as many threads for operations as replicas (inter-op): so one replica keeps one core busy, as
+one accelerator is one replica. Were operations divided, a single replica would use all cores
+already, and more replicas had nothing to gain. The ideal of R replicas on C cores is then ceil(R /
+C) times the step of one; efficiency is ideal / measured.
 
-The number of logical CPUs is fixed when TensorFlow starts and a process holds one MirroredStrategy, so each number of
-replicas has a process of its own. They take turns step by step, in an order drawn anew in each round (on busy cores a
-process that has waited is served first); one that waits uses no core. A ratio is one of medians, its spread the
-quartiles of the ratios of single rounds. Processor time counts only what these processes used, so it is steadier where
-others use the cores too.
+The number of logical CPUs is fixed when TensorFlow starts and a process holds one MirroredStrategy,
+so each number of replicas has a process of its own. They take turns step by step, in an order drawn
+anew in each round (on busy cores a process that has waited is served first); one that waits uses no
+core. A ratio is one of medians, its spread the quartiles of the ratios of single rounds. Processor
+time counts only what these processes used, so it is steadier where others use the cores too.
 
-Where the time goes, measured where each replica has a core: the same step is compiled again and again, each time with one
-more kind of exchange left out, and all these steps take turns, too. A profiler's trace would add up the time inside
-collectives, in which replicas mostly wait for one another; what the step would save without them is the difference.
+Where the time goes, measured where each replica has a core: the same step is compiled again and
+again, each time with one more kind of exchange left out, and all these steps take turns, too. A
+profiler's trace would add up the time inside collectives, in which replicas mostly wait for one
+another; what the step would save without them is the difference.
 
-- gathers: each replica repeats its own rows in the place of those of the others, so that all sizes stay.
+- gathers: each replica repeats its own rows in the place of those of the others, so that all sizes
+  stay.
 - global batch: it does not repeat them, so that logits and metrics shrink to its own batch.
-- statistics: synchronised batch normalisation, in the same operations, takes the replica's own statistics.
-- gradients: they are applied on each replica by itself; nothing is exchanged but the scalars to print.
+- statistics: synchronised batch normalisation, in the same operations, takes the replica's own
+  statistics.
+- gradients: they are applied on each replica by itself; nothing is exchanged but the scalars to
+  print.
 
-A single device runs a fused batch normalisation, several replicas do not. "unfused" is the step of one replica with
-the operations of several.
+A single device runs a fused batch normalisation, several replicas do not. "unfused" is the step of
+one replica with the operations of several.
 """
 
 import argparse
@@ -36,7 +41,7 @@ import statistics
 import sys
 from unittest import mock
 
-from turns import Process, compare
+from turns import Process, compare, figures, take_turns
 
 REPLICAS = (1, 2, 4)
 CORES = len(os.sched_getaffinity(0))
@@ -46,7 +51,7 @@ SEED, DIMENSION, QUEUE, WIDTH = 1, 128, 4096, 0.25
 
 
 class Replicas:
-    """The step of a learner on so many replicas, as the training loop compiles it, and without its exchanges.
+    """The step of a learner on so many replicas, as the loop compiles it, and without exchanges.
 
     Args:
         options: parsed arguments.
@@ -66,9 +71,8 @@ class Replicas:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(replicas)
         self._strategy = strategies.create_strategy("mirrored" if replicas > 1 else "one_device")
-        views = tf.random.stateless_uniform(
-            [replicas, 2, options.batch, options.size, options.size, 3], (SEED, 2)
-        )
+        shape = [replicas, 2, options.batch, options.size, options.size, 3]
+        views = tf.random.stateless_uniform(shape, (SEED, 2))
         with self._strategy.scope():
             self._learner = _learner(kind, options.size)
         self._batch = self._strategy.experimental_distribute_values_from_function(
@@ -80,7 +84,7 @@ class Replicas:
         self._compiled = {}
 
     def step(self, variant):
-        """One step with the metrics' means over replicas, of one of `variants`; returns the loss."""
+        """One step of one of `variants`, with means of metrics over replicas; returns the loss."""
         if variant not in self._compiled:
             with self._strategy.scope(), _patches(variant):
                 self._compiled[variant] = self._compile().get_concrete_function(self._batch)
@@ -119,10 +123,9 @@ def _learner(kind, size):
     whole = splits.Whole(color.RGB(), (0.5,) * 3, (0.25,) * 3)
     whole.build((None, size, size, 3))
     queue = negatives.MomentumQueue(QUEUE) if kind == "queue" else None
+    small = {"width": WIDTH, "small_images": True, "max_pool": False}
     encoders = [
-        encoder.Encoder(
-            resnet.ResNet18(WIDTH, small_images=True, max_pool=False), heads.MlpHead(DIMENSION)
-        )
+        encoder.Encoder(resnet.ResNet18(**small), heads.MlpHead(DIMENSION))
         for _ in range(2 if queue else 1)
     ]
     made = contrastive.ContrastiveLearner(
@@ -169,39 +172,28 @@ def _patches(variant):
         yield
 
 
-def take_turns(options, kind):
+def measure(options, kind):
     """Wall-clock and processor seconds of each step, after two of each that do not count.
 
     Returns:
-        Two dicts (replicas, variant) -> list.
+        Two dicts (replicas, "step", variant) -> list.
     """
-    turns = [(replicas, variant) for replicas in REPLICAS for variant in variants(replicas)]
-    usages = {turn: [] for turn in turns}
-    with contextlib.ExitStack() as stack:
-        processes = {}
-        for replicas in REPLICAS:
-            arguments = (Replicas, "infomin_tf.learners.contrastive", options, kind, replicas)
-            processes[replicas] = Process(*arguments)
-            stack.callback(processes[replicas].close)
-        for turn in range(-2, options.rounds):
-            for replicas, variant in random.Random(turn).sample(turns, len(turns)):
-                usage = processes[replicas].call("step", variant)
-                usages[replicas, variant].append(usage)
-    return tuple(
-        {turn: [usage[seconds] for usage in values[2:]] for turn, values in usages.items()}
-        for seconds in ("call", "processor")
-    )
+    calls = [(replicas, "step", v) for replicas in REPLICAS for v in variants(replicas)]
+    module = "infomin_tf.learners.contrastive"
+    processes = {count: Process(Replicas, module, options, kind, count) for count in REPLICAS}
+    shuffled = lambda calls, turn: random.Random(turn).sample(calls, len(calls))
+    usages = take_turns(processes, calls, options.rounds, 2, shuffled)
+    return figures(usages, "call"), figures(usages, "processor")
 
 
 def print_steps(wall, processor):
-    """Step time, and efficiency against the ideal for the cores; processor time of a replica, and that of one over it."""
-    print(
-        "| replicas | step, ms (quartiles) | ideal, ms | ideal / step | processor ms | 1 / that |"
-    )
+    """Step time, efficiency against the ideal for the cores, processor time of a replica."""
+    header = "replicas | step, ms (quartiles) | ideal, ms | ideal / step | processor ms | 1 / that"
+    print(f"| {header} |")
     print("|---|---|---|---|---|---|")
-    one = 1, WHOLE
+    one = 1, "step", WHOLE
     for replicas in REPLICAS:
-        step, rounds = (replicas, WHOLE), math.ceil(replicas / CORES)
+        step, rounds = (replicas, "step", WHOLE), math.ceil(replicas / CORES)
         seconds = {"ideal": [rounds * s for s in wall[one]], "step": wall[step]}
         used = {"one": processor[one], "each": [s / replicas for s in processor[step]]}
         low, middle, high = (1000 * s for s in statistics.quantiles(wall[step], n=4))
@@ -219,7 +211,8 @@ def print_shares(wall, processor):
     for replicas in REPLICAS:
         for variant in variants(replicas)[1:]:
             name = variant if variant in (UNFUSED, LEFT_OUT[0]) else f"and {variant}"
-            ratios = [compare(s, (replicas, variant), (replicas, WHOLE)) for s in (wall, processor)]
+            calls = (replicas, "step", variant), (replicas, "step", WHOLE)
+            ratios = [compare(seconds, *calls) for seconds in (wall, processor)]
             print(f"| {replicas} | {name} | {' | '.join(ratios)} |")
 
 
@@ -230,13 +223,14 @@ def main():
     parser.add_argument("--size", type=int, default=32, help="side of a view in pixels")
     options = parser.parse_args()
     print(
-        f"{CORES} cores; intra-op threads 1, inter-op threads one a replica; ResNet-18 of width {WIDTH} without pooling, "
-        f"MLP head to {DIMENSION}, {options.size}x{options.size}, batch {options.batch} a replica, K {QUEUE}, float32; "
-        f"{options.rounds} rounds, seed {SEED}, TensorFlow {importlib.metadata.version('tensorflow')}"
+        f"{CORES} cores; intra-op threads 1, inter-op threads one a replica; ResNet-18 of width "
+        f"{WIDTH} without pooling, MLP head to {DIMENSION}, {options.size}x{options.size}, batch "
+        f"{options.batch} a replica, K {QUEUE}, float32; {options.rounds} rounds, seed {SEED}, "
+        f"TensorFlow {importlib.metadata.version('tensorflow')}"
     )
     for kind in ("queue", "in-batch"):
         before = os.getloadavg()[0]
-        seconds = take_turns(options, kind)
+        seconds = measure(options, kind)
         print(f"\n{kind}; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after\n")
         print_steps(*seconds)
         print()

@@ -1,31 +1,35 @@
-"""Speed and memory of one MoCo step of infomin_tf: next to its floor, over queue sizes, and next to PyTorch.
+"""Speed and memory of one MoCo step: next to its floor, over queue sizes, and next to PyTorch.
 
-    python benchmarks/step.py                     # everything; a part: --only floor queue torch first memory
+    python benchmarks/step.py   # everything; a part: --only floor queue torch first memory
 
-The step: ResNet-50 with a linear head to 128, views of 64x64, batch 32, one direction, momentum encoder, queue of
-16384 keys, SGD with momentum and weight decay, on a constant batch. What is compared, with its goal:
+The step: ResNet-50 with a linear head to 128, views of 64x64, batch 32, one direction, momentum
+encoder, queue of 16384 keys, SGD with momentum and weight decay, on a constant batch. What is
+compared, with its goal:
 
-- floor: the whole step over the bare cost of its networks, which is forward and backward of the query encoder and
-  forward of the key encoder, both in training mode, without loss against the queue, optimizer, momentum update, queue
-  and metrics; at most 1.10.
+- floor: the whole step over the bare cost of its networks, which is forward and backward of the
+  query encoder and forward of the key encoder, both in training mode, without loss against the
+  queue, optimizer, momentum update, queue and metrics; at most 1.10.
 - queue: K = 65536 over K = 4096; at most 1.05.
-- torch: images/s of ours over the better of PyTorch eager with the default and the channels-last layout
-  (torchvision's ResNet-50, the same loss, optimizer, momentum update and queue); at least 1.0.
-- first: seconds until the first step of a fresh process is done, tracing included, imports and weights not; below 10.
+- torch: images/s of ours over the better of PyTorch eager with the default and the channels-last
+  layout (torchvision's ResNet-50, the same loss, optimizer, momentum update and queue); at least
+  1.0.
+- first: seconds until the first step of a fresh process is done, tracing included, imports and
+  weights not; below 10.
 - memory: peak resident set of a process that runs the step alone, and how much of it comes with K.
 
-Contestants have the same number of threads and take turns step by step, in an order that rotates; step and floor share
-one process, the others have one each. A ratio is one of medians, its spread the quartiles of the ratios of single
-rounds. Where others use the cores too, ratios of processor time are steadier. Our step also standardises the views and
-returns eight metrics; PyTorch's does neither; its OpenMP threads sleep while they wait (OMP_WAIT_POLICY=ACTIVE for the
-contrary, on a quiet machine). A peer that is not installed is skipped.
+Contestants have the same number of threads and take turns step by step, in an order that rotates;
+step and floor share one process, the others have one each. A ratio is one of medians, its spread
+the quartiles of the ratios of single rounds. Where others use the cores too, ratios of processor
+time are steadier. Our step also standardises the views and returns eight metrics; PyTorch's does
+neither; its OpenMP threads sleep while they wait (OMP_WAIT_POLICY=ACTIVE for the contrary, on a
+quiet machine). A peer that is not installed is skipped.
 """
 
 import argparse
 import os
 import statistics
 
-from turns import Process, compare, installed, rotated
+from turns import Process, compare, figures, installed, take_turns
 
 DIMENSION, TEMPERATURE, MOMENTUM = 128, 0.07, 0.999
 RATE, SGD_MOMENTUM, WEIGHT_DECAY = 0.03, 0.9, 1e-4
@@ -164,49 +168,40 @@ def torchs(options, queue):
     return {n: Process(Torch, "torchvision", options, queue, last) for n, last in layouts.items()}
 
 
-def take_turns(contestants, options, methods=("step",)):
+def measure(contestants, options, methods=("step",)):
     """What each call took, after two of each that do not count; prints the medians.
 
     Returns:
-        (wall-clock seconds, processor seconds): dicts name -> list, where the name is "contestant method".
+        (wall-clock seconds, processor seconds): dicts (contestant, method) -> list.
     """
-    turns = [(name, method) for name in contestants for method in methods]
-    usages = {" ".join(turn): [] for turn in turns}
-    for turn in range(-2, options.rounds):
-        for name, method in rotated(turns, turn):
-            usages[f"{name} {method}"].append(contestants[name].call(method))
-    for process in contestants.values():
-        process.close()
-    wall, processor = (
-        {name: [usage[kind] for usage in values[2:]] for name, values in usages.items()}
-        for kind in ("call", "processor")
-    )
-    for name, values in wall.items():
+    calls = [(name, method) for name in contestants for method in methods]
+    usages = take_turns(contestants, calls, options.rounds, warm=2)
+    wall, processor = figures(usages, "call"), figures(usages, "processor")
+    for call, values in wall.items():
         median = statistics.median(values)
+        name = " ".join(call)
         print(f"  {name:25} {1000 * median:6.0f} ms {options.batch / median:6.1f} images/s")
     return wall, processor
 
 
 def against_floor(options):
-    wall, processor = take_turns({"ours": ours(options, options.queue)}, options, ("step", "floor"))
-    names = ("ours step", "ours floor")
-    print(f"floor: step / floor {compare(wall, *names)}, goal <= 1.10")
-    print(f"floor: the same of processor time {compare(processor, *names)}")
+    wall, processor = measure({"ours": ours(options, options.queue)}, options, ("step", "floor"))
+    print(f"floor: step / floor {compare(wall, *wall)}, goal <= 1.10")
+    print(f"floor: the same of processor time {compare(processor, *processor)}")
 
 
 def over_queue_sizes(options):
-    wall, processor = take_turns({f"K={k}": ours(options, k) for k in (65536, 4096)}, options)
-    names = ("K=65536 step", "K=4096 step")
-    print(f"queue: K=65536 / K=4096 {compare(wall, *names)}, goal <= 1.05")
-    print(f"queue: the same of processor time {compare(processor, *names)}")
+    wall, processor = measure({f"K={k}": ours(options, k) for k in (65536, 4096)}, options)
+    print(f"queue: K=65536 / K=4096 {compare(wall, *wall)}, goal <= 1.05")
+    print(f"queue: the same of processor time {compare(processor, *processor)}")
 
 
 def against_torch(options):
     if peers := torchs(options, options.queue):
         contestants = {"ours": ours(options, options.queue)} | peers
-        wall, processor = take_turns(contestants, options)
+        wall, processor = measure(contestants, options)
         for peer in peers:
-            names = (f"{peer} step", "ours step")
+            names = ((peer, "step"), ("ours", "step"))
             print(f"torch: images/s of ours / {peer} {compare(wall, *names)}, goal >= 1.0")
             print(f"torch: the same of processor time {compare(processor, *names)}")
 

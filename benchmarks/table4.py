@@ -17,7 +17,7 @@ HEADER = r"published errors digit ([\d.]+) %, background ([\d.]+) %, position ([
 
 
 def published(label):
-    """The paper's errors of a row, as the header of its gin file says: digit and background in %, position in px."""
+    """The paper's errors of a row, of its gin file's header: digit, background in %, position."""
     header = (ROWS / f"table4_{label.replace(' ', '_')}.gin").read_text()
     return re.search(HEADER, header).groups()
 
@@ -38,17 +38,11 @@ def main():
     parser.add_argument("out", help="the sweep's --out")
     with open(os.path.join(parser.parse_args().out, "sweep.json")) as file:
         points = json.load(file)["points"]
-    header = [
-        "shared",
-        "digit error, %",
-        "paper",
-        "background error, %",
-        "paper",
-        "position error, px",
-        "paper",
-    ]
-    print("| " + " | ".join([*header, "I_NCE, nats", "entropy, nats"]) + " |")
-    print("|---" * (len(header) + 2) + "|")
+    errors = ("digit error, %", "background error, %", "position error, px")
+    header = ["shared", *(name for error in errors for name in (error, "paper"))]
+    header += ["I_NCE, nats", "entropy, nats"]
+    print("| " + " | ".join(header) + " |")
+    print("|---" * len(header) + "|")
     for label in dict.fromkeys(point["point"]["labels"][0] for point in points):
         row = [point for point in points if point["point"]["labels"] == [label]]
         how = "end_to_end" if label == "supervised" else "pre-trained"

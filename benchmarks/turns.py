@@ -1,4 +1,4 @@
-"""Contestants of a benchmark: each in a process of its own, taking turns, compared by ratios of medians."""
+"""Contestants of a benchmark: each in its own process, in turns, compared by ratios of medians."""
 
 import contextlib
 import importlib
@@ -11,19 +11,19 @@ import statistics
 import sys
 import time
 
-# TensorFlow leaves oneDNN off on processors without AVX512 unless asked; this must come before its import.
+# TensorFlow leaves oneDNN off on processors without AVX512 unless asked before its import.
 os.environ |= {
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
     "NO_ALBUMENTATIONS_UPDATE": "1",  # it would ask the network for its newest version
 }
-# Where others use the cores too, OpenMP threads that spin while they wait make PyTorch several times slower.
+# Where others use the cores too, OpenMP threads that spin make PyTorch several times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Process:
-    """A contestant in a fresh process: PyTorch and TensorFlow cannot share one, and memory is measured by process.
+    """A contestant in a fresh process, as PyTorch and TensorFlow cannot share one.
 
     Args:
         make: class of the contestant, or a function that makes it.
@@ -34,8 +34,7 @@ class Process:
     def __init__(self, make, module, *arguments):
         context = multiprocessing.get_context("spawn")
         self._pipe, end = context.Pipe()
-        arguments = (end, make, module, arguments)
-        self._process = context.Process(target=_serve, args=arguments)
+        self._process = context.Process(target=_serve, args=(end, make, module, arguments))
         self._process.start()
         end.close()
 
@@ -65,8 +64,8 @@ def _serve(pipe, make, module, arguments):
             method, arguments = pipe.recv()
             started, processor = time.perf_counter(), time.process_time()
             result = getattr(contestant, method)(*arguments)
-            usage |= {"call": time.perf_counter() - started}
-            usage |= {"processor": time.process_time() - processor}
+            usage["call"] = time.perf_counter() - started
+            usage["processor"] = time.process_time() - processor
             pipe.send(usage | {"peak": peak_memory(), "result": result})
 
 
@@ -76,10 +75,39 @@ def peak_memory():
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def rotated(names, turn):
-    """The names in the order of a turn: each starts as often as the others."""
-    first = turn % len(names)
-    return names[first:] + names[:first]
+def rotated(calls, turn):
+    """The calls in the order of a turn: each starts as often as the others."""
+    first = turn % len(calls)
+    return calls[first:] + calls[:first]
+
+
+def take_turns(processes, calls, rounds, warm=1, order=rotated):
+    """Makes all calls in each round, and ends the processes.
+
+    Args:
+        processes: dict name -> `Process`.
+        calls: list of (name, method, *arguments).
+        rounds: that count.
+        warm: rounds before them that do not.
+        order: function (calls, turn) -> the calls in the order of a turn.
+
+    Returns:
+        dict call -> list of what `Process.call` returned, one for each round.
+    """
+    usages = {call: [] for call in calls}
+    try:
+        for turn in range(-warm, rounds):
+            for name, *call in order(calls, turn):
+                usages[name, *call].append(processes[name].call(*call))
+    finally:
+        for process in processes.values():
+            process.close()
+    return {call: found[warm:] for call, found in usages.items()}
+
+
+def figures(usages, kind, of=lambda figure: figure):
+    """dict call -> list of one figure, such as "call" (seconds), of each round of `take_turns`."""
+    return {call: [of(usage[kind]) for usage in found] for call, found in usages.items()}
 
 
 def compare(values, name, other):

@@ -1,4 +1,4 @@
-"""Fine-tunes an exported encoder on the labelled shapes (their colours), and compares it with a probe on the frozen features.
+"""Fine-tunes an exported encoder on the colours of shapes, next to a probe on frozen features.
 
 python examples/finetune_saved_model.py runs/quickstart/export
 """
@@ -42,10 +42,8 @@ def main():
     keras.utils.set_random_seed(0)
     train, test = (Shapes(split, label="color").load() for split in ("train", "test"))
     x, y, test_x = train.images.numpy(), train.labels.numpy(), test.images.numpy()
-    for name, trainable, learning_rate in (
-        ("frozen probe", False, 1e-3),
-        ("fine-tuned", True, 5e-4),
-    ):
+    cases = ("frozen probe", False, 1e-3), ("fine-tuned", True, 5e-4)
+    for name, trainable, learning_rate in cases:
         model = classifier(arguments.export, len(train.class_names), trainable, learning_rate)
         model.fit(x, y, batch_size=64, epochs=arguments.epochs, verbose=0)
         accuracy = model.evaluate(test_x, test.labels.numpy(), batch_size=250, verbose=0)[1]

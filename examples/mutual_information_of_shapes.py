@@ -1,9 +1,10 @@
-"""I_NCE against known mutual information: pairs of shapes that share a chosen set of factors, and nothing else.
+"""I_NCE against known mutual information: pairs of shapes that share only a chosen set of factors.
 
 python examples/mutual_information_of_shapes.py
 
-Trains one encoder for each set by InfoNCE on fresh pairs and estimates I_NCE on pairs it has not seen, N candidates each.
-The truth is the entropy of the shared factors; the best value that I_NCE can take with N candidates lies a little below.
+Trains one encoder for each set by InfoNCE on fresh pairs and estimates I_NCE on pairs it has not
+seen, N candidates each. The truth is the entropy of the shared factors; the best value that I_NCE
+can take with N candidates lies a little below.
 """
 
 import os
@@ -36,14 +37,12 @@ SETS = [
 
 def views(seed, batch_size, shared):
     """A pair of 32x32 views [B, 32, 32, 3] in [0, 1] that share the named factors."""
-    first, second, _ = shapes.pair_batch(seed, batch_size, shared)
-    return tuple(
-        tf.nn.avg_pool2d(tf.cast(x, tf.float32) / 255.0, 2, 2, "VALID") for x in (first, second)
-    )
+    images = [tf.cast(x, tf.float32) for x in shapes.pair_batch(seed, batch_size, shared)[:2]]
+    return tuple(tf.nn.avg_pool2d(x / 255.0, 2, 2, "VALID") for x in images)
 
 
 def best_possible(shared, candidates):
-    """I_NCE of the perfect critic: log N - E log(1 + how many of the N - 1 others share the factors by chance)."""
+    """I_NCE of the perfect critic: log N - E log(1 + how many of N - 1 others share them, too)."""
     chance = math.prod(1 / shapes.FACTORS[name] for name in shared)
     others = np.arange(candidates)
     weights = stats.binom.pmf(others, candidates - 1, chance)
@@ -51,25 +50,21 @@ def best_possible(shared, candidates):
 
 
 def estimate(shared, steps=150, draws=8, seed=0):
-    """Trains an encoder on pairs that share the factors; returns (mean I_NCE in nats, standard error) on new pairs."""
+    """Trains an encoder on pairs that share the factors; (mean I_NCE, its error) on new ones."""
     keras.utils.set_random_seed(seed)
     split = splits.Whole(color.RGB(), (0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
     split.build((None, 32, 32, 3))
     network = encoder.Encoder(alexnet.AlexNetHalf(0.25), heads.MlpHead(32))
-    model = contrastive.ContrastiveLearner(
-        split,
-        [network],
-        negatives.InBatch(TEMPERATURE),
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
-    )
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps))
+    negative = negatives.InBatch(TEMPERATURE)
+    model = contrastive.ContrastiveLearner(split, [network], negative, optimizer)
     model.build((32, 32, 3))
     step = tf.function(model.train_step)
     for index in range(steps):
         step((views(1000 + index, CANDIDATES, shared), tf.zeros([CANDIDATES], tf.int32)))
     bound = bounds.InfoNCE(TEMPERATURE)
-    values = [
-        float(bound(*model.embed(*views(index, CANDIDATES, shared)))) for index in range(draws)
-    ]
+    pairs = (views(index, CANDIDATES, shared) for index in range(draws))
+    values = [float(bound(*model.embed(*pair))) for pair in pairs]
     return np.mean(values), np.std(values, ddof=1) / math.sqrt(draws)
 
 
@@ -80,10 +75,8 @@ def main():
     for shared in SETS:
         mean, error = estimate(shared)
         truth, best = shapes.entropy(*shared), best_possible(shared, CANDIDATES)
-        print(
-            f"{', '.join(shared):<24}{truth:>8.3f}{best:>12.3f}{mean:>8.3f}{error:>7.3f}",
-            flush=True,
-        )
+        row = f"{', '.join(shared):<24}{truth:>8.3f}{best:>12.3f}{mean:>8.3f}{error:>7.3f}"
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

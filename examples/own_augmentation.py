@@ -1,4 +1,4 @@
-"""An augmentation and a data set of your own: a class of a dozen lines each, in Python and in gin files.
+"""An augmentation and a data set of your own: a class of a dozen lines each, in Python and gin.
 
     python examples/own_augmentation.py
 
@@ -40,7 +40,7 @@ class Sepia(Transform):
 
 
 class Stripes:
-    """A data set of your own: whatever makes an array of images, and labels where there are some."""
+    """A data set of your own: whatever makes an array of images, and labels if there are some."""
 
     def load(self, data_dir=None):
         """Two hundred images of stripes, upright or level."""

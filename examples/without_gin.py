@@ -1,9 +1,10 @@
-"""Contrastive learning in Python alone: images -> augmentation -> split -> learner -> fit -> features.
+"""Contrastive learning in Python alone: images, augmentation, split, learner, fit, features.
 
     python examples/without_gin.py
 
-takes two thousand images of the embedded set; any array uint8 [M, H, W, 3] does. In a minute or two it prints the accuracy of
-k nearest neighbours on the learned features, and on those of the same network untrained.
+takes two thousand images of the embedded set; any array uint8 [M, H, W, 3] does. In a minute or two
+it prints the accuracy of k nearest neighbours on the learned features, and on those of the same
+network untrained.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""Writes images of a TFDS data set as a folder with a folder for each class, to try bin/audit_views with.
+"""Writes images of a TFDS data set as a folder for each class, to try bin/audit_views with.
 
 python examples/write_image_folder.py imagenette96 photos --data_dir=DIR --images_per_class=200
 bin/audit_views --images=photos --labels=photos
@@ -36,9 +36,8 @@ def main():
             image = Image.fromarray(example["image"].squeeze())
             image.save(os.path.join(folder, f"{written[label]:04d}.jpg"), quality=95)
             written[label] += 1
-    print(
-        f"wrote {sum(written.values())} images of {len(written)} classes to {arguments.directory}"
-    )
+    count = sum(written.values())
+    print(f"wrote {count} images of {len(written)} classes to {arguments.directory}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a number may mislead about: each function gives a sentence, or None where there is nothing to say."""
+"""What a number may mislead about: each function gives a sentence, or None without a doubt."""
 
 import math
 
@@ -35,8 +35,8 @@ def of_accuracy(name, accuracy, images):
     if accuracy > chance + 2 * error:
         return None
     return (
-        f"{name} is {accuracy:.1f} %, and always answering the commonest class of {images.name} gives {chance:.1f} %: "
-        "nothing about the classes was learned that this number could show"
+        f"{name} is {accuracy:.1f} %, and always answering the commonest class of {images.name} "
+        f"gives {chance:.1f} %: nothing about the classes was learned that this number could show"
     )
 
 
@@ -44,11 +44,14 @@ def of_information(name, value, num_candidates):
     """I_NCE that is negative or at its ceiling log N."""
     ceiling = math.log(num_candidates)
     if not value >= 0:
-        return f"{name} is {value:.2f} nats, below 0, which no mutual information is: the networks tell no pair from the others"
+        return (
+            f"{name} is {value:.2f} nats, below 0, which no mutual information is: the networks "
+            "tell no pair from the others"
+        )
     if value > 0.98 * ceiling:
         return (
-            f"{name} is {value:.2f} nats, at its ceiling log {num_candidates} = {ceiling:.2f}: the views share at least so "
-            "much; more candidates could tell how much"
+            f"{name} is {value:.2f} nats, at its ceiling log {num_candidates} = {ceiling:.2f}: "
+            "the views share at least so much; more candidates could tell how much"
         )
     return None
 
@@ -58,8 +61,8 @@ def of_uniformity(value):
     if value < -0.3:
         return None
     return (
-        f"uniformity is {value:.2f}, near 0: the embeddings have nearly collapsed to one point; a lower learning rate, more "
-        "negatives or other views may help"
+        f"uniformity is {value:.2f}, near 0: the embeddings have nearly collapsed to one point; a "
+        "lower learning rate, more negatives or other views may help"
     )
 
 
@@ -68,8 +71,9 @@ def of_inversion(error):
     if error < 1e-3:
         return None
     return (
-        f"inversion_error is {error:.1e}, where rounding makes about 1e-6: g is hardly invertible any more, so the views may "
-        "have lost some of the image; a lower learning rate of the generator may help"
+        f"inversion_error is {error:.1e}, where rounding makes about 1e-6: g is hardly invertible "
+        "any more, so the views may have lost some of the image; a lower learning rate of the "
+        "generator may help"
     )
 
 
@@ -84,6 +88,6 @@ def of_length(steps, steps_per_epoch, usual):
     if steps >= max(_FEW_STEPS, steps_per_epoch):
         return None
     return (
-        f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, where the paper trains for {usual}: numbers after so "
-        "few say little about the views"
+        f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, where the paper trains for "
+        f"{usual}: numbers after so few say little about the views"
     )

@@ -9,13 +9,12 @@ from infomin_tf.errors import UserError
 
 
 def check_finite(*sets):
-    """Raises UserError for features [M, D] that are not all finite numbers: what is measured of them would mean nothing."""
+    """Raises UserError for features [M, D] that are not all finite numbers."""
     for values in sets:
-        bad = int(np.sum(~np.isfinite(values).all(axis=1)))
-        if bad:
+        if bad := np.sum(~np.isfinite(values).all(axis=1)):
             raise UserError(
-                f"the features of {bad} of {len(values)} images are not finite; the training has diverged: lower the "
-                "learning rate and train with another --model_dir"
+                f"the features of {bad} of {len(values)} images are not finite; the training has "
+                "diverged: lower the learning rate and train with another --model_dir"
             )
 
 
@@ -28,23 +27,21 @@ class Features:
     """
 
     def __init__(self, function, view):
-        self.function, self.view, self._known = function, view, []
+        self.function, self.view, self._known = function, view, {}
 
     def of(self, images):
         """(features float32 [M, D], labels int32 [M]) of loaded images."""
-        for known, found in self._known:
-            if known is images:
-                return found
-        found = extract(self.function, images, self.view)
-        self._known.append((images, found))
-        return found
+        if id(images) not in self._known:  # kept with the images, or another set could take the id
+            self._known[id(images)] = images, extract(self.function, images, self.view)
+        return self._known[id(images)][1]
 
 
 def extract(function, images, view, batch_size=256, seed=0):
     """Applies a function to a view of every image once, in order.
 
     Args:
-        function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...]; a tf.function is called as it is.
+        function: what `view` gives, such as [b, H, W, 3] in [0, 1] -> features [b, ...]; a
+            tf.function is called as it is.
         images: loaded images.
         view: function (images uint8, seed) -> views.
         batch_size: images a call; the last call may have fewer.

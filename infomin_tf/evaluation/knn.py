@@ -35,7 +35,7 @@ class NearestNeighbours(CachedProbe):
 def knn_predict(
     train_features, train_labels, test_features, num_classes, k=200, temperature=0.1, chunk=1024
 ):
-    """Votes of the k nearest training features by cosine, each with weight exp((cosine - largest cosine) / T).
+    """Votes of the k nearest training features, each of weight exp((cosine - largest cosine) / T).
 
     The largest cosine of a query scales all its scores alike, and keeps them finite for any T.
 
@@ -61,7 +61,8 @@ def knn_predict(
     train_labels = tf.constant(train_labels, tf.int32)
     if k < 1 or temperature <= 0:
         raise UserError(
-            f"kNN takes k of at least 1 and a temperature above 0, not k={k} and temperature={temperature}"
+            f"kNN takes k of at least 1 and a temperature above 0, not k={k} and "
+            f"temperature={temperature}"
         )
     k = min(k, len(train_features))
     scores = []
@@ -72,24 +73,16 @@ def knn_predict(
         nearest = cosine[:, :1]  # float32 overflows at exp(1 / T) for T < 0.0113
         weights = tf.exp((cosine - nearest) / temperature)
         rows = num_classes * tf.range(len(queries))[:, None]
-        votes = tf.math.unsorted_segment_sum(
-            tf.reshape(weights, [-1]),
-            tf.reshape(rows + tf.gather(train_labels, neighbours), [-1]),
-            num_classes * len(queries),
-        )
+        places = tf.reshape(rows + tf.gather(train_labels, neighbours), [-1])
+        size = num_classes * len(queries)
+        votes = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1]), places, size)
         scores.append(tf.reshape(votes, [-1, num_classes]).numpy())
     return np.concatenate(scores)
 
 
 def knn_accuracy(
-    train_features,
-    train_labels,
-    test_features,
-    test_labels,
-    num_classes,
-    k=200,
-    temperature=0.1,
+    train_features, train_labels, test_features, test_labels, num_classes, k=200, temperature=0.1
 ):
-    """Share of test features in percent whose class has the most weight (of equal ones the lowest class)."""
+    """Percent of test features whose class has the most weight (of equal ones the lowest)."""
     scores = knn_predict(train_features, train_labels, test_features, num_classes, k, temperature)
     return float(100 * np.mean(scores.argmax(axis=1) == np.asarray(test_labels)))

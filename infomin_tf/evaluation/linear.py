@@ -16,10 +16,7 @@ from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import ABOVE_ZERO, check
 from infomin_tf.training.loop import TrainingLoop
 from infomin_tf.training.optimizer import Update
-from infomin_tf.training.schedules import (
-    Schedule,
-    check_length,
-)
+from infomin_tf.training.schedules import Schedule, check_length
 from infomin_tf.training.training import Training
 from infomin_tf.views.families import Family
 
@@ -37,14 +34,9 @@ class ProbeLearner(Learner):
 
     def __init__(self, extractor, num_classes, optimizer, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.extractor = extractor
-        self.classifier = heads.Classifier(num_classes)
+        self.extractor, self.classifier = extractor, heads.Classifier(num_classes)
         self.probe_optimizer = Update(optimizer)
-
-    @property
-    def optimizers(self):
-        """See `Learner`."""
-        return (self.probe_optimizer,)
+        self.optimizers = (self.probe_optimizer,)
 
     def build(self, view_shape):
         """Makes the classifier's weights; the extractor is built already."""
@@ -63,8 +55,7 @@ class ProbeLearner(Learner):
             logits = self(views)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
             replica_loss = self.share(loss)
-        variables = self.classifier.trainable_variables
-        self.probe_optimizer.minimize(tape, replica_loss, variables)
+        self.probe_optimizer.minimize(tape, replica_loss, self.classifier.trainable_variables)
         correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
         return {
             "loss": loss,
@@ -74,11 +65,12 @@ class ProbeLearner(Learner):
 
 
 class LinearProbe(Probe):
-    """The protocol of the probe (section C.2: SGD, rate 30, 60 epochs; section B.2: 100 epochs, single crop).
+    """The probe of section C.2 (SGD, rate 30, 60 epochs) and section B.2 (100 epochs, single crop).
 
-    A rate of 30 that suits one encoder fails on another; `learning_rates` makes the probe choose. Every tenth image of
-    the TRAINING split is held out, a short probe is trained on the rest at each rate, and the rate that is best on the
-    held-out images is used for the probe that counts, on the whole training split.
+    A rate of 30 that suits one encoder fails on another; `learning_rates` makes the probe choose.
+    Every tenth image of the TRAINING split is held out, a short probe is trained on the rest at
+    each rate, and the rate that is best on the held-out images is used for the probe that counts,
+    on the whole training split.
 
     Args:
         optimizer: keras optimizer; each probe takes a copy.
@@ -117,7 +109,7 @@ class LinearProbe(Probe):
                 self._training(rate, length)
 
     def check(self, run):
-        """Raises UserError unless the labelled images make a batch, of the views' size, on this many replicas."""
+        """Raises UserError unless the labelled images make a batch of views for the replicas."""
         check_view_size(run.pair, self._train_view, "LinearProbe.train_view")
         training = self._training(self._rate, self._epochs)
         training.check(run, run.train)
@@ -126,13 +118,17 @@ class LinearProbe(Probe):
             rest, held = run.train.hold_out(_STRIDE)
             if not held.size:
                 raise UserError(
-                    f"LinearProbe.learning_rates are chosen on held-out images of {run.train.name}, which has none to spare; "
-                    "add images, or bind LinearProbe.learning_rates = None"
+                    "LinearProbe.learning_rates are chosen on held-out images of "
+                    f"{run.train.name}, which has none to spare; add images, or bind "
+                    "LinearProbe.learning_rates = None"
                 )
             training.check(run, rest)
 
     def measure(self, run, features, subject):
-        """See `Probe`: trains in model_dir/evaluate/linear_probe_<subject>, or continues; top-5 for more than ten classes, too."""
+        """See `Probe`: trains in model_dir/evaluate/linear_probe_<subject>, or continues.
+
+        Measures top-5, too, of more than ten classes.
+        """
         if not self._train_view.is_adapted:
             self._train_view.adapt(run.train.sample(2000))
         name, extractor = f"linear_probe_{subject}", features.function
@@ -143,8 +139,8 @@ class LinearProbe(Probe):
         learner, steps, spent = self._train(run, run.train, extractor, rate, self._epochs, name)
         logits, labels = extract(learner, run.test, features.view)
         protocol = (
-            f"offline linear probe, {steps} steps, {type(self._optimizer).__name__} {rate:g}{chosen}, batch "
-            f"{self._batch_size}, random crops, test on one centre crop"
+            f"offline linear probe, {steps} steps, {type(self._optimizer).__name__} "
+            f"{rate:g}{chosen}, batch {self._batch_size}, random crops, test on one centre crop"
         )
         top_1 = top_k(logits, labels, 1)
         found = [self.accuracy(run, subject, top_1, protocol, seconds + spent)]
@@ -154,19 +150,17 @@ class LinearProbe(Probe):
         return found
 
     def _choose_rate(self, run, extractor, test_view, name):
-        """(the rate with the best held-out accuracy, of equal ones the lowest; seconds of training)."""
+        """(the rate that is best on held-out images, of equal ones the lowest; seconds)."""
         rest, held = run.train.hold_out(_STRIDE)
-        results, seconds = {}, 0.0
-        for rate in sorted(self._learning_rates):
-            learner, _, spent = self._train(
-                run, rest, extractor, rate, self._tuning_epochs, f"{name}_rate_{rate:g}"
-            )
-            results[rate] = top_k(*extract(learner, held, test_view), 1)
+        results, seconds = [], 0.0
+        rates = sorted(self._learning_rates)
+        for rate in rates:
+            length = (self._tuning_epochs, f"{name}_rate_{rate:g}")
+            learner, _, spent = self._train(run, rest, extractor, rate, *length)
+            results.append(top_k(*extract(learner, held, test_view), 1))
             seconds += spent
-        rates = list(results)
-        best = rates.index(max(results, key=results.get))
         # Workers may differ by rounding: the chief's.
-        return rates[workers.gather(best)[0]], seconds
+        return rates[workers.gather(int(np.argmax(results)))[0]], seconds
 
     def _train(self, run, images, extractor, rate, epochs, name):
         """(the trained learner, its steps, seconds of training)."""
@@ -175,14 +169,9 @@ class LinearProbe(Probe):
         (optimizer,) = training.scheduled(images)
         learner = ProbeLearner(extractor, len(run.train.class_names), optimizer)
         learner.build(None)
-        task = training.task(
-            f"evaluate: {name}",
-            learner,
-            images,
-            lambda order: self._train_view.batches(images, order),
-            seeds.stream(run.seed, f"evaluate/{name}"),
-            run.directory(f"evaluate/{name}"),
-        )
+        batches = lambda order: self._train_view.batches(images, order)
+        where = seeds.stream(run.seed, f"evaluate/{name}"), run.directory(f"evaluate/{name}")
+        task = training.task(f"evaluate: {name}", learner, images, batches, *where)
         steps, seconds, _ = training.loop.fit(task, run.strategy)
         return learner, steps, seconds
 
@@ -198,6 +187,9 @@ class LinearProbe(Probe):
 
 
 def top_k(logits, labels, k):
-    """Percent of images whose class has one of the k largest of logits [M, C]; of equal logits the lower classes come first."""
+    """Percent of images whose class has one of the k largest of logits [M, C].
+
+    Of equal logits the lower classes come first.
+    """
     order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return float(100 * np.mean((order == labels[:, None]).any(axis=1)))

@@ -58,9 +58,10 @@ class LogisticFit:
 def fit_logistic(
     train_features, train_labels, test_features, test_labels, seed=0, grid=(1e-4, 1e-3, 1e-2, 1e-1)
 ):
-    """Fits standardised features, C chosen on a held-out fifth of the TRAINING features; then tests once.
+    """Fits standardised features, C chosen on a fifth of the TRAINING features; then tests once.
 
-    More than 1024 dimensions are first reduced to 512 principal components of the training features.
+    More than 1024 dimensions are first reduced to 512 principal components of the training
+    features.
 
     Args:
         train_features: [M, D]; train_labels: int [M].
@@ -76,20 +77,12 @@ def fit_logistic(
     """
     check_finite(train_features, test_features)
     check_labels(train_labels)
-    scaling = [StandardScaler()]
-    words = "standardised"
+    scaling, words = [StandardScaler()], "standardised"
     if train_features.shape[1] > _LARGEST_DIMENSION:
         components = min(512, *train_features.shape)
-        scaling = [
-            PCA(
-                components,
-                whiten=False,
-                svd_solver="randomized",
-                random_state=seeds.stream(seed, "reduction"),
-            ),
-            *scaling,
-        ]
-        words = f"{components} principal components, standardised"
+        how = {"svd_solver": "randomized", "random_state": seeds.stream(seed, "reduction")}
+        scaling = [PCA(components, **how), *scaling]
+        words = f"{components} principal components, {words}"
     preprocessing = make_pipeline(*scaling).fit(train_features)
     train = preprocessing.transform(train_features).astype(np.float32)
     test = preprocessing.transform(test_features).astype(np.float32)
@@ -102,32 +95,30 @@ def fit_logistic(
 
 
 def check_labels(labels):
-    """Raises UserError unless there are 10 training images of two classes, one of which has two images."""
+    """Raises UserError unless there are 10 training images of two classes, two of one of them."""
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) < 2 or len(labels) < 10:
         raise UserError(
-            f"logistic regression needs 10 labelled images of two classes; there are {len(labels)} of {len(counts)}"
+            "logistic regression needs 10 labelled images of two classes; there are "
+            f"{len(labels)} of {len(counts)}"
         )
     if max(counts) < 2:
         raise UserError(
-            f"logistic regression needs two labelled images of at least one class, but each of the {len(counts)} classes "
-            "has one; add images, or leave @FastLinearProbe() out of Evaluate.probes"
+            "logistic regression needs two labelled images of at least one class, but each of "
+            f"the {len(counts)} classes has one; add images, or leave @FastLinearProbe() out of "
+            "Evaluate.probes"
         )
 
 
 def _divide(labels, seed):
-    """(places to fit on, a fifth of the places to choose C on); the former have at least one image of each class.
+    """(places to fit on, with an image of each class; a fifth of the places to choose C on).
 
     In proportion to the classes where each has two images and they are few enough.
     """
     counts = np.unique(labels, return_counts=True)[1]
     stratify = labels if min(counts) > 1 and len(labels) >= 5 * len(counts) else None
-    fit, held = train_test_split(
-        np.arange(len(labels)),
-        test_size=0.2,
-        random_state=seeds.stream(seed, "division"),
-        stratify=stratify,
-    )
+    how = {"test_size": 0.2, "random_state": seeds.stream(seed, "division"), "stratify": stratify}
+    fit, held = train_test_split(np.arange(len(labels)), **how)
     classes, first = np.unique(labels[held], return_index=True)
     lonely = held[first[~np.isin(classes, labels[fit])]]
     fit, held = np.append(fit, lonely), np.setdiff1d(held, lonely, assume_unique=True)

@@ -17,8 +17,9 @@ class Estimate:
 
     Args:
         mean: in the unit of the measure; nats for a bound.
-        standard_error: of the mean, over batches; nan for a single one. Where N x draws exceeds the images, batches hold
-            the same ones in new views; the choice of images is in it only as far as batches differ.
+        standard_error: of the mean, over batches; nan for a single one. Where N x draws exceeds the
+            images, batches hold the same ones in new views; the choice of images is in it only as
+            far as batches differ.
         num_candidates: N, pairs in a batch, the positive included. I_NCE cannot exceed log(N).
         draws: batches.
         images: which images were in them, in words.
@@ -41,14 +42,14 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     """Measures embeddings of view pairs, a fixed number of candidates at a time.
 
     Args:
-        embed: function (x1, x2) -> (z1, z2), [N, D] each, of views [N, H, W, 3] whose rows are positive pairs: any
-            trained pair of encoders in inference mode.
+        embed: function (x1, x2) -> (z1, z2), [N, D] each, of views [N, H, W, 3] whose rows are
+            positive pairs: any trained pair of encoders in inference mode.
         measures: dict name -> function (z1, z2) -> scalar, such as an object of `learners.bounds`.
         images: loaded images that the encoders have not been trained on.
         pair: `Pair`, whose batches hold (x1, x2).
         seed: of the batches and the views.
-        num_candidates: N; all images when there are fewer. Above 2048 rounded down to a multiple of that, embedded in parts,
-            and in fewer batches, at least 2.
+        num_candidates: N; all images when there are fewer. Above 2048 rounded down to a multiple of
+            that, embedded in parts, and in fewer batches, at least 2.
         draws: batches, at least 1.
 
     Returns:
@@ -74,13 +75,8 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
     for name in measures:
         values = [float(row[name]) for row in rows]
         error = np.std(values, ddof=1) / np.sqrt(draws) if draws > 1 else np.nan
-        result[name] = Estimate(
-            float(np.mean(values)),
-            float(error),
-            num_candidates,
-            draws,
-            which,
-        )
+        mean = float(np.mean(values))
+        result[name] = Estimate(mean, float(error), num_candidates, draws, which)
     return result
 
 

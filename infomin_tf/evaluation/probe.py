@@ -44,7 +44,7 @@ class Probe:
         raise NotImplementedError
 
     def accuracy(self, run, subject, value, protocol, seconds, *more_doubts):
-        """The `Measurement` of an accuracy; one of pre-trained features that is no better than chance is doubted."""
+        """The `Measurement` of an accuracy; that of pre-trained features has to beat chance."""
         label = f"{self.label}, {subject}"
         is_ours = subject.startswith(PRE_TRAINED)
         doubt = doubts.of_accuracy(label, value, run.test) if is_ours else None
@@ -70,7 +70,7 @@ class CachedProbe(Probe):
         return [self.accuracy(run, subject, value, protocol, seconds, doubt if constant else None)]
 
     def judge(self, run, train, test):
-        """(accuracy in %, protocol in words), of (features float32 [M, D], labels int32 [M]) of both sets."""
+        """(accuracy in %, protocol in words), of (features [M, D], labels [M]) of both sets."""
         raise NotImplementedError
 
 

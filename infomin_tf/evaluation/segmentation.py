@@ -1,4 +1,4 @@
-"""Segmentation on frozen features (section B.2): a decoder of four layers, mean intersection over union."""
+"""Segmentation on frozen features (section B.2): a decoder of four layers, mean IoU."""
 
 import keras
 import numpy as np
@@ -32,11 +32,7 @@ class DecoderLearner(Learner):
         super().__init__(**kwargs)
         self.decoder, self.ignored = decoder, ignored
         self.decoder_optimizer = Update(optimizer)
-
-    @property
-    def optimizers(self):
-        """See `Learner`."""
-        return (self.decoder_optimizer,)
+        self.optimizers = (self.decoder_optimizer,)
 
     def build(self, maps_shape):
         """Makes all weights for maps of shape (h, w, C)."""
@@ -45,7 +41,7 @@ class DecoderLearner(Learner):
         self.built = True
 
     def train_step(self, batch):
-        """One update on (maps float32 [b, h, w, C], label maps int32 [b, H, W]); returns scalar metrics."""
+        """One update on (maps [b, h, w, C], label maps int32 [b, H, W]); returns scalar metrics."""
         maps, truth = batch
         labelled = tf.cast(truth != self.ignored, tf.float32)
         count = tf.reduce_sum(replicas.all_gather(tf.reduce_sum(labelled)[None]))
@@ -54,8 +50,7 @@ class DecoderLearner(Learner):
             logits = self.decoder(maps, training=True)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
             replica_loss = tf.reduce_sum(each * labelled) / tf.maximum(count, 1.0)
-        variables = self.decoder.trainable_variables
-        self.decoder_optimizer.minimize(tape, replica_loss, variables)
+        self.decoder_optimizer.minimize(tape, replica_loss, self.decoder.trainable_variables)
         return {"loss": replica_loss * replicas.num_replicas()}
 
 
@@ -95,21 +90,22 @@ class SegmentationProbe(Probe):
         self._training = Training(self, (adam,), epochs, batch_size, Cosine(), loop)
 
     def check(self, run):
-        """Raises UserError unless the sets can be read, fit each other and the settings, and the networks have maps."""
+        """Raises UserError unless the sets fit each other and the settings, networks have maps."""
         train, test = self.load(run.data_dir)
         for images in (train, test):
             _check_maps(images, self._num_classes, self._ignored)
         if train.maps.shape[1:] != test.maps.shape[1:]:
             raise UserError(
-                f"the label maps of {train.name} are {train.maps.shape[1:]}, those of {test.name} {test.maps.shape[1:]}; give "
-                "both sources of SegmentationProbe one size"
+                f"the label maps of {train.name} are {train.maps.shape[1:]}, those of {test.name} "
+                f"{test.maps.shape[1:]}; give both sources of SegmentationProbe one size"
             )
         self._training.check(run, train)
         for backbone in run.backbones:
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
-                    f"segmentation needs feature maps, which {type(backbone).__name__} has not; bind another backbone (such "
-                    "as ResNet18), or leave @SegmentationProbe() out of Evaluate.probes"
+                    f"segmentation needs feature maps, which {type(backbone).__name__} has not; "
+                    "bind another backbone (such as ResNet18), or leave @SegmentationProbe() out "
+                    "of Evaluate.probes"
                 )
 
     def load(self, data_dir):
@@ -123,9 +119,10 @@ class SegmentationProbe(Probe):
         return {"segmentation, train": train, "segmentation, test": test}
 
     def measure(self, run, features, subject):
-        """See `Probe`: trains a decoder in model_dir/evaluate/segmentation, or continues; its mean IoU in %.
+        """See `Probe`: trains a decoder in model_dir/evaluate/segmentation, or continues.
 
-        The backbones of `features.function`, a `FeatureExtractor`, have `feature_map`.
+        Measures its mean IoU in %. The backbones of `features.function`, a `FeatureExtractor`, have
+        `feature_map`.
         """
         extractor = features.function
         keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
@@ -136,12 +133,11 @@ class SegmentationProbe(Probe):
         for start in range(0, len(maps), self._batch_size):
             part = slice(start, start + self._batch_size)
             predicted = np.argmax(decoder(maps[part], training=False), axis=-1)
-            confusion += confusion_matrix(
-                test.maps[part], predicted, self._num_classes, self._ignored
-            )
+            truth = test.maps[part]
+            confusion += confusion_matrix(truth, predicted, self._num_classes, self._ignored)
         protocol = (
-            f"mean IoU of labelled classes, decoder of 4 layers on frozen maps {maps.shape[1:]}, {self._epochs} epochs, "
-            f"{train.name}, {test.name} at {test.maps.shape[1:]}"
+            f"mean IoU of labelled classes, decoder of 4 layers on frozen maps {maps.shape[1:]}, "
+            f"{self._epochs} epochs, {train.name}, {test.name} at {test.maps.shape[1:]}"
         )
         key, label = key_of(self.key, subject), f"{self.label}, {subject}"
         return [Measurement(key, label, mean_iou(confusion), "%", protocol, seconds=seconds)]
@@ -152,14 +148,10 @@ class SegmentationProbe(Probe):
         decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
         learner = DecoderLearner(decoder, self._ignored, optimizer)
         learner.build(maps.shape[1:])
-        task = self._training.task(
-            "evaluate: segmentation",
-            learner,
-            images,
-            lambda order: batches(maps, images.maps, order),
-            seeds.stream(run.seed, "evaluate/segmentation"),
-            run.directory("evaluate/segmentation"),
-        )
+        makes = lambda order: batches(maps, images.maps, order)
+        name = "evaluate/segmentation"
+        where = seeds.stream(run.seed, name), run.directory(name)
+        task = self._training.task("evaluate: segmentation", learner, images, makes, *where)
         return decoder, self._training.loop.fit(task, run.strategy).seconds
 
 
@@ -174,9 +166,8 @@ def batches(maps, truth, order):
     with tf.device("CPU:0"):
         maps, truth = tf.constant(maps), tf.constant(truth, tf.int32)
     places = order.shuffled(len(maps), order.size)
-    return places.map(lambda chosen: (tf.gather(maps, chosen), tf.gather(truth, chosen))).prefetch(
-        2
-    )
+    pairs = places.map(lambda chosen: (tf.gather(maps, chosen), tf.gather(truth, chosen)))
+    return pairs.prefetch(2)
 
 
 def _check_maps(images, num_classes, ignored):
@@ -184,13 +175,14 @@ def _check_maps(images, num_classes, ignored):
     unknown = [int(v) for v in found if v != ignored and not 0 <= v < num_classes]
     if unknown:
         raise UserError(
-            f"the label maps of {images.name} hold {', '.join(map(str, unknown[:5]))}, which are neither below "
-            f"SegmentationProbe.num_classes = {num_classes} nor SegmentationProbe.ignored = {ignored}; fix one of them"
+            f"the label maps of {images.name} hold {', '.join(map(str, unknown[:5]))}, which are "
+            f"neither below SegmentationProbe.num_classes = {num_classes} nor "
+            f"SegmentationProbe.ignored = {ignored}; fix one of them"
         )
     if np.all(found == ignored):
         raise UserError(
-            f"no pixel of the label maps of {images.name} is labelled, as all are SegmentationProbe.ignored = {ignored}; "
-            "fix the maps or that value"
+            f"no pixel of the label maps of {images.name} is labelled, as all are "
+            f"SegmentationProbe.ignored = {ignored}; fix the maps or that value"
         )
 
 
@@ -215,7 +207,10 @@ def feature_maps(extractor, images, batch_size=32):
 
 
 def confusion_matrix(truth, predicted, num_classes, ignored):
-    """int64 [num_classes, num_classes], rows the truth, of label maps of any shape; ignored pixels are left out."""
+    """int64 [num_classes, num_classes], rows the truth, of label maps of any shape.
+
+    Ignored pixels are left out.
+    """
     kept = truth != ignored
     pairs = truth[kept].astype(np.int64) * num_classes + predicted[kept]
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

@@ -1,9 +1,11 @@
-"""Variational bounds on I(v1; v2) in nats, of embeddings or of a critic's scores; a gin file names one of these classes.
+"""Variational bounds on I(v1; v2) in nats, of embeddings or of a critic's scores.
 
-All share one interface: `bound(z1, z2)` is the estimate, `bound.objective(scores)` what the critic is trained to maximise.
-Scores h are float32 [B, B], h_ij of (v1_i, v2_j): the diagonal is drawn from the joint, the rest from the product of the
-marginals. Bounds other than InfoNCE need embeddings that are not normalised (`LinearHead.normalize = False`), as
-they have to represent log-density ratios of any size.
+A gin file names one of these classes.
+All share one interface: `bound(z1, z2)` is the estimate, `bound.objective(scores)` what the critic
+is trained to maximise. Scores h are float32 [B, B], h_ij of (v1_i, v2_j): the diagonal is drawn
+from the joint, the rest from the product of the marginals. Bounds other than InfoNCE need
+embeddings that are not normalised (`LinearHead.normalize = False`), as they have to represent
+log-density ratios of any size.
 """
 
 import math
@@ -11,6 +13,7 @@ import math
 import tensorflow as tf
 
 from infomin_tf.learners import losses
+from infomin_tf.settings import ABOVE_ZERO, check
 
 
 class Bound:
@@ -26,7 +29,7 @@ class Bound:
         self.temperature = temperature
 
     def __call__(self, z1, z2):
-        """The estimate, a scalar in nats, for z1, z2 [B, D] whose rows are positive pairs, B >= 2."""
+        """The estimate, a scalar in nats, of z1, z2 [B, D], rows of positive pairs, B >= 2."""
         return self.estimate(self.scores(z1, z2))
 
     def scores(self, z1, z2):
@@ -43,9 +46,10 @@ class Bound:
 
 
 class InfoNCE(Bound):
-    """I_NCE = log(N) - L_NCE with the batch as candidates, N = B, the two directions averaged (equation 1).
+    """I_NCE = log(N) - L_NCE (equation 1), N = B, the two directions averaged.
 
-    At most log(N). (The authors' code sums the directions, which is not equation 1.) For unit-length embeddings.
+    The batch is the candidates. At most log(N). (The authors' code sums the directions, which is
+    not equation 1.) For unit-length embeddings.
 
     Args:
         temperature: tau > 0.
@@ -55,7 +59,7 @@ class InfoNCE(Bound):
         super().__init__(temperature)
 
     def __call__(self, z1, z2):
-        """The estimate, a scalar in nats, for z1, z2 [B, D] whose rows are positive pairs; scores of many are made by rows."""
+        """See `Bound`; scores of many pairs are made by rows."""
         if z1.shape[0] <= losses.ROWS:
             return super().__call__(z1, z2)
         positive = tf.reduce_sum(z1 * z2, axis=1) / self.temperature
@@ -64,23 +68,20 @@ class InfoNCE(Bound):
             return lambda rows, _: tf.reduce_logsumexp(self.scores(rows, keys), axis=1)
 
         forward = losses.by_rows(towards(z2), z1) - positive
-        backward = losses.by_rows(towards(z1), z2) - positive
-        loss = (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2
-        return losses.info_nce_bound(loss, z1.shape[0])
+        return _mean_bound(forward, losses.by_rows(towards(z1), z2) - positive)
 
     def estimate(self, scores):
         """log(N) - L_NCE."""
         positive = tf.linalg.diag_part(scores)
         forward = tf.reduce_logsumexp(scores, axis=1) - positive
-        backward = tf.reduce_logsumexp(scores, axis=0) - positive
-        loss = (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2
-        return losses.info_nce_bound(loss, scores.shape[0])
+        return _mean_bound(forward, tf.reduce_logsumexp(scores, axis=0) - positive)
 
 
 class DonskerVaradhan(Bound):
     """E_joint[h] - log E_marginals[exp h], the default of the authors' code. Its variance is high.
 
-    Source: Donsker and Varadhan 1983, as used for neural critics in MINE, arXiv:1801.04062, equation 5.
+    Source: Donsker and Varadhan 1983, as used for neural critics in MINE, arXiv:1801.04062,
+        equation 5.
     """
 
     def estimate(self, scores):
@@ -89,9 +90,10 @@ class DonskerVaradhan(Bound):
 
 
 class NWJ(Bound):
-    """E_joint[h] - E_marginals[exp(h - 1)] (Nguyen, Wainwright and Jordan). Without bias, of high variance.
+    """E_joint[h] - E_marginals[exp(h - 1)] (Nguyen, Wainwright and Jordan).
 
-    Source: arXiv:0809.0853; as used for neural critics in arXiv:1905.06922, equation 6.
+    Without bias, of high variance. Source: arXiv:0809.0853; as used for neural critics in
+    arXiv:1905.06922, equation 6.
     """
 
     def estimate(self, scores):
@@ -101,10 +103,11 @@ class NWJ(Bound):
 
 
 class SMILE(Bound):
-    """Donsker-Varadhan with exp(h) clipped to [exp(-clip), exp(clip)] in the marginals: less variance, some bias.
+    """Donsker-Varadhan with exp(h) clipped to [exp(-clip), exp(clip)] in the marginals.
 
-    No longer a strict lower bound. The critic is trained by the Jensen-Shannon objective, as in the authors' code.
-    Source: arXiv:1910.06222, equation 14 and section 5.
+    Less variance, some bias; no longer a strict lower bound. The critic is trained by the
+    Jensen-Shannon objective, as in the authors' code. Source: arXiv:1910.06222, equation 14 and
+    section 5.
 
     Args:
         clip: tau of the source, above 0.
@@ -113,8 +116,7 @@ class SMILE(Bound):
 
     def __init__(self, clip=5.0, temperature=1.0):
         super().__init__(temperature)
-        if not clip > 0:
-            raise ValueError(f"SMILE.clip must be above 0, not {clip}")
+        check(self, ABOVE_ZERO, clip=clip)
         self.clip = clip
 
     def estimate(self, scores):
@@ -128,6 +130,12 @@ class SMILE(Bound):
         all_pairs = tf.nn.softplus(scores)
         marginals = tf.reduce_sum(all_pairs) - tf.linalg.trace(all_pairs)
         return joint - marginals / _pairs(scores)
+
+
+def _mean_bound(forward, backward):
+    """I_NCE of the losses [B] of both directions."""
+    loss = (tf.reduce_mean(forward) + tf.reduce_mean(backward)) / 2
+    return losses.info_nce_bound(loss, forward.shape[0])
 
 
 def _pairs(scores):

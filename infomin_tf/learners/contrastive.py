@@ -1,4 +1,4 @@
-"""The contrastive learner: one shared encoder for views of one domain, two for the halves of split views."""
+"""The contrastive learner: one shared encoder for views of one domain, two for split views."""
 
 import math
 
@@ -15,11 +15,12 @@ from infomin_tf.training.optimizer import Update
 class ContrastiveLearner(Learner):
     """Minimises L_NCE (equation 1) between two views of each image.
 
-    With a split of one part (`splits.Whole`), one encoder sees both views. With a split of two parts, encoder 1 sees
-    part 1 of the first view and encoder 2 part 2 of the second (section 3.4, CMC; section 4.2, learned views); the
-    split is frozen here.
+    With a split of one part (`splits.Whole`), one encoder sees both views. With a split of two
+    parts, encoder 1 sees part 1 of the first view and encoder 2 part 2 of the second (section 3.4,
+    CMC; section 4.2, learned views); the split is frozen here.
 
-    With a JigSaw head (PIRL; C.3), (1 - beta) L_NCE(q, k) + beta L_NCE(q_jigsaw, k) with the same keys and negatives.
+    With a JigSaw head (PIRL; C.3), (1 - beta) L_NCE(q, k) + beta L_NCE(q_jigsaw, k) with the same
+    keys and negatives.
 
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> tuple of one or two parts.
@@ -28,17 +29,22 @@ class ContrastiveLearner(Learner):
         optimizer: a keras optimizer.
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
         both_directions: L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
-        sum_directions: the loss is the sum of both directions, as in the code of CMC and of the authors (PyContrast), so that
-            each of two encoders has the gradient that a rate of theirs is for; otherwise the mean. I_NCE is of the mean.
-        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled), before any clipping.
-        decay_only_kernels: leave biases and the parameters of batch normalisation out of weight decay.
-        shuffle_keys: shuffle the images of the key encoders over the replicas; for batch normalisation by replica, or by
-            parts of a replica's batch (`normalization_splits` of a ResNet).
+        sum_directions: the loss is the sum of both directions, as in the code of CMC and of the
+            authors (PyContrast), so that each of two encoders has the gradient that a rate of
+            theirs is for; otherwise the mean. I_NCE is of the mean.
+        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled),
+            before any clipping.
+        decay_only_kernels: leave biases and the parameters of batch normalisation out of weight
+            decay.
+        shuffle_keys: shuffle the images of the key encoders over the replicas; for batch
+            normalisation by replica, or by parts of a replica's batch (`normalization_splits` of a
+            ResNet).
         jigsaw_head: `heads.JigsawHead`, for batches with a third view of patches; None for none.
         jigsaw_weight: beta.
         num_images: images of the set, for a MemoryBank.
-        unlike_views: whether x1 and x2 differ in more than independent draws; a MemoryBank then has a bank for each view,
-            also of one shared encoder, and both directions are needed to fill them.
+        unlike_views: whether x1 and x2 differ in more than independent draws; a MemoryBank then has
+            a bank for each view, also of one shared encoder, and both directions are needed to fill
+            them.
         seed: of a bank's samples and of the shuffling of keys.
         make_views: function (images, draws) -> views on the device; None when batches hold views.
     """
@@ -68,13 +74,13 @@ class ContrastiveLearner(Learner):
     ):
         super().__init__(**kwargs)
         _check_parts(split, encoders, negatives, key_encoders, jigsaw_head)
-        two_banks = unlike_views and negatives.needs_indices
-        self._num_tables = 2 if two_banks else len(encoders)
+        self._num_tables = 2 if unlike_views and negatives.needs_indices else len(encoders)
         has_tables = negatives.uses_key_encoders or negatives.needs_indices
         self._needs_second_query = both_directions or not has_tables
         if not both_directions and self._num_tables > 1 and has_tables:
             raise ValueError(
-                "one direction embeds view 1 alone for training, but there are two parts, or two banks; set both_directions"
+                "one direction embeds view 1 alone for training, but there are two parts, or two "
+                "banks; set both_directions"
             )
         if sum_directions and (jigsaw_head or not both_directions):
             raise ValueError("sum_directions goes with both_directions, and without a JigSaw head")
@@ -82,6 +88,7 @@ class ContrastiveLearner(Learner):
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
         self.encoder_optimizer = Update(optimizer)
+        self.optimizers = (self.encoder_optimizer,)
         self.both_directions, self.sum_directions = both_directions, sum_directions
         self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
         self.shuffle_keys = shuffle_keys
@@ -89,24 +96,17 @@ class ContrastiveLearner(Learner):
         self.num_images, self.seed, self.make_views = num_images, seed, make_views
 
     @property
-    def optimizers(self):
-        """See `Learner`."""
-        return (self.encoder_optimizer,)
-
-    @property
     def tables(self):
         """See `Learner`: queues, or banks."""
         return self.negatives.tables
 
     def build(self, view_shape):
-        """Makes all weights for views of shape (H, W, 3); key encoders become equal to the encoders."""
-        part_shapes = self.split.part_shapes(view_shape)
-        for encoder, shape in zip(self.encoders, part_shapes, strict=True):
-            encoder.build((None, *shape))
-        for encoder, key_encoder, shape in zip(
-            self.encoders, self.key_encoders, part_shapes, strict=False
-        ):
-            key_encoder.build((None, *shape))
+        """Makes all weights for views of shape (H, W, 3); key encoders start as the encoders."""
+        shapes = self.split.part_shapes(view_shape)
+        for encoders in (self.encoders, self.key_encoders):
+            for encoder, shape in zip(encoders, shapes, strict=False):
+                encoder.build((None, *shape))
+        for encoder, key_encoder in self._pairs():
             key_encoder.set_weights(encoder.get_weights())
         if self.jigsaw_head is not None:
             self.jigsaw_head.build((None, None, self.encoders[0].backbone.output_dimension))
@@ -119,9 +119,10 @@ class ContrastiveLearner(Learner):
         """One update; returns scalar metrics.
 
         Args:
-            batch: ((x1, x2), labels) or ((x1, x2, patches), labels): views [b, H, W, 3] and patches [b, 9, h, w, 3] in
-                [0, 1]; labels are not used, but for a MemoryBank they are the images' places in the set. With
-                `make_views`, (images, draws) in the place of the views.
+            batch: ((x1, x2), labels) or ((x1, x2, patches), labels): views [b, H, W, 3] and patches
+                [b, 9, h, w, 3] in [0, 1]; labels are not used, but for a MemoryBank they are the
+                images' places in the set. With `make_views`, (images, draws) in the place of the
+                views.
 
         Returns:
             Means over this replica (or over the global batch where noted in `_scalars`).
@@ -134,9 +135,7 @@ class ContrastiveLearner(Learner):
         with tf.GradientTape() as tape:
             q1 = f1(v1, training=True)  # queries [b, D]
             q2 = f2(v2, training=True) if self._needs_second_query else None
-            k1, k2 = self._keys(
-                v1, v2, q1, q2, slots
-            )  # keys [b, D]; those of others bear no gradient
+            k1, k2 = self._keys(v1, v2, q1, q2, slots)  # keys [b, D], constant unless queries
             forward, correct = self.negatives.contrast(q1, k2, slots[1])  # [b], or [B]
             loss = tf.reduce_mean(forward)
             if self.both_directions:
@@ -166,7 +165,7 @@ class ContrastiveLearner(Learner):
         return self.encoders[0](v1, training=False), self.encoders[-1](v2, training=False)
 
     def _keys(self, v1, v2, q1, q2, slots):
-        """Keys of both views [b, D]: entries of a bank, of momentum encoders, or the queries themselves."""
+        """Keys [b, D] of both views: entries of a bank, of momentum encoders, or the queries."""
         if self.negatives.needs_indices:
             return tuple(self.negatives.look_up(slot) for slot in slots)
         if not self.negatives.uses_key_encoders:
@@ -178,11 +177,10 @@ class ContrastiveLearner(Learner):
         def encode(x):
             return tf.stop_gradient(self.key_encoders[index](x, training=True))
 
-        if self.shuffle_keys:
-            order = seeds.stream(self.seed, f"order of shuffled keys {index}")
-            seed = tf.stack([order, self.encoder_optimizer.steps])
-            return replicas.shuffled(encode, view, seed)
-        return encode(view)
+        if not self.shuffle_keys:
+            return encode(view)
+        order = seeds.stream(self.seed, f"order of shuffled keys {index}")
+        return replicas.shuffled(encode, view, tf.stack([order, self.encoder_optimizer.steps]))
 
     def _encode_patches(self, patches):
         count = patches.shape[1]
@@ -202,13 +200,13 @@ class ContrastiveLearner(Learner):
         ]
 
     def _move_key_encoders(self, updates):
-        """theta_k <- m theta_k + (1 - m) theta_q for parameters (BN statistics are the key encoder's own), where the step
-        updates theta_q.
+        """theta_k <- m theta_k + (1 - m) theta_q, where the step updates theta_q.
+
+        Statistics of batch normalisation are the key encoder's own.
         """
-        for encoder, key_encoder in zip(self.encoders, self.key_encoders, strict=False):
+        for f_q, f_k in self._pairs():
             share = (1.0 - self.negatives.momentum) * updates
-            pairs = zip(key_encoder.trainable_weights, encoder.trainable_weights, strict=True)
-            for theta_k, theta_q in pairs:
+            for theta_q, theta_k in zip(f_q.trainable_weights, f_k.trainable_weights, strict=True):
                 replicas.move_towards(theta_k.value, theta_q.value, share)
 
     def _enqueue(self, q1, q2, k1, k2, slots):
@@ -220,8 +218,7 @@ class ContrastiveLearner(Learner):
 
     def _scalars(self, total, loss, correct, q1, k2):
         num_candidates = self.num_candidates(q1.shape[0] * replicas.num_replicas())
-        z1 = replicas.all_gather(tf.stop_gradient(q1))
-        z2 = replicas.all_gather(tf.stop_gradient(k2))
+        z1, z2 = (replicas.all_gather(tf.stop_gradient(z)) for z in (q1, k2))
         return {
             "loss": total,
             "i_nce": losses.info_nce_bound(loss, num_candidates),
@@ -233,6 +230,10 @@ class ContrastiveLearner(Learner):
             "learning_rate": self.encoder_optimizer.learning_rate,
         }
 
+    def _pairs(self):
+        """(encoder, key encoder) of each part; none where keys come from elsewhere."""
+        return zip(self.encoders, self.key_encoders, strict=False)
+
     def _encoder_variables(self):
         parts = [*self.encoders, self.jigsaw_head] if self.jigsaw_head else self.encoders
         variables = [v for part in parts for v in part.trainable_variables]
@@ -240,6 +241,7 @@ class ContrastiveLearner(Learner):
 
 
 def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
+    kind = type(negatives).__name__
     if len(encoders) != split.num_parts:
         raise ValueError(
             f"the split makes {split.num_parts} part(s) but {len(encoders)} encoder(s) were given; "
@@ -247,12 +249,8 @@ def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
         )
     needed = len(encoders) if negatives.uses_key_encoders else 0
     if len(key_encoders) != needed:
-        raise ValueError(
-            f"{type(negatives).__name__} needs {needed} key encoder(s), {len(key_encoders)} were given"
-        )
+        raise ValueError(f"{kind} needs {needed} key encoder(s), {len(key_encoders)} were given")
     if jigsaw_head is not None and len(encoders) > 1:
         raise ValueError("a JigSaw head goes with views of whole images; use Whole")
     if negatives.one_encoder_only and len(encoders) > 1:
-        raise ValueError(
-            f"{type(negatives).__name__} compares embeddings of one shared encoder; use InBatch for two"
-        )
+        raise ValueError(f"{kind} compares embeddings of one shared encoder; use InBatch for two")

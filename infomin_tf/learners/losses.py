@@ -33,16 +33,18 @@ def in_batch_info_nce(queries, keys, temperature):
         temperature: tau > 0.
 
     Returns:
-        (loss float32 [B] in nats, correct bool [B]: the positive scores highest). The number of candidates is N = B.
+        (loss float32 [B] in nats, correct bool [B]: the positive scores highest). The number of
+        candidates is N = B.
     """
     logits = similarity_logits(queries, keys, temperature)
     return _cross_entropy(logits, tf.range(tf.shape(logits)[0]))
 
 
 def nt_xent(queries, keys, temperature):
-    """L_NCE with the other keys AND the other queries of the batch as distractors (SimCLR, arXiv:2002.05709, section 2.1).
+    """L_NCE with the other keys AND the other queries of the batch as distractors.
 
-    Averaged over both directions, nt_xent(q, k) and nt_xent(k, q), it is the NT-Xent loss of 2B views.
+    The mean of nt_xent(q, k) and nt_xent(k, q) is the NT-Xent loss of 2B views (SimCLR,
+    arXiv:2002.05709, section 2.1).
 
     Args:
         queries: [B, D]; keys: [B, D], row i the positive of query i.
@@ -59,7 +61,7 @@ def nt_xent(queries, keys, temperature):
 
 
 def queue_info_nce(queries, keys, negatives, temperature, excluded=None):
-    """L_NCE of equation 1 with one positive key a query and K negatives shared by all (MoCo, arXiv:1911.05722).
+    """L_NCE of equation 1: a positive key for each query, K shared negatives (arXiv:1911.05722).
 
     Args:
         queries: [B, D]; keys: [B, D], row i the positive of query i.
@@ -91,19 +93,15 @@ def info_nce_bound(loss, num_candidates):
 
 
 def by_rows(function, z):
-    """The concatenated results [R] of a function of rows [R, D] and their places [R], some of the rows of z [B, D] at a time.
+    """Results [B] of a function of rows [R, D] of z [B, D] and their places [R], some at a time.
 
     So that a matrix [B, B] is never whole in memory.
     """
     size, whole = z.shape[0], z.shape[0] // ROWS * ROWS
     places = tf.range(size)
     blocks = tf.reshape(z[:whole], [-1, ROWS, z.shape[1]]), tf.reshape(places[:whole], [-1, ROWS])
-    found = tf.map_fn(
-        lambda block: function(*block),
-        blocks,
-        parallel_iterations=1,
-        fn_output_signature=tf.float32,
-    )
+    how = {"parallel_iterations": 1, "fn_output_signature": tf.float32}
+    found = tf.map_fn(lambda block: function(*block), blocks, **how)
     rest = [function(z[whole:], places[whole:])] if whole < size else []
     return tf.concat([tf.reshape(found, [-1]), *rest], axis=0)
 
@@ -121,7 +119,7 @@ def alignment(z1, z2):
 
 
 def uniformity(z):
-    """log E exp(-2 |z_i - z_j|^2) over pairs i != j; 0 when all are equal, about -4 when uniform on a sphere.
+    """log E exp(-2 |z_i - z_j|^2) over pairs i != j; 0 when all are equal, about -4 when uniform.
 
     Source: Wang and Isola, arXiv:2005.10242, section 4.2, t = 2.
 
@@ -144,10 +142,10 @@ def uniformity(z):
 
 
 def embedding_spread(z):
-    """Mean over dimensions of the standard deviation over the batch, times sqrt(D); near 0 on collapse, about 1 when
-    unit vectors are spread evenly.
+    """Mean over dimensions of the standard deviation over the batch, times sqrt(D).
 
-    Source: SimSiam, arXiv:2011.10566, section 4.1.
+    Near 0 on collapse, about 1 when unit vectors are spread evenly. Source: SimSiam,
+    arXiv:2011.10566, section 4.1.
 
     Args:
         z: [B, D] unit vectors.

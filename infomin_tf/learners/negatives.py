@@ -1,4 +1,4 @@
-"""Where negatives come from: the other keys of the batch, a queue filled by momentum encoders, or a memory bank."""
+"""Where negatives come from: the batch, a queue filled by momentum encoders, or a memory bank."""
 
 import typing
 
@@ -9,6 +9,9 @@ from infomin_tf import seeds
 from infomin_tf.distribution import replicas
 from infomin_tf.learners import losses
 from infomin_tf.settings import ABOVE_ZERO, BELOW_ONE, COUNT, check
+
+# Tables are alike on all replicas.
+_KEPT = {"trainable": False, "aggregation": "only_first_replica"}
 
 
 class Slot(typing.NamedTuple):
@@ -51,7 +54,7 @@ class Negatives:
         raise NotImplementedError
 
     def contrast(self, q, k, slot):
-        """L_NCE of this replica's queries q [b, D] against their keys k [b, D] and the negatives of a `Slot`.
+        """L_NCE of this replica's queries q [b, D] and keys k [b, D] against negatives of a `Slot`.
 
         Returns:
             (loss, correct), [b] each of this replica, or [B] each of the global batch.
@@ -59,7 +62,7 @@ class Negatives:
         raise NotImplementedError
 
     def update(self, q, k, slot):
-        """Takes the queries and keys [b, D] of a step into the tables; nothing where there are none."""
+        """Takes the queries and keys [b, D] of a step into the tables, where there are some."""
 
 
 class InBatch(Negatives):
@@ -68,6 +71,8 @@ class InBatch(Negatives):
     Args:
         temperature: tau > 0.
     """
+
+    _loss = staticmethod(losses.in_batch_info_nce)
 
     def __init__(self, temperature=0.1):
         check(self, ABOVE_ZERO, temperature=temperature)
@@ -79,34 +84,29 @@ class InBatch(Negatives):
 
     def contrast(self, q, k, slot):
         """See `Negatives`; [B] each, the same on every replica."""
-        return losses.in_batch_info_nce(
-            replicas.all_gather(q), replicas.all_gather(k), self.temperature
-        )
+        return self._loss(replicas.all_gather(q), replicas.all_gather(k), self.temperature)
 
 
 class NTXent(InBatch):
-    """In-batch negatives of both views: N = 2B - 1 (SimCLR, arXiv:2002.05709, section 2.1); for one shared encoder.
+    """In-batch negatives of both views, N = 2B - 1, of one shared encoder (arXiv:2002.05709, 2.1).
 
     Args:
         temperature: tau > 0.
     """
 
     one_encoder_only = True
+    _loss = staticmethod(losses.nt_xent)
 
     def num_candidates(self, global_batch_size):
         """See `Negatives`."""
         return 2 * global_batch_size - 1
 
-    def contrast(self, q, k, slot):
-        """See `InBatch`."""
-        return losses.nt_xent(replicas.all_gather(q), replicas.all_gather(k), self.temperature)
-
 
 class MomentumQueue(Negatives, keras.layers.Layer):
-    """A queue of K keys for each encoder, filled by momentum encoders (MoCo, arXiv:1911.05722, section 3.2).
+    """A queue of K keys per encoder, filled by momentum encoders (MoCo, arXiv:1911.05722, 3.2).
 
-    Queues start as random unit vectors; the pointer is a weight, so a resumed run continues where it was. Any K and any
-    batch size go together.
+    Queues start as random unit vectors; the pointer is a weight, so a resumed run continues where
+    it was. Any K and any batch size go together.
 
     Args:
         size: K, keys in a queue.
@@ -126,24 +126,12 @@ class MomentumQueue(Negatives, keras.layers.Layer):
     def build_state(self, num_tables, dimension, num_images, seed):
         """Makes the queues: float32 [K, D] each, and their pointers."""
         self.queues, self.pointers = [], []
+        pointer = {"shape": (), "dtype": "int32", "initializer": "zeros"} | _KEPT
         for index in range(num_tables):
             self.queues.append(_random_unit_rows(self, self.size, dimension, f"queue_{index}"))
-            self.pointers.append(
-                self.add_weight(
-                    shape=(),
-                    dtype="int32",
-                    initializer="zeros",
-                    trainable=False,
-                    aggregation="only_first_replica",
-                    name=f"pointer_{index}",
-                )
-            )
+            self.pointers.append(self.add_weight(**pointer, name=f"pointer_{index}"))
+        self.tables = self.queues
         self.built = True
-
-    @property
-    def tables(self):
-        """The queues."""
-        return self.queues
 
     def num_candidates(self, global_batch_size):
         """See `Negatives`: K + 1."""
@@ -155,7 +143,7 @@ class MomentumQueue(Negatives, keras.layers.Layer):
         return losses.queue_info_nce(q, k, queue, self.temperature)
 
     def update(self, q, k, slot):
-        """Writes the keys of all replicas over the oldest ones, in place; of more than K, the last K."""
+        """Writes the keys of all replicas over the oldest, in place; of more than K, the last K."""
         keys = replicas.all_gather(tf.cast(k, tf.float32))[-self.size :]  # [min(B, K), D]
         pointer = self.pointers[slot.table]
         count = keys.shape[0]
@@ -165,14 +153,17 @@ class MomentumQueue(Negatives, keras.layers.Layer):
 
 
 class MemoryBank(Negatives, keras.layers.Layer):
-    """One key for each image of the set: the running mean of its embeddings (InstDis, arXiv:1805.01978; PIRL). Views of two
-    encoders, or of unlike kinds, have a bank each, and a query meets that of the other view (CMC).
+    """One key for each image of the set: the running mean of its embeddings.
 
-    Deviation from the authors' code: the K negatives of a step are shared by its queries, which needs K x D numbers
-    instead of B x K x D; and an image's own entry is never its negative.
+    Views of two encoders, or of unlike kinds, have a bank each, and a query meets that of the other
+    view (CMC). Sources: InstDis, arXiv:1805.01978; PIRL.
+
+    Deviation from the authors' code: the K negatives of a step are shared by its queries, which
+    needs K x D numbers instead of B x K x D; and an image's own entry is never its negative.
 
     Args:
-        size: K, negatives sampled from the bank in each step; None for a softmax over the whole bank.
+        size: K, negatives sampled from the bank in each step; None for a softmax over the whole
+            bank.
         momentum: share of the old entry in an update.
         temperature: tau > 0.
     """
@@ -188,18 +179,12 @@ class MemoryBank(Negatives, keras.layers.Layer):
         self.size, self.momentum, self.temperature = size, momentum, temperature
 
     def build_state(self, num_tables, dimension, num_images, seed):
-        """Makes the banks: float32 [M, D] each, random unit vectors; the seed is that of the samples."""
+        """Makes the banks: float32 [M, D] each, random unit vectors; the seed is of the samples."""
         self.num_images, self.seed = num_images, seed
-        self.banks = [
-            _random_unit_rows(self, num_images, dimension, f"bank_{index}")
-            for index in range(num_tables)
-        ]
+        names = [f"bank_{index}" for index in range(num_tables)]
+        self.banks = [_random_unit_rows(self, num_images, dimension, name) for name in names]
+        self.tables = self.banks
         self.built = True
-
-    @property
-    def tables(self):
-        """The banks."""
-        return self.banks
 
     def num_candidates(self, global_batch_size):
         """See `Negatives`."""
@@ -234,12 +219,7 @@ class MemoryBank(Negatives, keras.layers.Layer):
 
 def _random_unit_rows(layer, rows, dimension, name):
     """A weight of random unit vectors, float32 [rows, dimension]."""
-    weight = layer.add_weight(
-        shape=(rows, dimension),
-        initializer=keras.initializers.RandomNormal(stddev=1.0),
-        trainable=False,
-        aggregation="only_first_replica",
-        name=name,
-    )
+    normal = keras.initializers.RandomNormal(stddev=1.0)
+    weight = layer.add_weight(shape=(rows, dimension), initializer=normal, **_KEPT, name=name)
     weight.assign(tf.math.l2_normalize(weight.value, axis=-1))
     return weight

@@ -9,11 +9,13 @@ from infomin_tf.training.optimizer import Update
 
 
 class ViewLearner(Learner):
-    """min over g, c1, c2; max over f1, f2 of  a I_NCE(g(X)_1; g(X)_2:3) + b [CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y)].
+    """min over g, c1, c2; max over f1, f2 of
 
-    a = 1, b = 0 is equation 2 (unsupervised), a = b = 1 equation 3 (semi-supervised), a = 0, b = 1 the supervised row
-    of Table 5 (the critics are then trained as a monitor only). Each step makes one update of the critics with g
-    fixed, then one of g, c1 and c2 against the updated critics.
+    a I_NCE(g(X)_1; g(X)_2:3) + b [CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y)].
+
+    a = 1, b = 0 is equation 2 (unsupervised), a = b = 1 equation 3 (semi-supervised), a = 0, b = 1
+    the supervised row of Table 5 (the critics are then trained as a monitor only). Each step makes
+    one update of the critics with g fixed, then one of g, c1 and c2 against the updated critics.
 
     Args:
         split: `splits.ChannelSplit` with a generator g.
@@ -45,22 +47,17 @@ class ViewLearner(Learner):
             )
         if bool(supervised_weight) != bool(classifiers):
             raise UserError(
-                f"supervised_weight={supervised_weight} and {len(classifiers)} classifiers do not go together; give both "
-                "classifiers and a weight, or neither"
+                f"supervised_weight={supervised_weight} and {len(classifiers)} classifiers do not "
+                "go together; give both classifiers and a weight, or neither"
             )
         if not unsupervised_weight and not supervised_weight:
             raise UserError("both weights are 0, so the generator would learn nothing; raise one")
-        self.split = split
+        self.split, self.bound = split, bound
         self.critics, self.classifiers = list(critics), list(classifiers)
-        self.bound = bound
         self.critic_optimizer = Update(critic_optimizer)
         self.generator_optimizer = Update(generator_optimizer)
+        self.optimizers = self.critic_optimizer, self.generator_optimizer
         self.unsupervised_weight, self.supervised_weight = unsupervised_weight, supervised_weight
-
-    @property
-    def optimizers(self):
-        """See `Learner`."""
-        return self.critic_optimizer, self.generator_optimizer
 
     def build(self, view_shape):
         """Makes all weights for views of shape (H, W, 3)."""
@@ -77,8 +74,9 @@ class ViewLearner(Learner):
         """One update of f1, f2, then one of g, c1, c2; returns scalar metrics.
 
         Args:
-            batch: (((x1, x2), labels), ((l1, l2), labels)): views [b, H, W, 3] in [0, 1] of unlabelled and of labelled
-                images, two independent samples of each image; the second pair is missing without classifiers.
+            batch: (((x1, x2), labels), ((l1, l2), labels)): views [b, H, W, 3] in [0, 1] of
+                unlabelled and of labelled images, two independent samples of each image; the second
+                pair is missing without classifiers.
         """
         ((x1, x2), _), *labelled = batch
         critic_metrics = self._update_critics(x1, x2)

@@ -8,7 +8,9 @@ from infomin_tf.models import layers
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class SegmentationDecoder(keras.Model):
-    """Four convolutions on the maps of a frozen backbone (section B.2): three of 3x3 with batch normalisation and ReLU, one of 1x1.
+    """Four convolutions on the maps of a frozen backbone (section B.2).
+
+    Three of 3x3 with batch normalisation and ReLU, then one of 1x1.
 
     Args:
         num_classes: outputs.

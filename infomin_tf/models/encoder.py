@@ -14,8 +14,7 @@ class Encoder(keras.layers.Layer):
 
     def __init__(self, backbone: keras.Layer, head: keras.Layer, **kwargs):
         super().__init__(**kwargs)
-        self.backbone = backbone
-        self.head = head
+        self.backbone, self.head = backbone, head
 
     def build(self, input_shape):
         if not self.backbone.built:
@@ -28,13 +27,10 @@ class Encoder(keras.layers.Layer):
         return self.head(self.backbone(x, training=training))
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        parts = {"backbone": serialize(self.backbone), "head": serialize(self.head)}
-        return super().get_config() | parts
+        parts = {"backbone": self.backbone, "head": self.head}
+        return super().get_config() | keras.saving.serialize_keras_object(parts)
 
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        parts = ("backbone", "head")
-        built = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
-        return cls(**config | built)
+        return cls(**keras.saving.deserialize_keras_object(config))

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class FeatureExtractor(keras.layers.Layer):
-    """image -> split -> backbone of each part -> concatenated features, float32: what is probed and what is exported.
+    """image -> split -> backbone of each part -> concatenated features, float32.
+
+    It is what is probed and what is exported.
 
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> parts.
@@ -20,9 +22,8 @@ class FeatureExtractor(keras.layers.Layer):
     def build(self, input_shape):
         if not self.split.built:
             self.split.build(input_shape)
-        for backbone, shape in zip(
-            self.backbones, self.split.part_shapes(input_shape[1:]), strict=True
-        ):
+        shapes = self.split.part_shapes(input_shape[1:])
+        for backbone, shape in zip(self.backbones, shapes, strict=True):
             if not backbone.built:
                 backbone.build((None, *shape))
         self.output_dimension = sum(backbone.output_dimension for backbone in self.backbones)
@@ -34,16 +35,10 @@ class FeatureExtractor(keras.layers.Layer):
         return tf.cast(tf.concat(features, axis=-1), tf.float32)
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        parts = {
-            "split": serialize(self.split),
-            "backbones": [serialize(b) for b in self.backbones],
-        }
-        return super().get_config() | parts
+        parts = {"split": self.split, "backbones": self.backbones}
+        return super().get_config() | keras.saving.serialize_keras_object(parts)
 
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        deserialize = keras.saving.deserialize_keras_object
-        split, backbones = deserialize(config.pop("split")), config.pop("backbones")
-        return cls(split, [deserialize(backbone) for backbone in backbones], **config)
+        return cls(**keras.saving.deserialize_keras_object(config))

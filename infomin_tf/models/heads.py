@@ -33,7 +33,7 @@ class LinearHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
-class MlpHead(keras.layers.Layer):
+class MlpHead(LinearHead):
     """D -> hidden -> ReLU -> dimension -> L2, no batch normalisation (Table 1, head "MLP").
 
     Args:
@@ -43,10 +43,10 @@ class MlpHead(keras.layers.Layer):
     """
 
     def __init__(self, dimension=128, hidden: int | None = None, normalize=True, **kwargs):
-        super().__init__(**kwargs)
-        check(self, COUNT, dimension=dimension, **({} if hidden is None else {"hidden": hidden}))
-        self.dimension, self.hidden, self.normalize = dimension, hidden, normalize
-        self.projection = keras.layers.Dense(dimension, dtype=self.dtype_policy)
+        super().__init__(dimension, normalize, **kwargs)
+        if hidden is not None:
+            check(self, COUNT, hidden=hidden)
+        self.hidden = hidden
 
     def build(self, input_shape):
         units = self.hidden or input_shape[-1]
@@ -59,13 +59,14 @@ class MlpHead(keras.layers.Layer):
         return _unit_length(self.projection(self.hidden_layer(features)), self.normalize)
 
     def get_config(self):
-        own = {"dimension": self.dimension, "hidden": self.hidden, "normalize": self.normalize}
-        return super().get_config() | own
+        return super().get_config() | {"hidden": self.hidden}
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class JigsawHead(keras.layers.Layer):
-    """The head of the JigSaw branch: patch_head a patch -> concatenated -> dimension -> L2 (PIRL, arXiv:1912.01991).
+    """The head of the JigSaw branch: patch_head for each patch -> concatenated -> dimension -> L2.
+
+    Source: PIRL, arXiv:1912.01991.
 
     Args:
         patch_head: `LinearHead` or `MlpHead` with normalize False.
@@ -92,18 +93,14 @@ class JigsawHead(keras.layers.Layer):
         return _unit_length(self.projection(tf.reshape(patches, [-1, width])), True)
 
     def get_config(self):
-        own = {
-            "patch_head": keras.saving.serialize_keras_object(self.patch_head),
-            "num_patches": self.num_patches,
-            "dimension": self.dimension,
-        }
-        return super().get_config() | own
+        patch_head = keras.saving.serialize_keras_object(self.patch_head)
+        own = {"num_patches": self.num_patches, "dimension": self.dimension}
+        return super().get_config() | own | {"patch_head": patch_head}
 
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        patch_head = keras.saving.deserialize_keras_object(config["patch_head"])
-        return cls(**config | {"patch_head": patch_head})
+        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

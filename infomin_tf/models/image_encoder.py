@@ -13,9 +13,9 @@ class ImageEncoder(keras.Model):
     Args:
         extractor: `FeatureExtractor`.
         size: side in pixels of the views that the extractor takes.
-        resize: side in pixels to which images of any size are resized before the centre crop, both sides alike (cut
-            oblong images to squares first, as the sources of the training images do); None: images are `size` x `size`
-            already.
+        resize: side in pixels to which images of any size are resized before the centre crop, both
+            sides alike (cut oblong images to squares first, as the sources of the training images
+            do); None: images are `size` x `size` already.
         white: of images of floats: 1, or 255 for the floats that Keras makes of uint8 images.
     """
 
@@ -26,8 +26,7 @@ class ImageEncoder(keras.Model):
     @property
     def image_shape(self):
         """(H, W, 3), None where any size goes."""
-        side = None if self.resize else self.size
-        return (side, side, 3)
+        return (None, None, 3) if self.resize else (self.size, self.size, 3)
 
     def build(self, input_shape=None):
         if not self.extractor.built:
@@ -35,7 +34,7 @@ class ImageEncoder(keras.Model):
         self.built = True
 
     def call(self, images, training=None):
-        """Features float32 [B, D] of images [B, H, W, 3]: integers in 0..255, or floats in 0..`white`."""
+        """Features float32 [B, D] of images [B, H, W, 3], integers to 255 or floats to `white`."""
         unit_images.check_shape(images.shape, None if self.resize else self.size)
         images = unit_images.to_unit(images, self.white)
         if self.resize:
@@ -49,7 +48,7 @@ class ImageEncoder(keras.Model):
             "size": self.size,
             "resize": self.resize,
             "white": self.white,
-            # Of all layers: Keras keeps it for those alone whose configuration is saved, not for the parts that they make.
+            # Keras keeps it for layers whose configuration is saved, not for parts that they make.
             "trainable_layers": [layer.trainable for layer in self._flatten_layers()],
         }
         return super().get_config() | own
@@ -57,21 +56,18 @@ class ImageEncoder(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Of `get_config`; the parts are made from their own configurations."""
-        trainable, trainable_layers = config["trainable"], config.pop("trainable_layers", None)
+        trainable_layers = config.pop("trainable_layers")
         encoder = cls(keras.saving.deserialize_keras_object(config.pop("extractor")), **config)
         encoder.build((None, *encoder.image_shape))
-        layers = encoder._flatten_layers()
-        if trainable_layers is None:  # of an earlier version, which froze the whole or nothing
-            trainable_layers = [trainable] * len(layers)
-        set_trainable(layers, trainable_layers)
+        set_trainable(encoder._flatten_layers(), trainable_layers)
         return encoder
 
 
 def set_trainable(layers, values):
     """Sets `trainable` of each layer; parts come after what they are parts of.
 
-    Keras passes over a layer that has the value already, and so over parts of it that have not: hence the change to and
-    fro.
+    Keras passes over a layer that has the value already, and so over parts of it that have not:
+    hence the change to and fro.
     """
     for layer, value in zip(layers, values, strict=True):
         layer.trainable = not value

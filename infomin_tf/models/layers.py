@@ -30,9 +30,9 @@ _recomputation = threading.local()  # replicas are traced in threads that take t
 
 
 def rematerialized(layer, x, training=None):
-    """layer(x, training=training), whose inner maps are not kept for the backward pass but computed again.
+    """layer(x, training=training), whose inner maps are computed again in the backward pass.
 
-    The same numbers; moving statistics of batch normalisation take the batch once.
+    The same numbers, and less memory; moving statistics of batch normalisation take the batch once.
     """
     passes = []
 
@@ -52,33 +52,29 @@ def batch_normalization(gamma_initializer="ones", synchronized=True, splits=1, d
 
     Args:
         gamma_initializer: of the scale.
-        synchronized: statistics over all replicas; False: each replica's own, of which the first replica's are saved.
+        synchronized: statistics over all replicas; False: each replica's own, of which the first
+            replica's are saved.
         splits: see `BatchNormalization`.
         dtype: policy of the layer; statistics are float32 under the mixed ones.
     """
-    return BatchNormalization(
-        momentum=0.9,
-        epsilon=1e-5,
-        synchronized=synchronized,
-        splits=splits,
-        gamma_initializer=gamma_initializer,
-        dtype=dtype,
-    )
+    own = {"gamma_initializer": gamma_initializer, "synchronized": synchronized}
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, splits=splits, dtype=dtype, **own)
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer over the last axis, by TensorFlow's fused operation where one replica's statistics are wanted.
+    """Keras's layer of the last axis, by TensorFlow's fused operation where one replica counts.
 
-    The same numbers, moving statistics included, from a graph of fewer operations. The fused operation gives the
-    unbiased variance, N / (N - 1) times the one that Keras averages (and that several replicas agree on); it is
-    converted back.
+    The same numbers, moving statistics included, from a graph of fewer operations. The fused
+    operation gives the unbiased variance, N / (N - 1) times the one that Keras averages (and that
+    several replicas agree on); it is converted back.
 
     Args:
-        splits: equal parts of a replica's batch of images, each normalised by its own statistics, as so many replicas
-            would; for shuffled keys on few devices (MoCo, arXiv:1911.05722, section 3.3). The moving statistics take
-            the parts' mean. More than 1 goes with synchronized = False and maps [b, H, W, C] in single or half
-            precision, b divisible by it; batches whose size the graph does not know (a SavedModel's) are not split.
+        splits: equal parts of a replica's batch of images, each normalised by its own statistics,
+            as so many replicas would; for shuffled keys on few devices (MoCo, arXiv:1911.05722,
+            section 3.3). The moving statistics take the parts' mean. More than 1 goes with
+            synchronized = False and maps [b, H, W, C] in single or half precision, b divisible by
+            it; batches whose size the graph does not know (a SavedModel's) are not split.
         arguments: of Keras's layer.
     """
 
@@ -86,13 +82,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**arguments)
         if splits < 1 or (splits > 1 and self.synchronized):
             raise ValueError(
-                f"splits take synchronized = False and a number of at least 1, not {self.synchronized} and {splits}"
+                "splits take synchronized = False and a number of at least 1, not "
+                f"{self.synchronized} and {splits}"
             )
         self.splits = splits
 
     @property
     def momentum(self):
-        """Share that the moving statistics keep; all of them while `rematerialized` computes a map again."""
+        """Share that the moving statistics keep; 1 while `rematerialized` computes a map again."""
         return 1.0 if getattr(_recomputation, "runs", False) else self._momentum
 
     @momentum.setter
@@ -105,7 +102,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().get_config() | {"splits": self.splits}
 
     def call(self, inputs, training=None, mask=None):
-        """Normalised [..., C] of inputs [..., C]; float32 inside when inputs have half precision."""
+        """Normalised [..., C] of inputs [..., C]; float32 inside for inputs of half precision."""
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync if context and self.synchronized else 1
         unfused = replicas > 1 or len(inputs.shape) != 4 or self.compute_dtype == "float64"
@@ -117,8 +114,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return self._normalize(inputs, self.moving_mean, self.moving_variance, False)[0]
         if splits > 1 and inputs.shape[0] % splits:
             raise UserError(
-                f"batch normalisation cannot split {inputs.shape[0]} images of a replica into {self.splits} equal parts; "
-                "change the batch size or the ResNet's normalization_splits"
+                f"batch normalisation cannot split {inputs.shape[0]} images of a replica into "
+                f"{self.splits} equal parts; change the batch size or the ResNet's "
+                "normalization_splits"
             )
         parts = [self._normalize(x, [], [], True) for x in tf.split(inputs, splits)]
         outputs, means, variances = zip(*parts, strict=True)
@@ -131,31 +129,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _normalize(self, inputs, mean, variance, training):
         """(outputs, mean, unbiased variance)."""
-        return tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=mean,
-            variance=variance,
-            epsilon=self.epsilon,
-            is_training=training,
-        )[:3]
+        own = {"scale": self.gamma, "offset": self.beta, "epsilon": self.epsilon}
+        given = {"x": inputs, "mean": mean, "variance": variance, "is_training": training}
+        return tf.raw_ops.FusedBatchNormV3(**given, **own)[:3]
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class GroupedConvolution(keras.layers.Conv2D):
     """Convolution in groups: each group of filters sees its own group of channels.
 
-    Keras compiles grouped convolutions with XLA, which takes hundreds of times longer than oneDNN on a CPU. This layer
-    calls TensorFlow's operation; where that has no gradient (a CPU without oneDNN, or float16 on a CPU), it convolves
-    eight blocks of groups, with zeros in the kernel between the groups of a block.
+    Keras compiles grouped convolutions with XLA, which takes hundreds of times longer than oneDNN
+    on a CPU. This layer calls TensorFlow's operation; where that has no gradient (a CPU without
+    oneDNN, or float16 on a CPU), it convolves eight blocks of groups, with zeros in the kernel
+    between the groups of a block.
     """
 
     def convolution_op(self, inputs, kernel):
         """[B, h, w, filters] of inputs [B, H, W, C] and kernel [k, k, C / groups, filters]."""
-        convolve = functools.partial(
-            tf.nn.conv2d, strides=self.strides, padding=self.padding.upper()
-        )
+        shared = {"strides": self.strides, "padding": self.padding.upper()}
+        convolve = functools.partial(tf.nn.conv2d, **shared)
         if _differentiates_groups(inputs.dtype):
             return convolve(inputs, kernel)
         blocks = np.gcd(self.groups, 8)
@@ -170,7 +162,7 @@ class GroupedConvolution(keras.layers.Conv2D):
 
 @functools.cache
 def _differentiates_groups(dtype):
-    """Whether TensorFlow's grouped convolution has a gradient for `dtype` on the devices at hand: tries it."""
+    """Tries whether TensorFlow's grouped convolution has a gradient for `dtype` on the devices."""
     with tf.init_scope():
         try:
             tf.raw_ops.Conv2DBackpropInput(

@@ -1,4 +1,4 @@
-"""The blocks of residual networks: convolution with normalisation, and what stands around a shortcut."""
+"""The blocks of residual networks: convolution with normalisation, and those with a shortcut."""
 
 import functools
 
@@ -11,9 +11,9 @@ from infomin_tf.models import layers
 class ConvolutionAndNormalization(keras.layers.Layer):
     """Convolution with symmetric padding, as PyTorch pads, batch normalisation and optionally ReLU.
 
-    A strided 1x1 convolution is computed as one without strides, of every second (third, ...) pixel: with fewer channels
-    than a vector register holds, oneDNN's gradient of its kernel is wrong and overwrites other memory
-    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    A strided 1x1 convolution is computed as one without strides, of every second (third, ...)
+    pixel: with fewer channels than a vector register holds, oneDNN's gradient of its kernel is
+    wrong and overwrites other memory (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
 
     def __init__(
@@ -34,10 +34,9 @@ class ConvolutionAndNormalization(keras.layers.Layer):
         padding = "valid" if strides > 1 else "same"
         self.step = strides if kernel_size == 1 else 1
         strides, dtype = strides // self.step, self.dtype_policy
+        statistics = (synchronized, splits, dtype)
         self.convolution = layers.convolution(filters, kernel_size, strides, padding, groups, dtype)
-        self.normalization = layers.batch_normalization(
-            gamma_initializer, synchronized, splits, dtype
-        )
+        self.normalization = layers.batch_normalization(gamma_initializer, *statistics)
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -68,12 +67,8 @@ class ResidualBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.strides, self.output_channels = strides, self.expansion * filters
-        self.part = functools.partial(
-            ConvolutionAndNormalization,
-            synchronized=synchronized,
-            splits=splits,
-            dtype=self.dtype_policy,
-        )
+        shared = {"synchronized": synchronized, "splits": splits, "dtype": self.dtype_policy}
+        self.part = functools.partial(ConvolutionAndNormalization, **shared)
         last = {"gamma_initializer": "zeros" if zero_init_last else "ones"}
         self.residual = self._make_residual(filters, last)
 
@@ -110,8 +105,8 @@ class BasicBlock(ResidualBlock):
 class Bottleneck(ResidualBlock):
     """1x1, 3x3 and 1x1 convolution, the last with four times the filters.
 
-    The 3x3 convolution has `groups` groups of `group_width` filters in the first stage at width 1, and at least one
-    filter a group.
+    The 3x3 convolution has `groups` groups of `group_width` filters in the first stage at width 1,
+    and at least one filter a group.
     """
 
     expansion = 4

@@ -1,4 +1,4 @@
-"""Residual networks as torchvision has them (v1.5: the stride of a bottleneck is on its 3x3 convolution)."""
+"""Residual networks as torchvision has them (v1.5: a bottleneck strides in its 3x3 convolution)."""
 
 import itertools
 
@@ -26,18 +26,18 @@ class ResNet(keras.layers.Layer):
         small_images: stem of one 3x3 convolution with stride 1 instead of 7x7 with stride 2.
         stem_filters: of the stem, whatever the width; None for 64 * width.
         max_pool: 3x3 max-pooling with stride 2 after the stem.
-        zero_init_last: each block starts as relu(shortcut): the scale of its last normalisation starts at 0
-            (arXiv:1706.02677, section 5.1).
-        synchronized: batch statistics over all replicas; False: each replica's own, of which the first replica's are
-            saved.
-        normalization_splits: parts of a replica's batch that are normalised apart, see `layers.BatchNormalization`;
-            more than 1 goes with synchronized = False and a batch that it divides.
-        rematerialize: compute the maps inside each block again in the backward pass instead of keeping them: less memory,
-            more time, the same numbers.
+        zero_init_last: each block starts as relu(shortcut): the scale of its last normalisation
+            starts at 0 (arXiv:1706.02677, section 5.1).
+        synchronized: batch statistics over all replicas; False: each replica's own, of which the
+            first replica's are saved.
+        normalization_splits: parts of a replica's batch that are normalised apart, see
+            `layers.BatchNormalization`; more than 1 goes with synchronized = False and a batch that
+            it divides.
+        rematerialize: compute the maps inside each block again in the backward pass instead of
+            keeping them: less memory, more time, the same numbers.
     """
 
-    blocks_per_stage = ()
-    block = None
+    blocks_per_stage, block = (), None
 
     def __init__(
         self,
@@ -53,24 +53,24 @@ class ResNet(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check(self, ABOVE_ZERO, width=width)
+        check(self, COUNT, normalization_splits=normalization_splits)
         if stem_filters is not None:
             check(self, COUNT, stem_filters=stem_filters)
-        self.stem_filters = stem_filters
-        check(self, COUNT, normalization_splits=normalization_splits)
-        self.rematerialize = rematerialize
         if normalization_splits > 1 and synchronized:
             raise UserError(
-                f"{type(self).__name__}.normalization_splits = {normalization_splits} normalises parts of a replica's batch, "
-                f"which synchronized statistics are not; bind {type(self).__name__}.synchronized = False as well"
+                f"{type(self).__name__}.normalization_splits = {normalization_splits} normalises "
+                "parts of a replica's batch, which synchronized statistics are not; bind "
+                f"{type(self).__name__}.synchronized = False as well"
             )
-        self.normalization_splits = normalization_splits
-        self.width, self.small_images, self.max_pool = width, small_images, max_pool
-        self.zero_init_last, self.synchronized = zero_init_last, synchronized
+        self.width, self.stem_filters = width, stem_filters
+        self.small_images, self.max_pool = small_images, max_pool
+        self.zero_init_last, self.rematerialize = zero_init_last, rematerialize
+        self.synchronized, self.normalization_splits = synchronized, normalization_splits
 
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, C)."""
-        statistics = {"synchronized": self.synchronized, "splits": self.normalization_splits}
-        shared = statistics | {"dtype": self.dtype_policy}
+        shared = {"synchronized": self.synchronized, "splits": self.normalization_splits}
+        shared["dtype"] = self.dtype_policy
         filters = max(1, round(64 * self.width))
         stem = (3, 1) if self.small_images else (7, 2)
         channels = self.stem_filters or filters
@@ -97,8 +97,9 @@ class ResNet(keras.layers.Layer):
         """The last maps of the four stages, for images [B, H, W, C].
 
         Returns:
-            Four maps [B, H / s, W / s, output_dimension / f], rounded up, with s of 4, 8, 16, 32 and f of 8, 4, 2, 1;
-            s is half that with `small_images` or without `max_pool`, a quarter with both.
+            Four maps [B, H / s, W / s, output_dimension / f], rounded up, with s of 4, 8, 16, 32
+            and f of 8, 4, 2, 1; s is half that with `small_images` or without `max_pool`, a quarter
+            with both.
         """
         if not self.built:
             self.build(images.shape)
@@ -123,78 +124,62 @@ class ResNet(keras.layers.Layer):
         return tf.reduce_mean(self.stage_outputs(images, training)[-1], axis=(1, 2))
 
     def get_config(self):
-        own = (
-            "width",
-            "small_images",
-            "max_pool",
-            "zero_init_last",
-            "synchronized",
-            "normalization_splits",
-            "rematerialize",
-            "stem_filters",
-        )
-        return super().get_config() | {name: getattr(self, name) for name in own}
+        own = ("width", "stem_filters", "small_images", "max_pool", "zero_init_last")
+        statistics = ("synchronized", "normalization_splits", "rematerialize")
+        return super().get_config() | {name: getattr(self, name) for name in own + statistics}
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet18(ResNet):
     """ResNet-18, features of 512 * width."""
 
-    blocks_per_stage = (2, 2, 2, 2)
-    block = BasicBlock
+    blocks_per_stage, block = (2, 2, 2, 2), BasicBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet34(ResNet):
     """ResNet-34, features of 512 * width."""
 
-    blocks_per_stage = (3, 4, 6, 3)
-    block = BasicBlock
+    blocks_per_stage, block = (3, 4, 6, 3), BasicBlock
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet50(ResNet):
     """ResNet-50, features of 2048 * width."""
 
-    blocks_per_stage = (3, 4, 6, 3)
-    block = Bottleneck
+    blocks_per_stage, block = (3, 4, 6, 3), Bottleneck
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet101(ResNet):
     """ResNet-101, features of 2048 * width."""
 
-    blocks_per_stage = (3, 4, 23, 3)
-    block = Bottleneck
+    blocks_per_stage, block = (3, 4, 23, 3), Bottleneck
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNet152(ResNet):
     """ResNet-152, features of 2048 * width."""
 
-    blocks_per_stage = (3, 8, 36, 3)
-    block = Bottleneck
+    blocks_per_stage, block = (3, 8, 36, 3), Bottleneck
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNeXt50(ResNet):
     """ResNeXt-50 32x4d (arXiv:1611.05431), features of 2048 * width."""
 
-    blocks_per_stage = (3, 4, 6, 3)
-    block = Bottleneck32x4d
+    blocks_per_stage, block = (3, 4, 6, 3), Bottleneck32x4d
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNeXt101(ResNet):
     """ResNeXt-101 32x8d, as torchvision has it; features of 2048 * width."""
 
-    blocks_per_stage = (3, 4, 23, 3)
-    block = Bottleneck32x8d
+    blocks_per_stage, block = (3, 4, 23, 3), Bottleneck32x8d
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNeXt152(ResNet):
     """ResNeXt-152 32x8d, the largest of the paper's; features of 2048 * width."""
 
-    blocks_per_stage = (3, 8, 36, 3)
-    block = Bottleneck32x8d
+    blocks_per_stage, block = (3, 8, 36, 3), Bottleneck32x8d

@@ -7,7 +7,7 @@ from infomin_tf.models import unit_images
 
 
 class SavedEncoder(keras.layers.TFSMLayer):
-    """Images in, features out, by the graph of a SavedModel: what `ImageEncoder` is, without its layers.
+    """Images in, features out, by the graph of a SavedModel: an `ImageEncoder` without its layers.
 
     Computes in float32 under every policy. While it is frozen, it is in inference mode.
 
@@ -27,7 +27,7 @@ class SavedEncoder(keras.layers.TFSMLayer):
             variable._path = variable.path.removesuffix(":0")
 
     def call(self, images, training=None):
-        """Features float32 [B, D] of images [B, H, W, 3]: integers in 0..255, or floats in 0..`white`."""
+        """Features float32 [B, D] of images [B, H, W, 3], integers to 255 or floats to `white`."""
         unit_images.check_shape(images.shape, self.size)
         images = unit_images.to_unit(images, self.white)
         return super().call(images, training=bool(training and self.trainable))
@@ -35,12 +35,13 @@ class SavedEncoder(keras.layers.TFSMLayer):
     def get_config(self):
         """None: a .keras file holds no graph."""
         raise UserError(
-            "a model with the layer of a SavedModel cannot be saved as .keras, which holds no graph; build it on "
-            "load_encoder(model_dir/export/encoder.keras) instead, or save it by model.export(path)"
+            "a model with the layer of a SavedModel cannot be saved as .keras, which holds no "
+            "graph; build it on load_encoder(model_dir/export/encoder.keras) instead, or save it "
+            "by model.export(path)"
         )
 
 
 def _compiles(graph):
-    """Whether XLA has all operations: it has none for the resizing of exports of earlier versions."""
+    """Whether XLA has all operations; it lacks the resizing of exports of earlier versions."""
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
     return all(node.op != "ScaleAndTranslate" for node in nodes)

@@ -11,15 +11,17 @@ _SHOWN = 4
 
 
 def load_torchvision_resnet(backbone, state_dict):
-    """Copies torchvision's weights of a ResNet or ResNeXt into ours; all of them or, with an error, none.
+    """Copies torchvision's weights of a ResNet or ResNeXt into ours; all, or with an error none.
 
-    The backbone then gives what torchvision's network gives before `fc`, for the images that the weights were trained
-    on: those of torchvision are RGB in [0, 1], less (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225).
+    The backbone then gives what torchvision's network gives before `fc`, for the images that the
+    weights were trained on: those of torchvision are RGB in [0, 1], less (0.485, 0.456, 0.406),
+    over (0.229, 0.224, 0.225).
 
     Args:
         backbone: a built `ResNet...` or `ResNeXt...` of infomin_tf.models.resnet.
-        state_dict: name -> array or torch tensor, as `torchvision.models.resnet50(...).state_dict()` has it, with
-            kernels [filters, C / groups, k, k]; `fc.*` and `num_batches_tracked` are ignored. `torch.load(path,
+        state_dict: name -> array or torch tensor, as
+            `torchvision.models.resnet50(...).state_dict()` has it, with kernels [filters, C /
+            groups, k, k]; `fc.*` and `num_batches_tracked` are ignored. `torch.load(path,
             weights_only=True)` reads one from a file without running code of that file.
 
     Raises:
@@ -27,8 +29,8 @@ def load_torchvision_resnet(backbone, state_dict):
     """
     if not isinstance(backbone, resnet.ResNet):
         raise UserError(
-            f"load_torchvision_resnet fills a network of infomin_tf.models.resnet, not {type(backbone).__name__}; give "
-            "it the backbone itself, such as encoder.backbone"
+            "load_torchvision_resnet fills a network of infomin_tf.models.resnet, not "
+            f"{type(backbone).__name__}; give it the backbone itself, such as encoder.backbone"
         )
     if not backbone.built:
         raise UserError(
@@ -36,8 +38,8 @@ def load_torchvision_resnet(backbone, state_dict):
         )
     if not isinstance(state_dict, Mapping):
         raise UserError(
-            f"load_torchvision_resnet takes a dict of names and arrays, not a {type(state_dict).__name__}; call the torch "
-            "module's state_dict()"
+            "load_torchvision_resnet takes a dict of names and arrays, not a "
+            f"{type(state_dict).__name__}; call the torch module's state_dict()"
         )
     variables = dict(_named_variables(backbone))
     given = {
@@ -107,8 +109,9 @@ def _check_shapes(kind, variables, arrays):
     ]
     if wrong:
         raise UserError(
-            f"the state dict does not fit {kind}: {_some(wrong)} (kernels as [k, k, C / groups, filters]); take the "
-            "backbone of the same kind, with its width, small_images and number of channels"
+            f"the state dict does not fit {kind}: {_some(wrong)} (kernels as [k, k, C / groups, "
+            "filters]); take the backbone of the same kind, with its width, small_images and "
+            "number of channels"
         )
 
 

@@ -1,18 +1,22 @@
-"""Images as people have them -> float32 in [0, 1]: every integer type is 0..255, and floats say what white is."""
+"""Images of any type -> float32 in [0, 1]; integers are 0..255, floats say what white is."""
 
 import tensorflow as tf
 
 from infomin_tf.errors import UserError
 
-# Augmentation may overshoot a little; no picture in 0..255, -1..1 or with mean 0 and deviation 1 stays inside.
+# Augmentation may overshoot a little; no picture in 0..255, -1..1 or of mean 0, deviation 1 fits.
 _LOWEST, _HIGHEST = -0.5, 1.5
 _OF_INTEGERS = "images of integers are 0 to 255 (with another range, divide floats by their white)"
 # Without quotes, which TensorFlow's assertions escape.
 _OF_UNIT_FLOATS = (
-    "images of floats are 0 to 1, with images of integers 0 to 255: divide by 255; or, as Keras makes floats of uint8 "
-    "images, begin the model with a keras.Input of dtype uint8, or load the encoder by load_encoder with dtype uint8"
+    "images of floats are 0 to 1, with images of integers 0 to 255: divide by 255; or, as Keras "
+    "makes floats of uint8 images, begin the model with a keras.Input of dtype uint8, or load "
+    "the encoder by load_encoder with dtype uint8"
 )
-_OF_BYTE_FLOATS = 'an encoder of load_encoder(path, dtype="uint8") takes images of 0 to 255; leave out the dtype for floats of 0 to 1'
+_OF_BYTE_FLOATS = (
+    'an encoder of load_encoder(path, dtype="uint8") takes images of 0 to 255; leave out the dtype '
+    "for floats of 0 to 1"
+)
 
 
 def check_shape(shape, side=None):
@@ -39,8 +43,8 @@ def check_shape(shape, side=None):
 def to_unit(images, white=1.0):
     """Float32 images in [0, 1]; nan where images that were given are of another range.
 
-    Where code can stop (eagerly, in a graph, in a SavedModel) they stop it with a message. XLA and TFLite have no such
-    operation: nan is what remains there.
+    Where code can stop (eagerly, in a graph, in a SavedModel) they stop it with a message. XLA and
+    TFLite have no such operation: nan is what remains there.
 
     Args:
         images: uint8, other integers in 0..255, or floats in 0..white, [...].
@@ -54,20 +58,15 @@ def to_unit(images, white=1.0):
         _refuse(f"the encoder takes images of numbers, not {images.dtype.name}; {_OF_UNIT_FLOATS}")
     values = tf.cast(images, tf.float32)
     if images.dtype.is_integer:
-        unit, limits, message = values / 255.0, (0.0, 1.0), _OF_INTEGERS
+        unit, lowest, highest, message = values / 255.0, 0.0, 1.0, _OF_INTEGERS
         if images.dtype == tf.uint8:
             return unit
     else:
-        unit, limits = values / white, (_LOWEST, _HIGHEST)
+        unit, lowest, highest = values / white, _LOWEST, _HIGHEST
         message = _OF_UNIT_FLOATS if white == 1 else _OF_BYTE_FLOATS
-    right = tf.reduce_all((unit >= limits[0]) & (unit <= limits[1]))  # not of nan
+    right = tf.reduce_all((unit >= lowest) & (unit <= highest))  # not of nan
     if white != 1 and images.dtype.is_floating:
         right &= tf.reduce_any(values > 1.0) | tf.reduce_all(values == tf.round(values))
-    return _checked(unit, right, message, values)
-
-
-def _checked(unit, right, message, values):
-    """`unit`, if `right`; otherwise an error, or nan."""
     found = tf.reduce_min(values), tf.reduce_max(values)
     if tf.executing_eagerly():
         if not right:
@@ -81,7 +80,6 @@ def _checked(unit, right, message, values):
 
 def _refuse(message):
     error = UserError(message)
-    error._keras_call_info_injected = (
-        True  # Keras would wrap the message in the arguments of the call
-    )
+    # Keras would wrap the message in the arguments of the call.
+    error._keras_call_info_injected = True
     raise error

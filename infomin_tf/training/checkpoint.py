@@ -31,10 +31,11 @@ def newest_step(directory):
 
 
 class Checkpoint:
-    """A learner and its step in `directory/checkpoints`; a checkpoint is complete or it does not count.
+    """A learner and its step in `directory/checkpoints`; a checkpoint is complete or not counted.
 
-    What is there is read from the folder itself: TensorFlow's `CheckpointManager` goes by a list in a file, and drops from
-    it what was written under a clock that ran ahead, such as another machine's.
+    What is there is read from the folder itself: TensorFlow's `CheckpointManager` goes by a list in
+    a file, and drops from it what was written under a clock that ran ahead, such as another
+    machine's.
 
     Args:
         learner: a built keras.Model with a tuple `optimizers`.
@@ -47,26 +48,26 @@ class Checkpoint:
 
     def __init__(self, learner, directory, kept=2):
         self._directory = os.path.join(directory, "checkpoints")
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self._started = time.monotonic()
-        # All variables by position: TensorFlow does not see those of Keras layers that are kept in lists.
+        self._kept, self._started = kept, time.monotonic()
+        # By position: TensorFlow does not see variables of Keras layers that are kept in lists.
         self._variables = [v.value for v in state(learner)]
-        self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._streams = tf.Variable(seeds.VERSION, dtype=tf.int64, trainable=False)
-        # Sum of I_NCE over the steps of the epoch so far, and their number.
-        self._epoch = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
+        self._step, self._skipped, self._streams = (
+            tf.Variable(start, dtype=tf.int64, trainable=False) for start in (0, 0, seeds.VERSION)
+        )
+        # Seconds; the sum of I_NCE over the steps of the epoch so far, and their number.
+        self._seconds, self._epoch = (
+            tf.Variable(start, dtype=tf.float64, trainable=False) for start in (0.0, [0.0, 0.0])
+        )
         self._parts = {
             "variables": self._variables,
             "step": self._step,
             "skipped": self._skipped,
             "seconds": self._seconds,
+            "epoch": self._epoch,
         }
-        self._checkpoint = tf.train.Checkpoint(
-            streams=self._streams, epoch=self._epoch, **self._parts
-        )
-        self._checkpoint.save_counter  # a variable: made by all workers, not by the one that saves  # noqa: B018
-        self._kept = kept
+        self._checkpoint = tf.train.Checkpoint(streams=self._streams, **self._parts)
+        # A variable: made by all workers, not by the one that saves.
+        self._checkpoint.save_counter  # noqa: B018
         try:
             os.makedirs(self._directory, exist_ok=True)
         except OSError as error:
@@ -86,12 +87,12 @@ class Checkpoint:
         return float(self._seconds.numpy())
 
     def count_skipped(self, more):
-        """Notes that so many more steps were left out; returns how many have been, over all runs."""
+        """Notes that so many more steps were left out; returns how many were, over all runs."""
         self._skipped.assign_add(more)
         return int(self._skipped.numpy())
 
     def note_i_nce(self, values, begins_epoch):
-        """Adds I_NCE of steps of an epoch, its first ones or further ones, in the order of the steps."""
+        """Adds I_NCE of steps of an epoch in order, its first ones or further ones."""
         total, count = (0.0, 0.0) if begins_epoch else self._epoch.numpy()
         for value in values:  # one by one, so that calls of any length give the same bits
             total += float(value)
@@ -99,7 +100,7 @@ class Checkpoint:
 
     @property
     def i_nce(self):
-        """Mean I_NCE in nats over the steps of the newest epoch, and how many these are; None where none was noted."""
+        """(mean I_NCE in nats over the steps of the newest epoch, their number); None without."""
         total, count = self._epoch.numpy()
         return (float(total / count), int(count)) if count else None
 
@@ -107,18 +108,19 @@ class Checkpoint:
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
 
         Args:
-            needed: the keras variables that must fit; others may have another shape in the checkpoint, and are then left as
-                they are, such as a memory bank for another number of images. None: all.
+            needed: the keras variables that must fit; others may have another shape in the
+                checkpoint, and are then left as they are, such as a memory bank for another number
+                of images. None: all.
 
         Raises:
-            UserError: there are checkpoints, but none can be opened, or none read into this model; or workers read different
-            ones.
+            UserError: there are checkpoints, but none can be opened, or none read into this model;
+            or workers read different ones.
         """
         step = self._restore(needed)
         if len(set(workers.gather(step))) > 1:
             raise UserError(
-                f"the workers find different checkpoints in {self._directory}; --model_dir must be a folder that all of "
-                "them share"
+                f"the workers find different checkpoints in {self._directory}; --model_dir must "
+                "be a folder that all of them share"
             )
         return step
 
@@ -134,13 +136,13 @@ class Checkpoint:
                 unopened = unopened or _why_unopened(path)
         if unopened:
             raise UserError(
-                f"the checkpoints in {self._directory} are there, but cannot be opened ({unopened}); make them readable, "
-                "then the same command continues"
+                f"the checkpoints in {self._directory} are there, but cannot be opened "
+                f"({unopened}); make them readable, then the same command continues"
             )
         if steps:
             raise UserError(
-                f"no checkpoint in {self._directory} can be read into this model; delete that folder to begin the stage "
-                "anew, or use another --model_dir"
+                f"no checkpoint in {self._directory} can be read into this model; delete that "
+                "folder to begin the stage anew, or use another --model_dir"
             )
         if os.listdir(self._directory):
             logging.warning("%s has no complete checkpoint; the stage begins anew", self._directory)
@@ -150,18 +152,14 @@ class Checkpoint:
         saved, parts = tf.train.load_checkpoint(path), dict(self._parts)
         if saved.has_tensor(_IN_FILE.format("streams")):
             parts["streams"] = self._streams
-        else:
+        else:  # before streams had names
             self._streams.assign(1)
-        if saved.has_tensor(_IN_FILE.format("epoch")):  # not of earlier versions
-            parts["epoch"] = self._epoch
-        else:
-            self._epoch.assign([0.0, 0.0])
         if needed is not None:
             parts["variables"] = self._fitting(saved.get_variable_to_shape_map(), needed)
         tf.train.Checkpoint(**parts).restore(path).assert_consumed()
 
     def _fitting(self, shapes, needed):
-        """The variables, with one of the saved shape in the place of each that is not needed and has another."""
+        """The variables; one that is not needed gives way to one of the saved shape."""
         kept, variables = {id(v.value) for v in needed}, []
         for index, variable in enumerate(self._variables):
             shape = shapes.get(_IN_FILE.format(f"variables/{index}"), variable.shape)
@@ -170,16 +168,17 @@ class Checkpoint:
         return variables
 
     def check_streams(self):
-        """Raises UserError when the rest of the stage would see other random numbers than the part that was restored."""
+        """Raises UserError when the rest of the stage would see random numbers of another kind."""
         if (found := int(self._streams.numpy())) != seeds.VERSION:
             raise UserError(
-                f"the unfinished stage in {os.path.dirname(self._directory)} was begun by a version of this program that "
-                f"made other random numbers of a seed (streams {found}, now {seeds.VERSION}), so the rest would not go "
-                "with it; use another --model_dir, or finish it with that version"
+                f"the unfinished stage in {os.path.dirname(self._directory)} was begun by a "
+                "version of this program that made other random numbers of a seed (streams "
+                f"{found}, now {seeds.VERSION}), so the rest would not go with it; use another "
+                "--model_dir, or finish it with that version"
             )
 
     def save(self, step):
-        """Writes a checkpoint, of several workers the chief does; older ones go only after it is complete.
+        """Writes a checkpoint, the chief of several workers does; then older ones go.
 
         Raises:
             UserError: a weight that is not finite, or a disk that cannot be written.
@@ -189,7 +188,8 @@ class Checkpoint:
         if not all(np.isfinite(v.numpy()).all() for v in self._variables if v.dtype.is_floating):
             raise UserError(
                 f"weights are not finite any more at step {step}; the last good checkpoint is "
-                f"{self.newest or 'none yet'}. Lower the learning rate, and start with another --model_dir"
+                f"{self.newest or 'none yet'}. Lower the learning rate, and start with another "
+                "--model_dir"
             )
         self._step.assign(step)
         now = time.monotonic()
@@ -204,8 +204,8 @@ class Checkpoint:
             self._delete_all_but(_steps(self._directory))
             raise UserError(
                 f"the checkpoint at step {step} could not be written to {self._directory} "
-                f"({reason(error)}; {free / 2**20:.0f} MiB free); make room or make it writable, then run "
-                "the same command to continue from the checkpoint before"
+                f"({reason(error)}; {free / 2**20:.0f} MiB free); make room or make it writable, "
+                "then run the same command to continue from the checkpoint before"
             ) from error
 
     def _path(self, step):

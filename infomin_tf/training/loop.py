@@ -1,4 +1,4 @@
-"""One loop for every learner: strategy.run over train_step, checkpoints, TensorBoard, progress, clean stops."""
+"""One loop for every learner: strategy.run, checkpoints, TensorBoard, progress, clean stops."""
 
 import contextlib
 import dataclasses
@@ -27,16 +27,18 @@ class Task:
 
     Args:
         name: of the stage, for the progress bar and messages.
-        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple `optimizers`; `tables`, if it
-            has any, are variables that a step reads whole and then writes by rows.
-        make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's batches.
+        learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple
+            `optimizers`; `tables`, if it has any, are variables that a step reads whole and then
+            writes by rows.
+        make_batches: function (first_step, shard) -> infinite tf.data.Dataset of this host's
+            batches.
         global_batch_size: images per step.
         steps_per_epoch: steps.
         total_steps: steps.
         directory: where checkpoints and events go.
         on_start: function (writer) called before the first step.
-        on_epoch_end: function (step, writer, last) called after each epoch and after the last step, for monitors; it
-            must not change the learner.
+        on_epoch_end: function (step, writer, last) called after each epoch and after the last step,
+            for monitors; it must not change the learner.
     """
 
     name: str
@@ -56,7 +58,8 @@ class Trained(typing.NamedTuple):
     Args:
         steps: done, over all the runs that it took.
         seconds: of wall-clock time, over all the runs.
-        i_nce: (mean in nats over the steps of the last epoch, their number), as the learner saw them; None without.
+        i_nce: (mean in nats over the steps of the last epoch, their number), as the learner saw
+            them; None without.
     """
 
     steps: int
@@ -69,13 +72,17 @@ class TrainingLoop:
 
     Args:
         steps_per_call: train steps in one call of the compiled function (a TPU wants many).
-        checkpoint_minutes: wall-clock time between checkpoints; 0 for one after each call of the compiled function.
+        checkpoint_minutes: wall-clock time between checkpoints; 0 for one after each call of the
+            compiled function.
         checkpoint_steps: steps between checkpoints, besides; None for by time alone.
         checkpoints_kept: how many of the newest checkpoints stay on disk.
-        jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph mode).
-        skipped_steps_limit: steps that a stage may leave out because a loss, or a weight after them, is not finite; they
-            change nothing. One more stops the stage; with 0 the first does. Takes a copy of all weights when it is not 0.
-        steps_limit: end every stage after that many steps, to try a configuration out; None for no limit.
+        jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph
+            mode).
+        skipped_steps_limit: steps that a stage may leave out because a loss, or a weight after
+            them, is not finite; they change nothing. One more stops the stage; with 0 the first
+            does. Takes a copy of all weights when it is not 0.
+        steps_limit: end every stage after that many steps, to try a configuration out; None for no
+            limit.
     """
 
     def __init__(
@@ -88,29 +95,23 @@ class TrainingLoop:
         skipped_steps_limit=0,
         steps_limit: int | None = None,
     ):
-        counts = {
-            "steps_per_call": steps_per_call,
-            "checkpoint_steps": checkpoint_steps,
-            "checkpoints_kept": checkpoints_kept,
-            "steps_limit": steps_limit,
-        }
-        given = [(name, count) for name, count in counts.items() if count is not None]
+        self.steps_per_call, self.checkpoint_steps = steps_per_call, checkpoint_steps
+        self.checkpoints_kept, self.steps_limit = checkpoints_kept, steps_limit
+        given = [(name, count) for name, count in vars(self).items() if count is not None]
         wrong = [f"{n} = {c!r}" for n, c in given if not isinstance(c, int) or c < 1]
         if wrong:
             raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
         check(self, FROM_ZERO, checkpoint_minutes=checkpoint_minutes)
         if skipped_steps_limit < 0:
             raise ValueError(f"skipped_steps_limit is 0 or more, not {skipped_steps_limit}")
-        self.skipped_steps_limit = skipped_steps_limit
-        self.steps_limit, self.checkpoint_steps = steps_limit, checkpoint_steps
-        self.steps_per_call, self.jit_compile = steps_per_call, jit_compile
-        self.checkpoint_minutes, self.checkpoints_kept = checkpoint_minutes, checkpoints_kept
+        self.checkpoint_minutes, self.skipped_steps_limit = checkpoint_minutes, skipped_steps_limit
+        self.jit_compile = jit_compile
 
     def fit(self, task, strategy):
-        """Trains from the newest checkpoint in the task's directory, if there is one, to `total_steps`.
+        """Trains to `total_steps`, from the newest checkpoint in the task's directory if any.
 
-        A run that was stopped and continues equals an uninterrupted one, on one device to the bit: batches are a
-        function of the step, and all state is in the checkpoint.
+        A run that was stopped and continues equals an uninterrupted one, on one device to the bit:
+        batches are a function of the step, and all state is in the checkpoint.
 
         Args:
             task: a `Task`.
@@ -120,7 +121,8 @@ class TrainingLoop:
             `Trained`.
 
         Raises:
-            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk, XLA on several CPUs.
+            UserError: a loss that is not finite, a checkpoint that does not fit, a full disk, XLA
+                on several CPUs.
             SystemExit: after SIGTERM or Ctrl-C, once the state is saved.
         """
         if self.steps_limit:
@@ -164,7 +166,8 @@ class TrainingLoop:
                 if task.on_epoch_end and (step % task.steps_per_epoch == 0 or last):
                     task.on_epoch_end(step, writer, last)
                 due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
-                due = due or (self.checkpoint_steps and step % self.checkpoint_steps == 0)
+                if self.checkpoint_steps:
+                    due = due or step % self.checkpoint_steps == 0
                 asked_to_stop = workers.gather(stop.signal or 0).max()
                 if due or asked_to_stop or last:
                     checkpoint.save(step)
@@ -183,29 +186,27 @@ class TrainingLoop:
         total = checkpoint.count_skipped(int(skipped.sum()))
         if total > self.skipped_steps_limit:
             raise UserError(
-                f"{task.name}: a loss or a weight was not finite at step {step + int(np.flatnonzero(skipped)[-1]) + 1}, as in "
-                f"{total - 1} steps before, which were left out; TrainingLoop.skipped_steps_limit is "
-                f"{self.skipped_steps_limit}. The last good checkpoint is {checkpoint.newest or 'none yet'}. Lower the "
-                "learning rate and start with another --model_dir"
+                f"{task.name}: a loss or a weight was not finite at step "
+                f"{step + int(np.flatnonzero(skipped)[-1]) + 1}, as in {total - 1} steps before, "
+                "which were left out; TrainingLoop.skipped_steps_limit is "
+                f"{self.skipped_steps_limit}. The last good checkpoint is "
+                f"{checkpoint.newest or 'none yet'}. Lower the learning rate and start with "
+                "another --model_dir"
             )
         if skipped.any():
             logging.warning(
-                "%s: left out %d step(s) after step %d, as a loss or a weight was not finite (%d so far)",
-                task.name,
-                skipped.sum(),
-                step,
-                total,
+                f"{task.name}: left out {skipped.sum()} step(s) after step {step}, as a loss or a "
+                f"weight was not finite ({total} so far)"
             )
         tf.summary.scalar("skipped_steps", total, step=step + len(skipped))
         return {name: values[~skipped] for name, values in history.items()}
 
 
 class _StopSignals:
-    """Notes SIGTERM and SIGINT while the loop runs, so that it can save first; a second one stops at once."""
+    """Notes SIGTERM and SIGINT while the loop runs, so that it saves; a second stops at once."""
 
     def __enter__(self):
-        self.signal = None
-        self._previous = {}
+        self.signal, self._previous = None, {}
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError):  # not in the main thread
                 self._previous[number] = signal.signal(number, self._note)
@@ -213,21 +214,19 @@ class _StopSignals:
 
     def _note(self, number, frame):
         self.signal = number
-        self._restore()
-
-    def _restore(self):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self.__exit__()
 
     def __exit__(self, *exception):
-        self._restore()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
 
 def _leave(task, step, number):
     """Says where the run stands and exits with the status of the signal."""
     workers.wait_for_all()  # until the chief has saved
     print(
-        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command continues from there",
+        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command "
+        "continues from there",
         file=sys.stderr,
     )
     raise SystemExit(128 + number)
@@ -248,19 +247,14 @@ def _progress(task, step):
 def _report(metrics, step, progress, count):
     for name, value in metrics.items():
         tf.summary.scalar(name, value, step=step)
-    shown = {name: metrics[name] for name in ("loss", "generator_loss", "i_nce") if name in metrics}
-    progress.set_postfix(
-        {name: f"{value:.3f}" for name, value in shown.items()}
-        | {"images/s": f"{metrics['images_per_second']:.0f}"},
-        refresh=False,
-    )
+    names = [name for name in ("loss", "generator_loss", "i_nce") if name in metrics]
+    shown = {name: f"{metrics[name]:.3f}" for name in names}
+    shown["images/s"] = f"{metrics['images_per_second']:.0f}"
+    progress.set_postfix(shown, refresh=False)
     progress.update(count)
-    if metrics.get("embedding_spread", 1.0) < 0.05:
-        logging.log_every_n_seconds(
-            logging.WARNING,
-            "step %d: the embeddings have nearly collapsed to one point (spread %.3f, healthy is near 1); a lower "
-            "learning rate, more negatives or other views may help",
-            60,
-            step,
-            metrics["embedding_spread"],
+    if (spread := metrics.get("embedding_spread", 1.0)) < 0.05:
+        message = (
+            f"step {step}: the embeddings have nearly collapsed to one point (spread {spread:.3f}, "
+            "healthy is near 1); a lower learning rate, more negatives or other views may help"
         )
+        logging.log_every_n_seconds(logging.WARNING, message, 60)

@@ -1,4 +1,4 @@
-"""From a loss to an update: what Keras's optimizers leave to the caller when several replicas run together."""
+"""From a loss to an update: what Keras's optimizers leave to the caller on several replicas."""
 
 import keras
 import tensorflow as tf
@@ -17,11 +17,16 @@ _OF_KERAS_LOOP = {
 _STEPS = Range(
     "None or a whole number of at least 2", lambda value: value >= 2 and value == int(value)
 )
-_SHARES = ("momentum", "beta_1", "beta_2", "rho")
+_RANGES = {
+    BELOW_ONE: ("momentum", "beta_1", "beta_2", "rho"),
+    ABOVE_ZERO: _CLIPPING,
+    FROM_ZERO: ("weight_decay", "epsilon"),
+    _STEPS: ("gradient_accumulation_steps",),
+}
 
 
 def check_optimizer(owner, optimizer):
-    """Raises ValueError for settings of a Keras optimizer that have no sense, or no effect in this package's loop.
+    """Raises ValueError for settings of a Keras optimizer without sense, or without effect here.
 
     Args:
         owner: what takes it, for the message.
@@ -30,38 +35,39 @@ def check_optimizer(owner, optimizer):
     config, kind = optimizer.get_config(), type(optimizer).__name__
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         raise ValueError(
-            f"{called(owner)} scales the loss itself where the precision asks for it; bind the inner optimizer of the {kind}"
+            f"{called(owner)} scales the loss itself where the precision asks for it; bind the "
+            f"inner optimizer of the {kind}"
         )
     rate = config["learning_rate"]
     if not isinstance(rate, int | float):
         raise ValueError(
-            f"{kind}.learning_rate of {called(owner)} is a schedule of Keras; bind a number, and a schedule of "
-            f"infomin_tf.training.schedules to {called(owner)}.schedule"
+            f"{kind}.learning_rate of {called(owner)} is a schedule of Keras; bind a number, and "
+            f"a schedule of infomin_tf.training.schedules to {called(owner)}.schedule"
         )
     check(kind, ABOVE_ZERO, learning_rate=rate)
     in_vain = {n: config[n] for n, usual in _OF_KERAS_LOOP.items() if config.get(n, usual) != usual}
     if in_vain:
         raise ValueError(
-            f"{', '.join(f'{kind}.{name} = {value}' for name, value in in_vain.items())}: {called(owner)} does not train "
-            "with it, so it would change nothing or the learning rate; remove it"
+            f"{', '.join(f'{kind}.{name} = {value}' for name, value in in_vain.items())}: "
+            f"{called(owner)} does not train with it, so it would change nothing or the learning "
+            "rate; remove it"
         )
     if config.get("nesterov") and not config.get("momentum", 1.0):
         raise ValueError(f"{kind}.nesterov changes nothing without momentum; bind {kind}.momentum")
     given = {name: value for name, value in config.items() if value is not None}
-    check(kind, BELOW_ONE, **{name: given[name] for name in _SHARES if name in given})
-    check(kind, ABOVE_ZERO, **{name: given[name] for name in _CLIPPING if name in given})
-    check(kind, FROM_ZERO, **{n: given[n] for n in ("weight_decay", "epsilon") if n in given})
-    check(kind, _STEPS, **{n: given[n] for n in ("gradient_accumulation_steps",) if n in given})
+    for allowed, names in _RANGES.items():
+        check(kind, allowed, **{name: given[name] for name in names if name in given})
 
 
 class Update:
-    """A Keras optimizer whose settings mean the gradient of the global batch, on any number of replicas.
+    """A Keras optimizer whose settings mean the global batch's gradient, on any number of replicas.
 
-    - `clipnorm`, `global_clipnorm`, `clipvalue`: Keras clips the part of each replica; here the sum is clipped.
-    - `gradient_accumulation_steps` = n: the mean gradient of n steps makes one update; `iterations`, and with them a
-      schedule, count updates.
-    - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): a gradient that is not
-      finite is left out, and the scale halved.
+    - `clipnorm`, `global_clipnorm`, `clipvalue`: Keras clips the part of each replica; here the sum
+      is clipped.
+    - `gradient_accumulation_steps` = n: the mean gradient of n steps makes one update;
+      `iterations`, and with them a schedule, count updates.
+    - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): a
+      gradient that is not finite is left out, and the scale halved.
 
     Make it under the scope of the strategy.
 
@@ -73,7 +79,7 @@ class Update:
         config, count = optimizer.get_config(), replicas.replicas_in_scope()
         self._accumulated = config.get("gradient_accumulation_steps") or 1
         self._clips = any(config.get(name) for name in _CLIPPING)
-        # A replica hands over its share of the sum, so clipping, which is homogeneous, has a share of the bound.
+        # A replica hands over its share of the sum, so clipping has a share of the bound.
         shares = {name: config[name] / count for name in _CLIPPING if config.get(name)}
         shares["gradient_accumulation_steps"] = None
         self._optimizer = type(optimizer).from_config(config | shares)
@@ -93,7 +99,7 @@ class Update:
 
     @property
     def variables(self):
-        """All state: the optimizer's, sums of gradients and their number, the scale of the loss, steps."""
+        """All state: the optimizer's, with the scale of the loss; sums of gradients; counts."""
         counts = [count for count in (self._waiting, self._steps) if count is not None]
         return [*self._optimizer.variables, *self._sums, *counts]
 
@@ -115,7 +121,7 @@ class Update:
         return self._optimizer.dynamic_scale.value if self._scales_loss else None
 
     def gradients(self, tape, loss, variables):
-        """This replica's part of the gradient, float32; zeros for a variable that the loss does not touch.
+        """This replica's part of the gradient, float32; zeros where the loss does not touch.
 
         Args:
             tape: that recorded the loss.
@@ -152,7 +158,7 @@ class Update:
         return updates
 
     def _accumulate(self, gradients, variables, finite):
-        """Whether the step updates; a gradient that is not finite goes to the optimizer alone, which halves the scale."""
+        """Whether the step updates; the optimizer halves the scale for a gradient not finite."""
         if self._accumulated == 1:
             self._rescale_and_apply(gradients, variables)
             return finite
@@ -186,6 +192,5 @@ class Update:
 
 def _zeros(shape, dtype):
     """A variable that is alike on all replicas."""
-    return keras.Variable(
-        "zeros", shape=shape, dtype=dtype, trainable=False, aggregation="only_first_replica"
-    )
+    alike = {"trainable": False, "aggregation": "only_first_replica"}
+    return keras.Variable("zeros", shape, dtype, **alike)

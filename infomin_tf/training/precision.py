@@ -10,18 +10,20 @@ _PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 def use(precision):
     """Lets the layers that are made from now on compute in that precision.
 
-    Weights, batch statistics, colour spaces, generators, embeddings of unit length, similarities and losses stay float32.
+    Weights, batch statistics, colour spaces, generators, embeddings of unit length, similarities
+    and losses stay float32.
 
     Args:
-        precision: "float32", "mixed_bfloat16" (TPUs, GPUs since Ampere) or "mixed_float16" (older GPUs; the loss is
-            scaled, see `optimization.Update`).
+        precision: "float32", "mixed_bfloat16" (TPUs, GPUs since Ampere) or "mixed_float16" (older
+            GPUs; the loss is scaled, see `optimizer.Update`).
 
     Raises:
         UserError: none of these.
     """
     if precision not in _PRECISIONS:
         raise UserError(
-            f"Experiment.precision = {precision!r} is none of {', '.join(_PRECISIONS)}; bind one of these"
+            f"Experiment.precision = {precision!r} is none of {', '.join(_PRECISIONS)}; bind one "
+            "of these"
         )
     keras.config.set_dtype_policy(precision)
 

@@ -1,4 +1,4 @@
-"""The length of a stage, and the course of the learning rate over it; the optimizer's own rate is where it starts from."""
+"""The length of a stage, and the course of the learning rate over it, from the optimizer's own."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ class Constant:
     """The optimizer's learning rate throughout."""
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
-        """A keras schedule (or number) for a stage of `total_steps` steps."""
+        """See `Schedule`."""
         return learning_rate
 
 
@@ -35,8 +35,8 @@ class Cosine:
     Args:
         floor: share of the learning rate at the end (0.001 in the authors' code).
         warmup_epochs: epochs of linear growth, fewer than those of the training.
-        warmup_from: the learning rate at the start of the growth, at most the optimizer's (0.01 in the authors' code, for
-            large batches).
+        warmup_from: the learning rate at the start of the growth, at most the optimizer's (0.01 in
+            the authors' code, for large batches).
     """
 
     def __init__(self, floor=0.0, warmup_epochs=0, warmup_from=0.0):
@@ -44,34 +44,30 @@ class Cosine:
         check(self, FROM_ZERO, warmup_epochs=warmup_epochs, warmup_from=warmup_from)
         if warmup_from and not warmup_epochs:
             raise ValueError(
-                f"Cosine.warmup_from = {warmup_from} changes nothing without a warm-up; bind Cosine.warmup_epochs"
+                f"Cosine.warmup_from = {warmup_from} changes nothing without a warm-up; bind "
+                "Cosine.warmup_epochs"
             )
         self.floor, self.warmup_epochs, self.warmup_from = floor, warmup_epochs, warmup_from
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
-        """A keras schedule for a stage of `total_steps` steps; ValueError when the warm-up does not fit into it."""
+        """See `Schedule`; ValueError when the warm-up does not fit into the stage."""
         warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if total_steps and self.warmup_epochs * steps_per_epoch >= total_steps:
             raise ValueError(
-                f"Cosine.warmup_epochs = {self.warmup_epochs} is no shorter than the training, which has "
-                f"{total_steps / steps_per_epoch:g} epochs; bind fewer warmup_epochs"
+                f"Cosine.warmup_epochs = {self.warmup_epochs} is no shorter than the training, "
+                f"which has {total_steps / steps_per_epoch:g} epochs; bind fewer warmup_epochs"
             )
         if self.warmup_from > learning_rate:
             raise ValueError(
-                f"Cosine.warmup_from = {self.warmup_from} is above the optimizer's learning rate, {learning_rate:g}, to which "
-                "the warm-up grows; bind a lower one"
+                f"Cosine.warmup_from = {self.warmup_from} is above the optimizer's learning rate, "
+                f"{learning_rate:g}, to which the warm-up grows; bind a lower one"
             )
-        if not warmup_steps:
-            return keras.optimizers.schedules.CosineDecay(
-                learning_rate, max(total_steps, 1), alpha=self.floor
-            )
-        return keras.optimizers.schedules.CosineDecay(
-            self.warmup_from,
-            max(total_steps - warmup_steps, 1),
-            alpha=self.floor,
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        )
+        start, growth = learning_rate, {}
+        if warmup_steps:
+            growth = {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
+            start = self.warmup_from
+        decay_steps = max(total_steps - warmup_steps, 1)
+        return keras.optimizers.schedules.CosineDecay(start, decay_steps, self.floor, **growth)
 
 
 class StepDecay:
@@ -80,7 +76,8 @@ class StepDecay:
     Args:
         at_epochs: rising epochs, counted from 0, all above 0 and below `of_epochs`.
         factor: of each decay, above 0 and at most 1.
-        of_epochs: the length for which `at_epochs` is meant; a run of another length shifts them in proportion.
+        of_epochs: the length for which `at_epochs` is meant; a run of another length shifts them in
+            proportion.
     """
 
     def __init__(self, at_epochs=(60, 80), factor=0.2, of_epochs=100):
@@ -89,22 +86,21 @@ class StepDecay:
         rise = all(low < high for low, high in itertools.pairwise((0, *at_epochs)))
         if not at_epochs or not rise:
             raise ValueError(
-                f"StepDecay.at_epochs takes at least one epoch above 0, and rising ones, such as (60, 80), not {at_epochs}"
+                "StepDecay.at_epochs takes at least one epoch above 0, and rising ones, such as "
+                f"(60, 80), not {at_epochs}"
             )
         self.at_epochs, self.factor, self.of_epochs = tuple(at_epochs), factor, of_epochs
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
-        """A keras schedule for a stage of `total_steps` steps; ValueError when `at_epochs` reach the end of `of_epochs`."""
+        """See `Schedule`; ValueError when `at_epochs` reach the end of `of_epochs`."""
         if not self.at_epochs[-1] < self.of_epochs:
-            epochs = total_steps / steps_per_epoch
-            meant = (
-                f"{epochs:g}"
-                if epochs > self.at_epochs[-1]
-                else "the length for which they are meant"
-            )
+            epochs, meant = total_steps / steps_per_epoch, "the length for which they are meant"
+            if epochs > self.at_epochs[-1]:
+                meant = f"{epochs:g}"
             raise ValueError(
-                f"StepDecay.at_epochs = {self.at_epochs} are not all below StepDecay.of_epochs = {self.of_epochs}, the length "
-                f"for which they are meant, so the learning rate would not decay; bind StepDecay.of_epochs = {meant}"
+                f"StepDecay.at_epochs = {self.at_epochs} are not all below StepDecay.of_epochs = "
+                f"{self.of_epochs}, the length for which they are meant, so the learning rate "
+                f"would not decay; bind StepDecay.of_epochs = {meant}"
             )
         boundaries = [round(total_steps * epoch / self.of_epochs) for epoch in self.at_epochs]
         rates = [learning_rate * self.factor**power for power in range(len(boundaries) + 1)]
@@ -112,22 +108,21 @@ class StepDecay:
 
 
 def check_length(owner, epochs, batch_size, least=1):
-    """Raises ValueError for less than no epochs, or a batch of fewer than `least` images; `owner` is what takes them."""
+    """Raises ValueError for less than no epochs, or batches of fewer than `least` images.
+
+    `owner` is what takes them, for the message.
+    """
     are_numbers = all(isinstance(value, int | float) for value in (epochs, batch_size))
-    if (
-        not are_numbers
-        or not 0 <= epochs < math.inf
-        or batch_size < least
-        or batch_size != int(batch_size)
-    ):
+    is_length = are_numbers and 0 <= epochs < math.inf
+    if not is_length or batch_size < least or batch_size != int(batch_size):
         raise ValueError(
-            f"{type(owner).__name__} takes 0 epochs or more and whole batches of at least {least} images, not {epochs} "
-            f"epochs and a batch of {batch_size}"
+            f"{type(owner).__name__} takes 0 epochs or more and whole batches of at least {least} "
+            f"images, not {epochs} epochs and a batch of {batch_size}"
         )
 
 
 def check_training(owner, optimizer, schedule, epochs):
-    """Raises ValueError for an optimizer or a schedule without sense in a training of so many epochs.
+    """Raises ValueError for an optimizer or a schedule without sense in a training.
 
     Args:
         owner: what takes them, for the message.
@@ -151,17 +146,21 @@ def scheduled(optimizer, schedule, total_steps, steps_per_epoch):
 
 
 def learning_rates(optimizer, schedule, total_steps, steps_per_epoch, steps):
-    """The learning rates that `scheduled` would give at steps, a list; makes no variable, which workers make together."""
+    """The learning rates that `scheduled` would give at steps, a list.
+
+    It makes no variable, which workers would make together.
+    """
     config = optimizer.get_config()
     course = _course(config, schedule, total_steps, steps_per_epoch)
     if not isinstance(course, keras.optimizers.schedules.LearningRateSchedule):
         return [float(course)] * len(steps)
     updates = np.asarray(steps) // _steps_per_update(config)
-    rates = graphs.compiled(
-        lambda: tf.map_fn(
-            lambda update: tf.cast(course(update), tf.float32), tf.constant(updates, tf.float32)
-        )
-    )
+
+    @graphs.compiled
+    def rates():
+        rate = lambda update: tf.cast(course(update), tf.float32)
+        return tf.map_fn(rate, tf.constant(updates, tf.float32))
+
     return [float(rate) for rate in rates.get_concrete_function()().numpy()]
 
 

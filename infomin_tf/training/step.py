@@ -10,7 +10,7 @@ from infomin_tf.training.checkpoint import state
 
 
 def replica_step(learner, jit_compile=False):
-    """The learner's `train_step` as it runs on a replica, for a graph: under XLA, or reading its tables without a copy."""
+    """A learner's `train_step` on a replica, for a graph: by XLA, or without copies of tables."""
     if jit_compile:
         return graphs.compiled(learner.train_step, jit_compile=True)
 
@@ -29,25 +29,24 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         learner: see `Task`.
         strategy: under whose scope it was built.
         jit_compile: see `TrainingLoop`.
-        skips: a step whose losses, or the weights after it, are not finite changes nothing; the metric `skipped` is 1 then.
+        skips: a step whose losses, or the weights after it, are not finite changes nothing; the
+            metric `skipped` is 1 then.
     """
     step = _with_loss_scale(replica_step(learner, jit_compile), learner)
     if skips:
         step = _skipping(step, state(learner))
 
+    def mean(value):
+        return tf.cast(strategy.reduce("MEAN", value, axis=None), tf.float32)
+
     @graphs.compiled
     def one_step(batch):
         metrics = strategy.run(step, args=(batch,))
-        return {
-            name: tf.cast(
-                strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), tf.float32
-            )
-            for name, value in metrics.items()
-        }
+        return {name: mean(value) for name, value in metrics.items()}
 
     @graphs.compiled
     def several_steps(iterator, count):
-        # The trace of one step tells the metrics' names, so that the loop holds the only copy of the step.
+        # Its trace tells the metrics' names, so that the loop holds the only copy of the step.
         names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
         history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
 
@@ -62,12 +61,11 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
 
 
 def _with_loss_scale(step, learner):
-    """The step with the metric `loss_scale`, the smallest of the learner's optimizers, where the loss is scaled."""
+    """The step with the metric `loss_scale`, the smallest of all, where the loss is scaled."""
 
     def step_and_scale(batch):
         metrics = step(batch)
-        scales = [optimizer.loss_scale for optimizer in learner.optimizers]
-        scales = [scale for scale in scales if scale is not None]
+        scales = [o.loss_scale for o in learner.optimizers if o.loss_scale is not None]
         return metrics | ({"loss_scale": tf.reduce_min(tf.stack(scales))} if scales else {})
 
     return step_and_scale
@@ -105,15 +103,17 @@ def check_finite(history, task, step, checkpoint):
     """
     if "loss_scale" in history and history["loss_scale"].min(initial=1.0) < 1.0:
         raise UserError(
-            f"{task.name}: gradients are not finite at any scale of the loss, near step {step + 1}; the last good checkpoint "
-            f"is {checkpoint.newest or 'none yet'}. Start with another --model_dir and a lower learning rate, or with "
+            f"{task.name}: gradients are not finite at any scale of the loss, near step "
+            f"{step + 1}; the last good checkpoint is {checkpoint.newest or 'none yet'}. Start "
+            "with another --model_dir and a lower learning rate, or with "
             'Experiment.precision = "mixed_bfloat16" or "float32"'
         )
     for name, values in history.items():
         bad = np.flatnonzero(~np.isfinite(values))
         if name.endswith("loss") and len(bad):
             raise UserError(
-                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; the last good checkpoint "
-                f"is {checkpoint.newest or 'none yet'}. Lower the learning rate or raise the temperature, and start "
-                "with another --model_dir; to leave such steps out, bind TrainingLoop.skipped_steps_limit there"
+                f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; "
+                f"the last good checkpoint is {checkpoint.newest or 'none yet'}. Lower the "
+                "learning rate or raise the temperature, and start with another --model_dir; to "
+                "leave such steps out, bind TrainingLoop.skipped_steps_limit there"
             )

@@ -2,14 +2,8 @@
 
 from infomin_tf.data.checks import check_batches
 from infomin_tf.data.order import Order, Shard
+from infomin_tf.training import schedules
 from infomin_tf.training.loop import Task, TrainingLoop
-from infomin_tf.training.schedules import (
-    Constant,
-    check_length,
-    check_training,
-    learning_rates,
-    scheduled,
-)
 
 
 class Training:
@@ -29,19 +23,19 @@ class Training:
     """
 
     def __init__(self, owner, optimizers, epochs, batch_size, schedule=None, loop=None, least=1):
-        check_length(owner, epochs, batch_size, least)
-        self.schedule, self.loop = schedule or Constant(), loop or TrainingLoop()
+        schedules.check_length(owner, epochs, batch_size, least)
+        self.schedule, self.loop = schedule or schedules.Constant(), loop or TrainingLoop()
         for optimizer in optimizers:
-            check_training(owner, optimizer, self.schedule, epochs)
+            schedules.check_training(owner, optimizer, self.schedule, epochs)
         self.setting = f"{type(owner).__name__}.batch_size"
         self.optimizers, self.epochs, self.batch_size = tuple(optimizers), epochs, batch_size
 
     def check(self, run, images):
-        """Raises UserError unless an epoch of the images has a batch that the replicas can share."""
+        """Raises UserError unless an epoch has a batch that the replicas can share."""
         check_batches(run, images, self.batch_size, self.loop, self.setting)
 
     def steps(self, images):
-        """(steps of an epoch, steps of all epochs); of a finished stage the images may have become too few."""
+        """(steps of an epoch, of all epochs); a finished stage's images may have become too few."""
         per_epoch = max(images.size // self.batch_size, 1)
         return per_epoch, round(self.epochs * per_epoch)
 
@@ -53,12 +47,13 @@ class Training:
     def scheduled(self, images):
         """New optimizers, each with its course of the learning rate."""
         per_epoch, total = self.steps(images)
-        return [scheduled(o, self.schedule, total, per_epoch) for o in self.optimizers]
+        return [schedules.scheduled(o, self.schedule, total, per_epoch) for o in self.optimizers]
 
     def rates(self, images, steps):
         """Learning rate of each optimizer at steps, a list of lists."""
         per_epoch, total = self.steps(images)
-        return [learning_rates(o, self.schedule, total, per_epoch, steps) for o in self.optimizers]
+        course = self.schedule, total, per_epoch
+        return [schedules.learning_rates(o, *course, steps) for o in self.optimizers]
 
     def task(self, name, learner, images, batches, seed, directory, **hooks):
         """The `Task` of training a learner.
@@ -70,16 +65,9 @@ class Training:
             seed: of the order and of the views.
             **hooks: `on_start`, `on_epoch_end` of a `Task`.
         """
-        per_epoch, total = self.steps(images)
-        return Task(
-            name=name,
-            learner=learner,
-            make_batches=lambda step, shard: batches(
-                Order(self.batch_size, seed, step, Shard(*shard))
-            ),
-            global_batch_size=self.batch_size,
-            steps_per_epoch=per_epoch,
-            total_steps=total,
-            directory=directory,
-            **hooks,
-        )
+
+        def make_batches(step, shard):
+            return batches(Order(self.batch_size, seed, step, Shard(*shard)))
+
+        length = self.batch_size, *self.steps(images)
+        return Task(name, learner, make_batches, *length, directory, **hooks)

@@ -1,4 +1,4 @@
-"""kNN and logistic regression against loops, scikit-learn and SciPy; the linear probe on separable images."""
+"""kNN and logistic regression against loops, scikit-learn and SciPy; the linear probe."""
 
 import numpy as np
 import pytest

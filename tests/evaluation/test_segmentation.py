@@ -1,4 +1,4 @@
-"""Segmentation: confusion and mean IoU against scikit-learn, a probe that learns, label maps of folders."""
+"""Segmentation: confusion and mean IoU against scikit-learn, a probe, label maps of folders."""
 
 import types
 

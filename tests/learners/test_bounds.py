@@ -50,7 +50,7 @@ def test_scores_are_inner_products_over_the_temperature():
 
 
 def log_density_ratio(rho, count):
-    """log p(x, y) / p(x) p(y) of all pairs of a correlated Gaussian sample, and its mutual information."""
+    """log p(x, y) / p(x) p(y) of all pairs of a correlated Gaussian sample, and I(x; y)."""
     x = RNG.normal(size=count)
     y = rho * x + math.sqrt(1 - rho**2) * RNG.normal(size=count)
     a, b = x[:, None], y[None, :]
@@ -100,5 +100,5 @@ def test_compiled_equals_eager_and_gradients_are_finite(bound):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="temperature must be above 0"):
         bounds.NWJ(0.0)
-    with pytest.raises(ValueError, match="clip must be above 0"):
+    with pytest.raises(ValueError, match="SMILE.clip takes a number above 0"):
         bounds.SMILE(-1.0)

@@ -1,4 +1,4 @@
-"""The contrastive learner: its loss, its key encoders, its queue, one step on each kind of device."""
+"""The contrastive learner: its loss, its key encoders, its queue, a step on each kind of device."""
 
 import functools
 
@@ -21,7 +21,7 @@ KINDS = [
     {"bank": 12},
     {"bank": 0, "whole": True, "both_directions": False},
 ]
-"""Every branch of the learner and of its negatives: one encoder or two, one direction or both, the parts that may be added."""
+"""Every branch of the learner and of its negatives: encoders, directions, parts to be added."""
 KINDS_IN_TURN = pytest.mark.parametrize(
     "number",
     [n if n in (0, 2, 4) else pytest.param(n, marks=pytest.mark.long) for n in range(len(KINDS))],
@@ -44,7 +44,7 @@ def test_loss_is_equation_1_of_the_two_halves():
 
 
 def test_summed_directions_train_as_twice_the_rate_and_report_the_same_i_nce():
-    """As each of two encoders has the gradient of one direction; weight decay is not doubled with it."""
+    """As each of two encoders has the gradient of one direction; weight decay is not doubled."""
     ends = []
     for settings in ({"learning_rate": 0.2}, {"learning_rate": 0.1, "sum_directions": True}):
         learner = small.contrastive_learner(queue=20, **settings)
@@ -61,7 +61,7 @@ def test_summed_directions_train_as_twice_the_rate_and_report_the_same_i_nce():
 
 
 def test_weight_decay_is_added_to_the_gradient():
-    """With plain SGD, a step with L2 coefficient c differs from one without by -rate * c * weights."""
+    """With plain SGD, a step with L2 coefficient c differs from one without by -rate c weights."""
     results = {}
     for decay in (0.0, 0.5):
         learner = small.contrastive_learner(weight_decay=decay)
@@ -168,7 +168,7 @@ def test_weight_decay_may_leave_out_biases_and_normalisation():
 
 @functools.cache
 def uncompiled(number):
-    """Two steps of a learner of KINDS on one device: (weights before, metrics of the steps, weights after)."""
+    """Two steps of a learner of KINDS on one device: (weights before, metrics, weights after)."""
     learner = small.contrastive_learner(**KINDS[number])
     before = small.weights(learner)
     steps = [learner.train_step(small.views_with_patches(seed=seed)) for seed in range(2)]

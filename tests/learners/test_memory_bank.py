@@ -37,7 +37,7 @@ def test_bank_contrasts_with_all_other_images_and_keeps_running_means():
 
 
 def test_unlike_views_of_one_encoder_meet_the_bank_of_the_other_view():
-    """With one bank, view 1 was contrasted with view 1 as it was before, which has nothing to do with view 2."""
+    """With one bank, view 1 was contrasted with view 1 as it was before, not with view 2."""
     learner = small.contrastive_learner(bank=0, whole=True, unlike_views=True)
     (x1, x2, _), places = small.views_with_patches(6)
     first, second = (np.array(bank) for bank in learner.negatives.banks)

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 def grouped_by_loops(x, kernel, groups, strides):
-    """Each filter at each place: the sum over a 3x3 window of the channels of its group; no padding."""
+    """Each filter at each place: the sum over a 3x3 window of its group's channels; no padding."""
     sides = [(side - 3) // strides + 1 for side in x.shape[1:3]]
     inputs, outputs = x.shape[-1] // groups, kernel.shape[-1] // groups
     y = np.zeros((len(x), *sides, kernel.shape[-1]))

@@ -1,4 +1,4 @@
-"""Maps computed again: the same training, on one and two replicas, with less kept for the backward pass."""
+"""Maps computed again: the same training, on one and two replicas, with less kept in memory."""
 
 import keras
 import numpy as np
