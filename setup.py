@@ -29,7 +29,7 @@ GIN_PACKAGES = {
 setup(
     name="infomin_tf",
     version=re.search(r'__version__ = "(.*)"', read("infomin_tf", "__init__.py"))[1],
-    description="Choose, learn and measure views for contrastive learning (InfoMin) with TensorFlow and gin",
+    description="Choose, learn and measure views for contrastive learning (InfoMin), with Keras",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

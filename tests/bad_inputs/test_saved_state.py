@@ -1,4 +1,4 @@
-"""What earlier runs saved, damaged or gone: never a traceback, never a silent start from nothing."""
+"""What earlier runs saved, damaged or gone: no traceback, and no silent start from nothing."""
 
 import json
 import types
