@@ -11,11 +11,12 @@ from infomin_tf.evaluation import knn, logistic
 
 RNG = np.random.default_rng(0)
 TRAIN, TEST = RNG.normal(size=(90, 6)), RNG.normal(size=(40, 6))
-LABELS = RNG.integers(0, 4, 90)
+CLASSES = 5
+LABELS = RNG.integers(0, CLASSES, 90)
 
 
 def brute_force(k, temperature):
-    scores = np.zeros((40, 4))
+    scores = np.zeros((40, CLASSES))
     for i, query in enumerate(TEST):
         cosines = [query @ t / np.linalg.norm(query) / np.linalg.norm(t) for t in TRAIN]
         for j in np.argsort(cosines)[::-1][:k]:
@@ -25,7 +26,7 @@ def brute_force(k, temperature):
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (7, 0.07), (90, 1.0), (500, 0.5)])
 def test_knn_is_the_weighted_vote(k, temperature):
-    scores = knn.knn_predict(TRAIN, LABELS, TEST, 4, k, temperature, chunk=16)
+    scores = knn.knn_predict(TRAIN, LABELS, TEST, CLASSES, k, temperature, chunk=16)
     np.testing.assert_allclose(scores, brute_force(k, temperature), rtol=1e-3)
 
 
@@ -33,22 +34,38 @@ def test_knn_agrees_with_scikit_learn():
     reference = KNeighborsClassifier(9, weights=lambda d: np.exp((1 - d**2 / 2) / 0.1))
     reference.fit(normalize(TRAIN), LABELS)
     expected = reference.predict(normalize(TEST))
-    accuracy = knn.knn_accuracy(TRAIN, LABELS, TEST, expected, 4, k=9, temperature=0.1)
+    accuracy = knn.knn_accuracy(TRAIN, LABELS, TEST, expected, CLASSES, k=9, temperature=0.1)
     assert accuracy == 100.0
+    wrong = np.where(np.arange(40) < 15, (expected + 1) % CLASSES, expected)
+    accuracy = knn.knn_accuracy(TRAIN, LABELS, TEST, wrong, CLASSES, k=9, temperature=0.1)
+    assert accuracy == 62.5
+
+
+def test_knn_has_the_usual_defaults():
+    train, labels = RNG.normal(size=(400, 6)), RNG.integers(0, CLASSES, 400)
+    for function in (knn.knn_predict, knn.knn_accuracy):
+        more = () if function is knn.knn_predict else (LABELS[:40],)
+        usual = function(train, labels, TEST, *more, CLASSES)
+        np.testing.assert_array_equal(
+            usual, function(train, labels, TEST, *more, CLASSES, 200, 0.1)
+        )
+    found = knn.knn_predict(train, labels, TEST, CLASSES)
+    for k in (199, 201):
+        assert np.any(found != knn.knn_predict(train, labels, TEST, CLASSES, k))
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.001])
 def test_knn_at_low_temperature_is_the_nearest_neighbour(temperature):
     queries = TRAIN + 1e-3 * RNG.normal(size=TRAIN.shape)
-    scores = knn.knn_predict(TRAIN, LABELS, queries, 4, 20, temperature)
+    scores = knn.knn_predict(TRAIN, LABELS, queries, CLASSES, 20, temperature)
     assert np.isfinite(scores).all()
-    assert knn.knn_accuracy(TRAIN, LABELS, queries, LABELS, 4, 20, temperature) == 100.0
+    assert knn.knn_accuracy(TRAIN, LABELS, queries, LABELS, CLASSES, 20, temperature) == 100.0
 
 
 def test_knn_says_what_k_and_temperature_may_be():
     for k, temperature in ((0, 0.1), (5, 0.0)):
         with pytest.raises(UserError, match="at least 1 and a temperature above 0"):
-            knn.knn_predict(TRAIN, LABELS, TEST, 4, k, temperature)
+            knn.knn_predict(TRAIN, LABELS, TEST, CLASSES, k, temperature)
 
 
 def test_equal_votes_go_to_the_lowest_class():

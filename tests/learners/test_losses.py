@@ -41,10 +41,32 @@ def test_in_batch_info_nce_is_equation_1(temperature):
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_queue_info_nce_is_equation_1(temperature):
     q, k, negatives = unit_vectors(6), unit_vectors(6), unit_vectors(31)
+    k = np.where(np.arange(6)[:, None] < 3, q, k)  # of three queries the key is the nearest
     loss, correct = losses.queue_info_nce(q, k, negatives, temperature)
     expected = brute_force_info_nce(q, k, negatives, temperature)
-    np.testing.assert_allclose(loss, expected, rtol=1e-4)
-    np.testing.assert_array_equal(correct, (q * k).sum(1) > (q @ negatives.T).max(1))
+    np.testing.assert_allclose(loss, expected, rtol=1e-4, atol=1e-6)
+    nearest = (q * k).sum(1) > (q @ negatives.T).max(1)
+    assert 3 <= nearest.sum() < 6
+    np.testing.assert_array_equal(correct, nearest)
+
+
+def test_negatives_that_are_left_out_have_no_share():
+    q, k, negatives = unit_vectors(6), unit_vectors(6), unit_vectors(31)
+    excluded = np.random.default_rng(1).random((6, 31)) < 0.4
+    loss, correct = losses.queue_info_nce(q, k, negatives, 0.5, excluded)
+    for i in range(6):
+        kept = negatives[~excluded[i]]
+        [expected] = brute_force_info_nce(q[i : i + 1], k[i : i + 1], kept, 0.5)
+        assert float(loss[i]) == pytest.approx(expected, rel=1e-4)
+        assert bool(correct[i]) == (q[i] @ k[i] > (kept @ q[i]).max())
+
+
+@pytest.mark.parametrize("size", [12, 8, 7])
+def test_results_by_rows_are_those_of_the_whole(size, monkeypatch):
+    monkeypatch.setattr(losses, "ROWS", 4)
+    z = unit_vectors(size)
+    found = losses.by_rows(lambda rows, places: rows[:, 0] + tf.cast(places, tf.float32), z)
+    np.testing.assert_allclose(found, z[:, 0] + np.arange(size), rtol=1e-6)
 
 
 def test_i_nce_is_zero_for_useless_scores_and_log_n_for_perfect_ones():
