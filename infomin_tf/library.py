@@ -1,21 +1,25 @@
 """The commands from Python: `infomin_tf.train`, `infomin_tf.embed` and `infomin_tf.audit`."""
 
+import contextlib
 import dataclasses
 import functools
-import hashlib
-import io
+import glob
 import os
+import shlex
 import typing
 
+import keras
 import numpy as np
 
 from infomin_tf.command_line import experiments
 from infomin_tf.configuration import gin_files
+from infomin_tf.data import array_file
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.export import load_encoder
-from infomin_tf.runs import files, paths
+from infomin_tf.runs import paths
+from infomin_tf.settings import COUNT, check, check_seeds
 
 _WITH_LABELS, _WITHOUT = "gin/folder_semisup_views.gin", "gin/folder_unsup_views.gin"
 
@@ -41,6 +45,8 @@ class Trained:
     @functools.cached_property
     def encoder(self):
         """The exported encoder, a Keras layer; see `load_encoder`."""
+        if "export" not in self.stages:
+            raise UserError(f"{self.model_dir} has no export yet; call train without until")
         return load_encoder(os.path.join(self.model_dir, "export"))
 
 
@@ -73,7 +79,8 @@ def train(
 
     The same call continues where it stopped, and reads what is finished. As the commands do, it
     makes TensorFlow repeatable from then on. An array is kept in model_dir/images, so that
-    bin/evaluate and bin/export work on the run, too.
+    bin/evaluate and bin/export work on the run, too, as long as it stays where it is. Your own
+    settings of Keras and TensorFlow hold; a command starts without them.
 
     Args:
         images: folder of images at any depth, or an array uint8 [M, H, W, 3].
@@ -83,7 +90,7 @@ def train(
         model_dir: where everything is written; None for runs/<name of the gin file>.
         gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without
             labels gin/folder_unsup_views.gin.
-        gin_param: further bindings, such as ("Pretrain.epochs = 50",).
+        gin_param: a further binding, such as "Pretrain.epochs = 50", or several.
         data_dir, strategy, seed, until, overwrite: flags of bin/train.
 
     Returns:
@@ -93,14 +100,16 @@ def train(
         UserError: a mistake that the message explains.
     """
     default = _WITHOUT if labels is None else _WITH_LABELS
-    named = [gin_file or default] if isinstance(gin_file, str | None) else list(gin_file)
-    model_dir = paths.expand(model_dir or paths.default_folder(named[0]))
+    check_seeds("train", seed=(seed,))
+    named, own = _several(gin_file or default), _several(gin_param)
+    model_dir = _folder(model_dir or paths.default_folder(named[0]))
     found = [gin_files.find_file(file) for file in named]
-    bindings = [*_data(images, labels, model_dir), *gin_param]
-    options = {"data_dir": data_dir, "strategy": strategy, "seed": seed, "until": until}
-    experiments.repeatable()
-    with gin_files.fresh():
-        stages = experiments.train(found, bindings, model_dir, overwrite=overwrite, **options)
+    with _array_files(model_dir) as kept:
+        bindings = [*_data(images, labels, kept), *own]
+        options = {"data_dir": data_dir, "strategy": strategy, "seed": seed, "until": until}
+        options |= {"overwrite": overwrite, "again": functools.partial(_again, model_dir, own)}
+        with _settings_restored():
+            stages = experiments.train(found, bindings, model_dir, **options)
     return Trained(model_dir, stages)
 
 
@@ -109,19 +118,27 @@ def embed(encoder, images, batch_size=256):
 
     Args:
         encoder: of `load_encoder` or `Trained.encoder`; or the path of an export.
-        images: array uint8 [M, H, W, 3]; or a folder of images at any depth, which are made squares
-            of the size that the encoder looks at.
+        images: array uint8 [M, H, W, 3], or [M, H, W] for grey images; or a folder of images at any
+            depth, which are cut to squares of the size that the encoder looks at. Files that cannot
+            be read are named and left out.
         batch_size: images a call.
 
     Returns:
         `Embedded`.
     """
+    check("embed", COUNT, batch_size=batch_size)
     encoder = load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
     if not isinstance(images, str | os.PathLike):
         pixels = _uint8(images)
         parts = [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
         return Embedded(np.concatenate([encoder(part).numpy() for part in parts]), ())
-    loaded = ImageFolder(images, encoder.resize or encoder.size).load()
+    side = getattr(encoder, "resize", None) or encoder.size
+    if side is None:
+        raise UserError(
+            "a SavedModel does not say what size it looks at; give the folder of the export, or "
+            "its encoder.keras"
+        )
+    loaded = ImageFolder(images, side, max_corrupt_share=1.0).load()
     found, _ = features.extract(encoder, loaded, lambda pixels, seed: pixels, batch_size)
     return Embedded(found, loaded.facts.files)
 
@@ -134,7 +151,7 @@ def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1,
         labels: a folder with a folder for each class, or a table with the columns file and label;
             None for none.
         out: folder of everything that is written; None for runs/audit_views.
-        gin_file, gin_param: configuration of the `Audit`; None for gin/audit_views.gin.
+        gin_file, gin_param: of the `Audit`, one or several; None for gin/audit_views.gin.
         jobs, devices: see `Runner`.
 
     Returns:
@@ -142,21 +159,84 @@ def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1,
     """
     from infomin_tf.auditing import command
 
-    if not isinstance(images, str | os.PathLike):
+    if not _is_path(images) or not (labels is None or _is_path(labels)):
         raise UserError(
-            "audit reads a folder of images; write the array to files, or pass the folder"
+            "audit reads a folder of images, and labels from folders or a table; write arrays to "
+            "files"
         )
-    name = gin_file or "gin/audit_views.gin"
-    found = [gin_files.find_file(name)]
-    folders = [paths.expand(path) for path in (images, labels, out or paths.default_folder(name))]
+    check("audit", COUNT, jobs=jobs)
+    named = _several(gin_file or "gin/audit_views.gin")
+    out = _folder(out or paths.default_folder(named[0]), "out")
+    found = [gin_files.find_file(file) for file in named]
     with gin_files.fresh():
-        return command.audit(found, gin_param, *folders, jobs, devices)
+        folders = paths.expand(images), paths.expand(labels), out
+        return command.audit(found, _several(gin_param), *folders, jobs, [str(d) for d in devices])
 
 
-def _data(images, labels, model_dir):
+def _is_path(value):
+    return isinstance(value, str | os.PathLike)
+
+
+def _several(value):
+    """Texts, of one or of several."""
+    return [os.fspath(part) for part in ([value] if _is_path(value) else value)]
+
+
+def _folder(path, name="model_dir"):
+    path = paths.expand(path)
+    paths.check_folder(name, path, is_run=True)
+    return path
+
+
+def _again(model_dir, gin_param, command):
+    """The command that evaluates or exports again, with these bindings."""
+    flags = [f"--model_dir={model_dir}", *(f"--gin_param={binding}" for binding in gin_param)]
+    return shlex.join([f"bin/{command}", *flags])
+
+
+@contextlib.contextmanager
+def _settings_restored():
+    """Afterwards gin has the bindings, and Keras the precision, that they had before."""
+    experiments.repeatable()
+    policy = keras.config.dtype_policy()
+    try:
+        with gin_files.fresh():
+            yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def _array_files(model_dir):
+    """A function (name, array) -> path of its file in model_dir/images.
+
+    A call that fails leaves no new file there, and one that succeeds none of other arrays.
+    """
+    folder, new, used = os.path.abspath(os.path.join(model_dir, "images")), [], []
+
+    def keep(name, array):
+        path, is_new = array_file.keep(array, folder, name)
+        new.extend([path] * is_new)
+        used.append(path)
+        return path
+
+    try:
+        yield keep
+    except UserError:
+        for path in new:
+            os.remove(path)
+        raise
+    for path in glob.glob(os.path.join(glob.escape(folder), "*.npy")):
+        if path not in used:
+            os.remove(path)
+
+
+def _data(images, labels, keep):
     """Bindings of the sources."""
-    if not isinstance(images, str | os.PathLike):
-        return _of_arrays(images, labels, model_dir)
+    if not _is_path(images):
+        return _of_arrays(images, labels, keep)
+    if not (labels is None or _is_path(labels)):
+        raise UserError("the labels of a folder are another folder or a table, not an array")
     directory = f"ImageFolder.directory = {paths.expand(images)!r}"
     if labels is None:
         return [directory]
@@ -171,15 +251,16 @@ def _data(images, labels, model_dir):
     return bindings
 
 
-def _of_arrays(images, labels, model_dir):
-    folder = os.path.abspath(os.path.join(model_dir, "images"))
+def _of_arrays(images, labels, keep):
+    pixels = _uint8(images)
+    classes = None if labels is None else array_file.check_labels("labels", labels, len(pixels))
     bindings = [
         "Data.unlabelled = @unlabelled/ArrayFile()",
-        f"ArrayFile.images = {_kept('images', _uint8(images), folder)!r}",
+        f"ArrayFile.images = {keep('images', pixels)!r}",
     ]
-    if labels is None:
+    if classes is None:
         return bindings
-    table = _kept("labels", np.asarray(labels), folder)
+    table = keep("labels", classes)
     for part in ("train", "test"):
         bindings += [
             f"Data.{part} = @{part}/ArrayFile()",
@@ -189,22 +270,11 @@ def _of_arrays(images, labels, model_dir):
     return bindings
 
 
-def _kept(name, array, folder):
-    """Path of an array's .npy file, named after its contents, so that no other replaces it."""
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    digest = hashlib.sha256(content.getbuffer()).hexdigest()[:8]
-    path = os.path.join(folder, f"{name}_{digest}.npy")
-    if not os.path.exists(path):
-        files.write_atomically(path, content.getbuffer())
-    return path
-
-
 def _uint8(images):
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    if images.dtype.kind == "f":
         raise UserError(
-            f"images are a folder, or an array uint8 [M, H, W, 3], not {images.dtype} "
-            f"{list(images.shape)}; floats in [0, 1] become so by np.uint8(np.round(255 * images))"
+            "images are a folder, or an array uint8 [M, H, W, 3]; floats in [0, 1] become so by "
+            "np.uint8(np.round(255 * images))"
         )
-    return images
+    return array_file.check_pixels("images", images)

@@ -149,6 +149,21 @@ def test_sets_of_a_good_evaluation_are_read_once(run):
     assert [source.times for source in sources] == [1] * 4
 
 
+def test_two_probes_of_one_key_and_names_that_spoil_keys_are_refused():
+    twins = (NearestNeighbours(5), NearestNeighbours(20))
+    sources = Loads(LABELLED), Loads(LABELLED)
+    with pytest.raises(UserError, match="extra_probes together hold two of knn"):
+        Evaluate(VIEW, twins[:1], twins[1:])
+    with pytest.raises(UserError, match="Transfer.probes hold two of knn"):
+        Transfer("birds", *sources, twins)
+    for name in ("a, b", "a/b", ""):
+        with pytest.raises(UserError, match="stands in keys"):
+            Transfer(name, *sources)
+    Evaluate(probes=(Transfer("birds", *sources, test_view=VIEW),))
+    with pytest.raises(UserError, match="Evaluate.test_view is not bound"):
+        Evaluate(probes=(Transfer("birds", *sources),))
+
+
 def test_probes_of_factors_need_sequences(run):
     with pytest.raises(UserError, match="FactorProbe takes sequences, which random is not"):
         Evaluate(probes=(FactorProbe(),)).check(run)

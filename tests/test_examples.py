@@ -19,6 +19,7 @@ def beside_the_examples(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
 
 
+@pytest.mark.long
 def test_learning_without_gin_changes_the_encoder_and_leaves_the_other():
     import without_gin
 

@@ -69,18 +69,9 @@ def settle(values):
     values.gin_file = [paths.expand(file) for file in values.gin_file]
     for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
         path = values[name].value = paths.expand(values[name].value)
-        is_url = "://" in (path or "")
-        if is_url and name != "data_dir":  # TensorFlow Datasets reads from storage, too
-            raise UserError(
-                f"--{name}={path} is a URL; give a folder of this machine, such as one where that "
-                "storage is mounted"
-            )
-        is_run = name == "model_dir" or (name == "out" and "jobs" in values)
-        if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
-            raise UserError(
-                f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a "
-                "folder of another name"
-            )
+        if name != "data_dir":  # TensorFlow Datasets reads from storage, too
+            is_run = name == "model_dir" or (name == "out" and "jobs" in values)
+            paths.check_folder(name, path, is_run)
 
 
 def help_text(values):

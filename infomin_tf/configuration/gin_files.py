@@ -88,6 +88,8 @@ def fresh():
     """In here nothing is bound yet; afterwards what a person bound before, with gin, is again."""
     config = gin.config
     kept = (config._CONFIG, config._OPERATIVE_CONFIG, config._IMPORTS, config._SINGLETONS)
+    lists = (config._FILE_READERS, config._LOCATION_PREFIXES)
+    listed = [content[:] for content in lists]
     before, is_locked = [content.copy() for content in kept], gin.config_is_locked()
     gin.clear_config()
     try:
@@ -96,6 +98,8 @@ def fresh():
         for content, earlier in zip(kept, before, strict=True):
             content.clear()
             content.update(earlier)
+        for content, earlier in zip(lists, listed, strict=True):
+            content[:] = earlier
         config._set_config_is_locked(is_locked)
 
 

@@ -1,5 +1,7 @@
 """Images in one .npy file, as NumPy saves an array."""
 
+import hashlib
+import io
 import os
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from infomin_tf.data.image_folder import is_in_split
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError, reason
+from infomin_tf.runs.files import write_atomically
 from infomin_tf.runs.paths import expand
 from infomin_tf.settings import SHARE, check
 
@@ -39,7 +42,7 @@ class ArrayFile:
         Raises:
             UserError: a file that is missing, damaged or of another shape; a split without images.
         """
-        images = self._pixels()
+        images = check_pixels(self._images, _read(self._images))
         places = map(str, range(len(images)))
         chosen = np.array([is_in_split(p, self._split, self._test_share) for p in places], bool)
         labels, names = np.full(len(images), -1), ()
@@ -55,25 +58,9 @@ class ArrayFile:
         name = f"{os.path.splitext(os.path.basename(self._images))[0]}:{self._split}"
         return ArrayImages(name, images[chosen], labels[chosen], names)
 
-    def _pixels(self):
-        images = _read(self._images)
-        if images.ndim == 3:
-            images = np.repeat(images[..., None], 3, axis=-1)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise UserError(
-                f"{self._images} holds {images.dtype} {list(images.shape)}; "
-                "images are uint8 [M, H, W, 3], or [M, H, W] for grey ones"
-            )
-        return images
-
     def _classes(self, count):
         """(int [M], -1 where there is none; names of the classes)."""
-        given = _read(self._labels)
-        if given.shape != (count,) or given.dtype.kind not in "iuU":
-            raise UserError(
-                f"{self._labels} holds {given.dtype} {list(given.shape)}; "
-                f"labels are integers or texts [{count}], one for each image"
-            )
+        given = check_labels(self._labels, _read(self._labels), count)
         is_labelled = given != "" if given.dtype.kind == "U" else given >= 0
         names, found = np.unique(given[is_labelled], return_inverse=True)
         labels = np.full(count, -1)
@@ -81,8 +68,50 @@ class ArrayFile:
         return labels, tuple(map(str, names))
 
 
+def check_pixels(what, images):
+    """Images as uint8 [M, H, W, 3]; grey ones have three equal channels. UserError for others."""
+    shape = f"{images.dtype} {list(images.shape)}"
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, axis=-1)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
+        raise UserError(
+            f"{what} holds {shape}; images are uint8 [M, H, W, 3], or [M, H, W] for grey ones, and "
+            "at least one"
+        )
+    return images
+
+
+def check_labels(what, labels, count):
+    """Labels as an array of integers or texts [count]; UserError for others."""
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iuU":
+        raise UserError(
+            f"{what} holds {labels.dtype} {list(labels.shape)}; labels are integers or texts "
+            f'[{count}], one for each image, negative or "" where there is none'
+        )
+    return labels
+
+
+def keep(array, folder, name):
+    """(path of the .npy file of an array in a folder, whether it is new).
+
+    The file is named after its contents, so that no other array replaces it.
+    """
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    digest = hashlib.sha256(content.getbuffer()).hexdigest()[:8]
+    path = os.path.join(folder, f"{name}_{digest}.npy")
+    is_new = not os.path.exists(path)
+    if is_new:
+        write_atomically(path, content.getbuffer())
+    return path, is_new
+
+
 def _read(path):
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is no .npy file that can be read ({reason(error)})") from error
+    if not isinstance(found, np.ndarray):
+        raise UserError(f"{path} holds several arrays; save one by numpy.save in a .npy file")
+    return found

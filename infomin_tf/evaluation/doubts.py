@@ -1,4 +1,4 @@
-"""What a number may mislead about: each function gives a sentence, or None without a doubt."""
+"""What a measurement may mislead about: each function gives a sentence, or None without a doubt."""
 
 import math
 
@@ -23,7 +23,7 @@ def of_accuracy(name, accuracy, images):
     """No better than always answering the commonest class, within two standard errors.
 
     Args:
-        name: of the number.
+        name: of the measurement.
         accuracy: percent of the images.
         images: loaded test images.
     """

@@ -8,7 +8,7 @@ from infomin_tf import graphs, seeds
 from infomin_tf.data.images import Source
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation.probe import Probe, key_of
+from infomin_tf.evaluation.probe import PRE_TRAINED, Probe, key_of
 from infomin_tf.learners.learner import Learner
 from infomin_tf.models.decoder import SegmentationDecoder
 from infomin_tf.runs.results import Measurement
@@ -104,8 +104,7 @@ class SegmentationProbe(Probe):
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
                     f"segmentation needs feature maps, which {type(backbone).__name__} has not; "
-                    "bind another backbone (such as ResNet18), or leave @SegmentationProbe() out "
-                    "of Evaluate.probes"
+                    "bind another backbone (such as ResNet18), or leave out @SegmentationProbe()"
                 )
 
     def load(self, data_dir):
@@ -127,7 +126,8 @@ class SegmentationProbe(Probe):
         extractor = features.function
         keras.utils.set_random_seed(seeds.stream(run.seed, "evaluate/weights of segmentation"))
         train, test = self.load(run.data_dir)
-        decoder, seconds = self._train(run, train, feature_maps(extractor, train.images))
+        name = "segmentation" if subject == PRE_TRAINED else f"segmentation_{subject}"
+        decoder, seconds = self._train(run, train, feature_maps(extractor, train.images), name)
         confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
         maps = feature_maps(extractor, test.images)
         for start in range(0, len(maps), self._batch_size):
@@ -142,16 +142,15 @@ class SegmentationProbe(Probe):
         key, label = key_of(self.key, subject), f"{self.label}, {subject}"
         return [Measurement(key, label, mean_iou(confusion), "%", protocol, seconds=seconds)]
 
-    def _train(self, run, images, maps):
+    def _train(self, run, images, maps, name):
         """(the trained decoder, seconds of training)."""
         (optimizer,) = self._training.scheduled(images)
         decoder = SegmentationDecoder(self._num_classes, images.maps.shape[1:], self._filters)
         learner = DecoderLearner(decoder, self._ignored, optimizer)
         learner.build(maps.shape[1:])
         makes = lambda order: batches(maps, images.maps, order)
-        name = "evaluate/segmentation"
-        where = seeds.stream(run.seed, name), run.directory(name)
-        task = self._training.task("evaluate: segmentation", learner, images, makes, *where)
+        where = seeds.stream(run.seed, f"evaluate/{name}"), run.directory(f"evaluate/{name}")
+        task = self._training.task(f"evaluate: {name}", learner, images, makes, *where)
         return decoder, self._training.loop.fit(task, run.strategy).seconds
 
 

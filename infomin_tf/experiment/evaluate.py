@@ -40,13 +40,9 @@ class Evaluate(EvaluationStage):
         raw_pixels=False,
     ):
         probes = standard_probes() if probes is None else probes
-        self.probes, self.test_view = (*probes, *extra_probes), test_view
+        what = "Evaluate.probes and extra_probes together"
+        self.probes, self.test_view = check_probes(what, (*probes, *extra_probes)), test_view
         self._random_encoder, self._raw_pixels = random_encoder, raw_pixels
-        keys = [probe.key for probe in self.probes]
-        if twins := sorted({key for key in keys if keys.count(key) > 1}):
-            raise UserError(
-                f"Evaluate.probes holds two of {', '.join(twins)}; leave out one of them"
-            )
         if test_view is None and any(probe.takes_views for probe in self.probes):
             raise UserError(
                 "Evaluate.test_view is not bound; bind it, for example to @CenterCrop()"
@@ -104,6 +100,14 @@ class Evaluate(EvaluationStage):
     def _note(self, run):
         """The file that holds the configuration of an evaluation that is under way."""
         return pathlib.Path(run.directory(self.name), "under_way.gin")
+
+
+def check_probes(what, probes):
+    """The probes as a tuple; UserError for two of one key, whose results would be mixed up."""
+    keys = [probe.key for probe in probes]
+    if twins := sorted({key for key in keys if keys.count(key) > 1}):
+        raise UserError(f"{what} hold two of {', '.join(twins)}; leave out one of them")
+    return tuple(probes)
 
 
 def standard_probes():

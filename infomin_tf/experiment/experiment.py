@@ -78,7 +78,7 @@ class Experiment:
         return tuple(stage.name for stage in self._stages)
 
     def run(self, model_dir, *, strategy, seed, data_dir=None, until=None, configuration=""):
-        """Runs the stages that are not finished yet; prints a table of all numbers at the end.
+        """Runs the stages that are not finished yet; prints a table of all measurements.
 
         Args:
             model_dir: where everything is written.

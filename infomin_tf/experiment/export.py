@@ -33,7 +33,7 @@ class Export(Stage):
         check_view_size(pair, self.view, "Export.view")
 
     def check(self, run):
-        """Raises UserError unless the networks can be described in a file, and it be written."""
+        """Raises UserError unless a file can describe the networks and can be written."""
         for part in (run.split, *run.backbones):
             try:
                 keras.saving.serialize_keras_object(part)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from infomin_tf.data.checks import check_view_size
 from infomin_tf.data.images import Source
+from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import Features
 from infomin_tf.evaluation.probe import Probe
-from infomin_tf.experiment.evaluate import standard_probes
+from infomin_tf.experiment.evaluate import check_probes, standard_probes
 
 
 class Transfer(Probe):
@@ -30,8 +31,13 @@ class Transfer(Probe):
         probes: tuple[Probe, ...] | None = None,
         test_view: Callable | None = None,
     ):
-        self.name, self.key = name, f"transfer {name}"
-        self._probes, self._test_view = standard_probes() if probes is None else probes, test_view
+        if set(",/") & set(name) or not name:
+            raise UserError(f"Transfer.name={name!r} stands in keys; give one without , and /")
+        self.name, self.key, self._test_view = name, f"transfer {name}", test_view
+        self._probes = check_probes(
+            "Transfer.probes", standard_probes() if probes is None else probes
+        )
+        self.takes_views = test_view is None and any(p.takes_views for p in self._probes)
         self._sources, self._loaded = (train, test), None
 
     def load(self, data_dir):
@@ -49,8 +55,12 @@ class Transfer(Probe):
 
     def sets(self, run):
         """See `Probe`."""
-        train, test = self.load(run.data_dir)
-        return {f"transfer {self.name}, train": train, f"transfer {self.name}, test": test}
+        other = self._on_its_images(run)
+        sets = {f"{self.key}, train": other.train, f"{self.key}, test": other.test}
+        for probe in self._probes:
+            more = probe.sets(other)
+            sets |= {f"{self.key}, {role}": images for role, images in more.items()}
+        return sets
 
     def measure(self, run, features, subject):
         """See `Probe`."""

@@ -9,7 +9,7 @@ from infomin_tf.training.optimizer import Update
 
 
 class ViewLearner(Learner):
-    """min over g, c1, c2; max over f1, f2 of
+    """Minimises over g, c1, c2 what the critics f1, f2 maximise.
 
     a I_NCE(g(X)_1; g(X)_2:3) + b [CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y)].
 

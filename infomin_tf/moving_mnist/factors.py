@@ -83,7 +83,7 @@ def check_sequences(what, images):
     if not isinstance(images, Sequences):
         raise UserError(
             f"{what} takes sequences, which {images.name} is not; "
-            "bind MovingMnist, or the stages for images"
+            "bind MovingMnist, or what is for images"
         )
 
 

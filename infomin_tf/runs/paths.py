@@ -4,6 +4,8 @@ import contextlib
 import os
 import tempfile
 
+from infomin_tf.errors import UserError
+
 _PATTERNS = set("[]*?\\")
 
 
@@ -15,6 +17,26 @@ def expand(path):
 def default_folder(gin_file):
     """Where a command writes unless it is told: runs/<name of its first gin file>."""
     return os.path.join("runs", os.path.splitext(os.path.basename(gin_file))[0])
+
+
+def check_folder(name, path, is_run):
+    """Raises UserError for a URL, or for a run's folder whose name TensorFlow cannot write.
+
+    Args:
+        name: of the flag.
+        path: its value; None for none.
+        is_run: whether a run is written there.
+    """
+    if "://" in (path or ""):
+        raise UserError(
+            f"--{name}={path} is a URL; give a folder of this machine, such as one where that "
+            "storage is mounted"
+        )
+    if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
+        raise UserError(
+            f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a "
+            "folder of another name"
+        )
 
 
 @contextlib.contextmanager

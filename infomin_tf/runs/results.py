@@ -47,6 +47,11 @@ class Measurement:
 _SAVED = ("key", "label", "value", "unit", "protocol")
 
 
+def loaded(saved):
+    """The `Measurement` of what results.json holds."""
+    return Measurement(**{name: saved[name] for name in _SAVED})
+
+
 def write(directory, measurements, **facts):
     """Writes directory/results.json atomically; its presence says that the stage is finished.
 
@@ -77,6 +82,11 @@ def read(directory):
     if not isinstance(found, list) or not all(
         isinstance(m, dict) and m.keys() >= set(_SAVED) for m in found
     ):
+        if isinstance(content, dict) and "numbers" in content:
+            raise UserError(
+                f"{path} was written by an earlier version, which called its measurements numbers; "
+                "use that version to read it, or another --model_dir"
+            )
         raise UserError(f"{path} has no list of measurements, as a run writes it; {fix}")
     return content
 

@@ -205,7 +205,7 @@ def _row(runner, point, problem):
     for stage in ("learn_views", "pretrain", "evaluate") if finished else ():
         content = results.read(os.path.join(runner.model_dir(point), stage))
         if content:
-            measurements |= {m["key"]: results.Measurement(**m) for m in content["measurements"]}
+            measurements |= {m["key"]: results.loaded(m) for m in content["measurements"]}
             seconds += content.get("wall_time_seconds", 0.0)
     if not finished and problem is None:
         problem = "not run"

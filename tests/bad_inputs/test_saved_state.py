@@ -65,6 +65,11 @@ def results_whose_numbers_lack_values(folder):
     finished(folder, '{"measurements": [{"key": "knn"}]}')
 
 
+@refused.by("written by an earlier version", "use that version to read it")
+def results_of_an_earlier_version(folder):
+    finished(folder, '{"numbers": [{"name": "kNN", "value": 1.0}]}')
+
+
 @refused.by("results.json cannot be read", RUN_AGAIN)
 def folder_for_results(folder):
     (folder / "results.json").mkdir()

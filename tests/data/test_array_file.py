@@ -50,6 +50,7 @@ def test_the_split_divides_and_is_stable_when_images_are_added(saved):
 
 def test_what_is_no_array_of_images_is_refused(saved, tmp_path):
     (tmp_path / "text.npy").write_text("no array")
+    np.savez(tmp_path / "two.npz", PIXELS, PIXELS)
     path = saved("p.npy", PIXELS)
     for arguments, message in (
         ((str(tmp_path / "none.npy"),), "is no .npy file that can be read"),
@@ -59,6 +60,7 @@ def test_what_is_no_array_of_images_is_refused(saved, tmp_path):
         ((path, saved("s.npy", np.arange(49))), r"labels are integers or texts \[50\]"),
         ((path, saved("r.npy", np.arange(50) / 2)), "labels are integers or texts"),
         ((path, saved("m.npy", np.full(50, -1))), "none of 50 images .* and labelled"),
+        ((str(tmp_path / "two.npz"),), "holds several arrays"),
         ((path, None, "valid"), "none of all, train, test"),
     ):
         with pytest.raises(UserError, match=message):
