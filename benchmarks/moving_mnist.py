@@ -58,7 +58,7 @@ class Contestant:
         optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
         made = contrastive.ContrastiveLearner(split, encoders, negatives.InBatch(), optimizer)
         made.build((64, 64, 3))
-        self._train_step = tf.function(step.replica_step(made))
+        self._train_step = tf.function(step.replica_step(made), autograph=False)
         self._train_step(self._batch)
 
     def make(self):

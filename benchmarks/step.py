@@ -74,7 +74,7 @@ class Ours:
         x1, x2 = tf.random.stateless_uniform([2, options.batch, *shape], (1, 2))
         self._batch = (x1, x2), tf.zeros([options.batch], tf.int32)
         self._views = (x1 - 0.5) / 0.25, (x2 - 0.5) / 0.25
-        self._train_step = tf.function(step.replica_step(self._learner))
+        self._train_step = tf.function(step.replica_step(self._learner), autograph=False)
         self._bare_step = tf.function(self._bare)
 
     def step(self):

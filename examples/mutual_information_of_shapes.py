@@ -59,7 +59,7 @@ def estimate(shared, steps=150, draws=8, seed=0):
     negative = negatives.InBatch(TEMPERATURE)
     model = contrastive.ContrastiveLearner(split, [network], negative, optimizer)
     model.build((32, 32, 3))
-    step = tf.function(model.train_step)
+    step = tf.function(model.train_step, autograph=False)
     for index in range(steps):
         step((views(1000 + index, CANDIDATES, shared), tf.zeros([CANDIDATES], tf.int32)))
     bound = bounds.InfoNCE(TEMPERATURE)
