@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import sys
 import time
@@ -139,37 +140,22 @@ class TrainingLoop:
         )
         skips = self.skipped_steps_limit > 0
         run_steps = compile_steps(task.learner, strategy, self.jit_compile, skips)
+        take = functools.partial(self._take, run_steps, batches, task, checkpoint)
         writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
         with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
             if step == 0 and task.on_start:
                 task.on_start(writer)
             while step < task.total_steps:
-                until_epoch = task.steps_per_epoch - step % task.steps_per_epoch
-                count = min(self.steps_per_call, until_epoch, task.total_steps - step)
-                if self.checkpoint_steps:
-                    count = min(count, self.checkpoint_steps - step % self.checkpoint_steps)
-                started = time.monotonic()
-                history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
-                if skips:
-                    history = self._leave_out(history, task, step, checkpoint)
-                check_finite(history, task, step, checkpoint)
-                if "i_nce" in history:
-                    begins_epoch = step % task.steps_per_epoch == 0
-                    checkpoint.note_i_nce(history["i_nce"], begins_epoch)
+                count = self._count(task, step)
+                metrics = take(step, count)
                 step += count
-                seconds = time.monotonic() - started
-                metrics = {n: float(values.mean()) for n, values in history.items() if len(values)}
-                metrics["images_per_second"] = task.global_batch_size * count / seconds
                 _report(metrics, step, progress, count)
                 last = step == task.total_steps
                 if task.on_epoch_end and (step % task.steps_per_epoch == 0 or last):
                     task.on_epoch_end(step, writer, last)
-                due = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
-                if self.checkpoint_steps:
-                    due = due or step % self.checkpoint_steps == 0
                 asked_to_stop = workers.gather(stop.signal or 0).max()
-                if due or asked_to_stop or last:
+                if self._is_due(step, saved_at) or asked_to_stop or last:
                     checkpoint.save(step)
                     saved_at = time.monotonic()
                 if asked_to_stop:
@@ -179,6 +165,31 @@ class TrainingLoop:
             workers.wait_for_all()  # until the chief has saved
             checkpoint.restore()
         return Trained(step, checkpoint.seconds, checkpoint.i_nce)
+
+    def _count(self, task, step):
+        """Steps of the next call: to the end of the epoch or to a checkpoint, if these are near."""
+        count = min(self.steps_per_call, task.total_steps - step)
+        for period in (task.steps_per_epoch, self.checkpoint_steps):
+            count = min(count, period - step % period) if period else count
+        return count
+
+    def _is_due(self, step, saved_at):
+        """Whether a checkpoint is, by the clock or by the steps."""
+        is_time = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
+        return is_time or bool(self.checkpoint_steps) and step % self.checkpoint_steps == 0
+
+    def _take(self, run_steps, batches, task, checkpoint, step, count):
+        """Takes `count` steps after a step; returns the means of their metrics, floats."""
+        started = time.monotonic()
+        history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+        if self.skipped_steps_limit:
+            history = self._leave_out(history, task, step, checkpoint)
+        check_finite(history, task, step, checkpoint)
+        if "i_nce" in history:
+            checkpoint.note_i_nce(history["i_nce"], step % task.steps_per_epoch == 0)
+        seconds = time.monotonic() - started
+        metrics = {name: float(values.mean()) for name, values in history.items() if len(values)}
+        return metrics | {"images_per_second": task.global_batch_size * count / seconds}
 
     def _leave_out(self, history, task, step, checkpoint):
         """The metrics of the steps that were not skipped."""
