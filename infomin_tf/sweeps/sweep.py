@@ -82,6 +82,11 @@ class Sweep:
         given = dict(gin_files=gin_files, gin_params=gin_params, seeds=seeds)
         for name, values in dict(**given, left_out=left_out, metrics=metrics).items():
             check_list(values, f"Sweep.{name}")
+        if labels := [metric for metric in metrics if " " in metric]:
+            raise UserError(
+                f"Sweep.metrics takes keys of measurements, such as knn/pre-trained, not {labels[0]!r}; "
+                "docs/sweeps.md lists them"
+            )
         if until not in STAGES:
             raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
         if information not in _INFORMATION:

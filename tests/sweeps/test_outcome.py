@@ -138,6 +138,11 @@ def test_other_information_is_refused(tmp_path):
         finished(tmp_path, (1, 2), [[1.0], [2.0]], information="MI")
 
 
+def test_a_label_in_the_place_of_a_key_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(UserError, match="such as knn/pre-trained, not 'kNN, pre-trained'"):
+        finished(tmp_path, (1, 2), [[1.0], [2.0]], metrics=("i_nce", "kNN, pre-trained"))
+
+
 def test_categories_have_no_edge_and_one_seed_no_spread(tmp_path):
     said = " ".join(finished(tmp_path, (1, 2), [[10.0], [20.0]], ordered=False).verdict())
     assert "edge" not in said and "With one seed the spread is unknown" in said
