@@ -84,8 +84,8 @@ class Sweep:
             check_list(values, f"Sweep.{name}")
         if labels := [metric for metric in metrics if " " in metric]:
             raise UserError(
-                f"Sweep.metrics takes keys of measurements, such as knn/pre-trained, not {labels[0]!r}; "
-                "docs/sweeps.md lists them"
+                "Sweep.metrics takes keys of measurements, such as knn/pre-trained, not "
+                f"{labels[0]!r}; docs/sweeps.md lists them"
             )
         if until not in STAGES:
             raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
