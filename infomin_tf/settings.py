@@ -16,6 +16,7 @@ ANY = Range("a number", lambda value: True)
 ABOVE_ZERO = Range("a number above 0", lambda value: value > 0)
 FROM_ZERO = Range("0 or more", lambda value: value >= 0)
 GREY_LEVEL = Range("a grey level in [0, 255]", lambda value: 0 <= value <= 255)
+WHOLE_GREY_LEVEL = Range("a whole grey level in [0, 255]", lambda value: value in range(256))
 SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
 BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = Range(

@@ -12,7 +12,7 @@ import numpy as np
 
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
-from infomin_tf.settings import COUNT, SEED, check
+from infomin_tf.settings import COUNT, SEED, WHOLE_GREY_LEVEL, check
 
 SIZE = 64
 FACTORS = {"shape": 8, "color": 8, "texture": 8, "position": 16, "size": 4, "rotation": 8}
@@ -48,25 +48,30 @@ class Shapes:
             disjoint random streams.
         size: number of images; None for the split's own.
         label: the factor that is the label.
+        shading: grey levels, at most, of each of four layers of grey clouds, new in every image;
+            they are the same in red, green and blue. 0 for none.
         seed: of the whole data set.
     """
 
-    def __init__(self, split="train", size: int | None = None, label="shape", seed=0):
+    def __init__(self, split="train", size: int | None = None, label="shape", shading=0, seed=0):
         if split not in _SPLITS:
             raise UserError(f"Shapes.split={split!r} is none of {', '.join(_SPLITS)}")
         if label not in FACTORS:
             raise UserError(f"Shapes.label={label!r} is none of {', '.join(FACTORS)}")
         if size is not None:
             check(self, COUNT, size=size)
+        check(self, WHOLE_GREY_LEVEL, shading=shading)
         check(self, SEED, seed=seed)
-        self._split, self._size, self._label, self._seed = split, size, label, seed
+        self._split, self._size, self._label = split, size, label
+        self._shading, self._seed = shading, seed
 
     def load(self, data_dir=None):
         """Renders the images; returns `ArrayImages`."""
         stream, size = _SPLITS[self._split]
         generator = np.random.Generator(np.random.Philox(key=[self._seed, stream]))
         factors = draw_factors(generator, self._size or size)
-        name, images = f"shapes:{self._split}", render(factors, generator)
+        images = render(factors, generator, shading=self._shading)
+        name = f"shapes:{self._split}"
         if self._split == "unlabelled":
             return ArrayImages(name, images)
         names = SHAPE_NAMES if self._label == "shape" else range(FACTORS[self._label])
@@ -106,13 +111,14 @@ def draw_factors(generator, count):
     return {n: generator.integers(0, k, count, dtype=np.int32) for n, k in FACTORS.items()}
 
 
-def render(factors, generator, chunk=500):
-    """Images of given factors; brightness of the ground and pixel noise are drawn as nuisance.
+def render(factors, generator, chunk=500, shading=0):
+    """Images of given factors; brightness, pixel noise and shading are drawn as nuisance.
 
     Args:
         factors: dict of int [M] for every name in FACTORS.
         generator: numpy Generator of the nuisance.
         chunk: images rendered at a time.
+        shading: see `Shapes`.
 
     Returns:
         uint8 [M, 64, 64, 3].
@@ -121,18 +127,31 @@ def render(factors, generator, chunk=500):
     images = np.empty((count, SIZE, SIZE, 3), np.uint8)
     for start in range(0, count, chunk):
         part = {name: values[start : start + chunk] for name, values in factors.items()}
-        images[start : start + chunk] = _render_chunk(part, generator)
+        images[start : start + chunk] = _render_chunk(part, generator, shading)
     return images
 
 
-def _render_chunk(factors, generator):
+def _render_chunk(factors, generator, shading):
     count = len(factors["shape"])
     brightness = generator.integers(-12, 13, (count, 1, 1, 1), dtype=np.int16)
     noise = generator.integers(-8, 9, (count, SIZE, SIZE, 1), dtype=np.int16)
     quarters = _coverage(factors)[..., None]
     ground, color = _grounds()[factors["texture"]], _COLORS[factors["color"]][:, None, None, :]
-    images = (ground * (4 - quarters) + color * quarters + 2) // 4
-    return np.clip(images + brightness + noise, 0, 255).astype(np.uint8)
+    images = (ground * (4 - quarters) + color * quarters + 2) // 4 + brightness + noise
+    if shading:
+        images += sum(_clouds(generator, count, cells, shading) for cells in (2, 4, 8, 16))
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def _clouds(generator, count, cells, strength):
+    """int16 [M, 64, 64, 1] of -strength to strength: bilinear between a random grid of cells."""
+    corners = generator.integers(-strength, strength + 1, (count, cells + 1, cells + 1), np.int32)
+    side = SIZE // cells
+    cell, place = np.divmod(np.arange(SIZE), side)
+    below, right = place[:, None].astype(np.int32), place.astype(np.int32)
+    rows = corners[:, cell] * (side - below) + corners[:, cell + 1] * below
+    levels = rows[:, :, cell] * (side - right) + rows[:, :, cell + 1] * right
+    return (levels // side**2).astype(np.int16)[..., None]
 
 
 @functools.cache

@@ -202,14 +202,15 @@ class LearnViews(TrainedStage):
         measured = [Measurement(key, label, i_nce.mean, "nats", how, (doubt,))]
         for name, value in figures.items():
             protocol, unit, doubt = where, "", None
+            label = name.replace("_", " ")
             if name.endswith("_accuracy"):
                 protocol, unit = doubts.beside_chance(where, run.test), "%"
-                doubt = doubts.of_accuracy(name, value, run.test)
+                doubt = doubts.of_accuracy(label, value, run.test)
             elif name == "inversion_error":
                 doubt = doubts.of_inversion(value)
             elif name == "log_det":
                 unit = "nats/pixel"
-            measured.append(Measurement(name, name, value, unit, protocol, (doubt,)))
+            measured.append(Measurement(name, label, value, unit, protocol, (doubt,)))
         return measured
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import textwrap
 from importlib import metadata
 
 from infomin_tf.errors import UserError
@@ -97,26 +98,31 @@ def forget(directory):
 
 
 def table(results):
-    """A text table of the measurements of several stages.
+    """A text table of the measurements of several stages, no wider than 100 columns.
 
     Args:
         results: dict stage name -> content of its results.json.
 
     Returns:
-        Lines "stage  measurement  value unit  protocol", aligned.
+        Lines "stage  measurement  value unit  [n]", aligned, and the protocols [n] below.
     """
-    rows = [
-        (stage, m["label"], f"{_shown(m['value'])} {m['unit']}", m["protocol"])
-        for stage, content in results.items()
-        for m in content["measurements"]
-    ]
-    rows.insert(0, ("stage", "measurement", "value", "protocol"))
+    protocols, rows = {}, [("stage", "measurement", "value", "how")]
+    for stage, content in results.items():
+        for m in content["measurements"]:
+            number = protocols.setdefault(m["protocol"], len(protocols) + 1)
+            rows.append((stage, m["label"], f"{_shown(**m)} {m['unit']}", f"[{number}]"))
+            stage = ""
     widths = [max(len(row[column]) for row in rows) for column in range(3)] + [0]
-    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
-    return "\n".join("  ".join(row) for row in cells)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    for protocol, number in protocols.items():
+        start = f"[{number}] "
+        lines += textwrap.wrap(protocol, 100, initial_indent=start, subsequent_indent="    ")
+    return "\n".join(lines)
 
 
-def _shown(value):
+def _shown(value, unit, **_):
+    if unit in ("", "dimensions") and value == int(value):
+        return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
 
 

@@ -176,19 +176,27 @@ class Outcome:
         write_atomically(os.path.join(out, "sweep.json"), json.dumps(content, indent=2) + "\n")
 
     def table(self, settings=None):
-        """(header, rows) of text cells: a row per setting (all, or those given), of means."""
-        axes = [axis.name for axis in self.sweep.axes]
+        """(header, rows) of text cells: a row per setting (all, or those given), of means of the
+        metrics and of the information.
+        """
+        asked = [*self.metrics, self.sweep.information]
+        return self.whole_table(settings, [key for key in asked if key in self.keys])
+
+    def whole_table(self, settings=None, keys=None):
+        """The same with all that was measured, or with some keys."""
+        keys, axes = self.keys if keys is None else keys, [axis.name for axis in self.sweep.axes]
         rows = []
         for setting in settings or self.settings:
-            means = [mean_text(setting, key) for key in self.keys]
+            means = [mean_text(setting, key) for key in keys]
             rows.append([*setting.labels, *means, str(max(map(len, setting.values.values())))])
-        return [*axes, *map(self.label, self.keys), "seeds"], rows
+        return [*axes, *map(self.label, keys), "seeds"], rows
 
 
 def text_table(header, rows):
-    """Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """Markdown, its columns aligned."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * width for width in widths], *rows]
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines)
 
 
 def mean_text(setting, key):

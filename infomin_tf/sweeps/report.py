@@ -37,6 +37,7 @@ def write(outcome, pictures, configuration, out):
         f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
         table(*outcome.table()),
         *details(outcome.rows, pictures, configuration),
+        "<h2>All that was measured</h2>" + table(*outcome.whole_table()),
     ]
     files.write_atomically(os.path.join(out, "report.html"), page(outcome.sweep.title, parts))
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import fcntl
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files, results
 
+_REFRESH_SECONDS = 2
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # -P: modules of the working directory do not hide those of Python.
 _PYTHON = [sys.executable, "-P", "-c"]
@@ -38,7 +40,7 @@ class Runner:
         self.sweep, self.out, self.data_dir = sweep, out, data_dir
         self.jobs = len(devices) or jobs
         self._devices = list(devices)
-        self._processes, self._lock = set(), threading.Lock()
+        self._processes, self._running, self._lock = set(), {}, threading.Lock()
         self._stopped = False
 
     def model_dir(self, point):
@@ -90,17 +92,31 @@ class Runner:
                     free.append(device)
 
             futures = {pool.submit(attempt, point): point for point in missing}
+            waiting = set(futures)
             try:
-                for future in concurrent.futures.as_completed(futures):
-                    point, problem = futures[future], future.result()
-                    if problem:
-                        problems[point] = problem
-                        progress.write(f"{point.name}: {problem}", file=sys.stderr)
-                    progress.update()
+                while waiting:
+                    done, waiting = concurrent.futures.wait(
+                        waiting, _REFRESH_SECONDS, concurrent.futures.FIRST_COMPLETED
+                    )
+                    for future in done:
+                        point, problem = futures[future], future.result()
+                        if problem:
+                            problems[point] = problem
+                            progress.write(f"{point.name}: {problem}", file=sys.stderr)
+                    self._show(progress, len(done))
             except BaseException:
                 self._stop()
                 raise
         return {point: problems[point] for point in points if point in problems}
+
+    def _show(self, progress, done):
+        """Moves the bar; on a screen, says where each running point is, too."""
+        if sys.stderr.isatty():
+            with self._lock:
+                running = sorted(self._running.items())
+            stages = (f"{name}: {_stage(log)}" for name, log in running)
+            progress.set_postfix_str(", ".join(stages), refresh=not done)
+        progress.update(done)
 
     def show_views(self, point):
         """Path of a picture of a setting's views, made when missing; None when that fails."""
@@ -132,7 +148,11 @@ class Runner:
             record = json.dumps(_record(point))
             files.write_atomically(os.path.join(model_dir, "command.json"), record)
             log = os.path.join(model_dir, "log.txt")
+            with self._lock:
+                self._running[point.name] = log
             status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock)
+            with self._lock:
+                del self._running[point.name]
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):
@@ -201,6 +221,17 @@ def _check_views(model_dir):
                 f"{model_dir} was run with views of {source} that were learned again since; use "
                 "another --out, or delete the folders of the points to run them again"
             )
+
+
+def _stage(log):
+    """What a run is at, such as "pretrain 40%": the newest bar in its log."""
+    if not os.path.exists(log):
+        return "starts"
+    with open(log, "rb") as file:
+        file.seek(max(0, os.path.getsize(log) - 2000))
+        text = file.read().decode(errors="replace")
+    bars = re.findall(r"^(?:[a-z]+: )*(\w+): +(\d+%)\|", text.replace("\r", "\n"), re.MULTILINE)
+    return " ".join(bars[-1]) if bars else "starts"
 
 
 def _last_error(log):

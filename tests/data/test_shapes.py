@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 
 from infomin_tf.data import shapes
 from infomin_tf.errors import UserError
@@ -17,6 +17,25 @@ TRAIN = shapes.Shapes("train").load()
 def test_images_are_the_same_on_every_machine():
     digest = hashlib.sha256(TRAIN.images.numpy().tobytes()).hexdigest()
     assert digest == "11e99c14212361ade006831deae93f807da4c4682076be5368c1dd3fb9f47221"
+
+
+def test_shading_is_the_same_on_every_machine_grey_and_what_scipy_interpolates():
+    def images(shading):
+        found = shapes.Shapes("test", 400, shading=shading).load().images.numpy()
+        return found.astype(int)
+
+    plain, shaded = images(0), images(9)
+    inside = np.all((plain > 40) & (plain < 215), axis=-1)
+    added = (shaded - plain)[inside]
+    assert (added == added[:, :1]).all() and 30 < added.max() <= 36 and -36 <= added.min() < -30
+    digest = hashlib.sha256(images(40).astype(np.uint8).tobytes()).hexdigest()
+    assert digest == "8910d40b571f169238c97ed79c1b34c26da65224941bd6d55b9b6b59ea11cde5"
+    corners = np.random.default_rng(4).integers(-40, 41, (3, 5, 5), np.int32)
+    clouds = shapes._clouds(np.random.default_rng(4), 3, 4, 40)[..., 0]
+    places = np.stack(np.mgrid[:64, :64] / 16)
+    for cloud, grid in zip(clouds, corners, strict=True):
+        expected = ndimage.map_coordinates(grid.astype(float), places, order=1)
+        np.testing.assert_array_equal(cloud, np.floor(expected))
 
 
 def test_factors_are_uniform_and_independent():

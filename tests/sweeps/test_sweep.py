@@ -202,3 +202,24 @@ def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_a
     finally:
         (tmp_path / "go").touch()  # for a run that is left
     assert runs(tmp_path) == ["1.0 0", "2.0 0", "4.0 0"]
+
+
+@pytest.mark.parametrize(
+    ("said", "stage"),
+    [
+        ("warning: x\n", "starts"),
+        (
+            "learn_views: 100%|##| 9/9 [00:01]\npretrain:   0%| | 0/8\rpretrain:  44%|#| 3/8",
+            "pretrain 44%",
+        ),
+        (
+            "pretrain: 100%|#| 8/8\nevaluate: linear_probe_untrained:   7%|#| 3/44",
+            "linear_probe_untrained 7%",
+        ),
+    ],
+)
+def test_the_bar_says_where_a_running_point_is(said, stage, tmp_path):
+    log = tmp_path / "log.txt"
+    assert runner._stage(str(log)) == "starts"
+    log.write_text("noise " * 1000 + "\n" + said)
+    assert runner._stage(str(log)) == stage
