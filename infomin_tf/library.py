@@ -63,7 +63,7 @@ class Embedded(typing.NamedTuple):
 
 
 def train(
-    images,
+    images=None,
     labels=None,
     *,
     model_dir=None,
@@ -83,7 +83,8 @@ def train(
     settings of Keras and TensorFlow hold; a command starts without them.
 
     Args:
-        images: folder of images at any depth, or an array uint8 [M, H, W, 3].
+        images: folder of images at any depth, or an array uint8 [M, H, W, 3]; None for the sets
+            that gin_file names itself.
         labels: of a folder: another with a folder for each class, or a table with the columns file
             and label; of an array: integers or texts [M], negative or "" where there is none. None
             for no labels: then nothing is probed.
@@ -101,6 +102,8 @@ def train(
     """
     default = _WITHOUT if labels is None else _WITH_LABELS
     check_seeds("train", seed=(seed,))
+    if images is None and (gin_file is None or labels is not None):
+        raise UserError("train takes images, with or without labels, or a gin_file that names both")
     named, own = _several(gin_file or default), _several(gin_param)
     model_dir = _folder(model_dir or paths.default_folder(named[0]))
     found = [gin_files.find_file(file) for file in named]
@@ -233,6 +236,8 @@ def _array_files(model_dir):
 
 def _data(images, labels, keep):
     """Bindings of the sources."""
+    if images is None:
+        return []
     if not _is_path(images):
         return _of_arrays(images, labels, keep)
     if not (labels is None or _is_path(labels)):

@@ -146,6 +146,14 @@ def test_other_arrays_are_refused(images, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("arguments", [{}, {"gin_file": "gin/quickstart.gin", "labels": "photos"}])
+def test_without_images_a_gin_file_has_to_name_them(arguments, tmp_path):
+    with pytest.raises(UserError, match="or a gin_file that names both"):
+        library.train(model_dir=tmp_path, **arguments)
+    images, test, *_ = built(library._data(None, None, None), "gin/quickstart.gin")
+    assert images.size == 8000 and test.class_names == tuple("01234567")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
