@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: quickstart test lint docs clean
 
 quickstart: .venv/installed
-	$(BIN)/python bin/sweep --gin_file=gin/quickstart_compare_views.gin --out=runs/quickstart --jobs=2
+	$(BIN)/python bin/sweep --gin_file=gin/quickstart_compare_views.gin --jobs=2
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder

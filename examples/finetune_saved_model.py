@@ -1,6 +1,6 @@
-"""Fine-tunes an exported encoder on the colours of shapes, next to a probe on frozen features.
+"""Fine-tunes an exported encoder on the textures of shapes, next to a probe on frozen features.
 
-python examples/finetune_saved_model.py runs/quickstart/export
+python examples/finetune_saved_model.py runs/quickstart_compare_views/points/learned_seed0/export
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
-    train, test = (Shapes(split, label="color").load() for split in ("train", "test"))
+    train, test = (Shapes(split, label="texture", shading=40).load() for split in ("train", "test"))
     x, y, test_x = train.images.numpy(), train.labels.numpy(), test.images.numpy()
     cases = ("frozen probe", False, 1e-3), ("fine-tuned", True, 5e-4)
     for name, trainable, learning_rate in cases:

@@ -4,7 +4,7 @@ import importlib
 
 from infomin_tf import registration
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 registration.register()
 

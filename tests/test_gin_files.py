@@ -13,10 +13,11 @@ from infomin_tf.runs import differences, run_folder
 from infomin_tf.sweeps.sweep import Sweep
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
+COMPARISONS = ("folder_compare_views.gin", "quickstart_compare_views.gin")
 RUNNABLE = sorted(
     path.name
     for path in GIN.glob("*.gin")
-    if path.name not in ("debug.gin", "audit_views.gin", "folder_compare_views.gin")
+    if path.name not in ("debug.gin", "audit_views.gin", *COMPARISONS)
 )
 pytestmark = pytest.mark.usefixtures("clean_gin")
 GENERATORS = ["additive", "reversible", "affine", "glow"]
@@ -88,7 +89,7 @@ def test_small_recipes_build_on_both_data_sets(recipe, data):
     )
 
 
-@pytest.mark.parametrize("file", [*SWEEPS, "folder_compare_views.gin"])
+@pytest.mark.parametrize("file", [*SWEEPS, *COMPARISONS])
 def test_every_point_of_a_sweep_builds(file):
     sweep = build(file, root=Sweep)
     assert f"bin/sweep --gin_file=gin/{file}" in (GIN / file).read_text()

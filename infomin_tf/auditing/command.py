@@ -74,7 +74,9 @@ def audit(files, gin_params, images, labels, out, jobs, devices):
         second = _run_round(sweep, out, "second_round", jobs, devices)
         findings = Findings(configured, facts, first, second)
         path = _write_recommendation(findings, out)
-        report.write(findings, _pictures(first, second), path, text, out)
+        pictures = first.runner.pictures()
+        pictures |= second.runner.pictures(known=pictures)
+        report.write(findings, pictures, path, text, out)
     return Audited(
         findings.recommended,
         path,
@@ -93,17 +95,6 @@ def _run_round(sweep, out, name, jobs, devices):
     outcome = Outcome(runner, runner.run())
     outcome.write(runner.out)
     return outcome
-
-
-def _pictures(*outcomes):
-    """dict label -> path of a picture of its views."""
-    pictures = {}
-    for outcome in outcomes:
-        for row in outcome.rows:
-            label = row.point.labels[0]
-            if label not in pictures and (path := outcome.runner.show_views(row.point)):
-                pictures[label] = path
-    return pictures
 
 
 def _write_recommendation(findings, out):

@@ -38,12 +38,9 @@ def run(files, gin_params, out, data_dir, jobs, devices):
 def report(runner, problems, text):
     """Writes all that is shown of a sweep, prints table and verdict; returns the exit status."""
     outcome = Outcome(runner, problems)
-    pictures = {}
+    pictures = runner.pictures()
     for point in runner.sweep.points():
-        caption = " / ".join(point.labels)
-        if caption not in pictures and (path := runner.show_views(point)):
-            pictures[caption] = path
-        learned = f"{caption}: the learned channels, each picture stretched"
+        learned = f"{' / '.join(point.labels)}: the learned channels, each picture stretched"
         if learned not in pictures and os.path.exists(runner.learned_channels(point)):
             pictures[learned] = runner.learned_channels(point)
     with quiet_standard_error():

@@ -116,10 +116,24 @@ class Runner:
                 running = sorted(self._running.items())
             stages = (f"{name}: {_stage(log)}" for name, log in running)
             progress.set_postfix_str(", ".join(stages), refresh=not done)
-        progress.update(done)
+        if done:
+            progress.update(done)
 
-    def show_views(self, point):
-        """Path of a picture of a setting's views, made when missing; None when that fails."""
+    def pictures(self, known=()):
+        """dict caption of a setting -> path of a picture of its views, made when missing.
+
+        As many are made at a time as points are run; one that fails is named and left out, as are
+        captions that are known.
+        """
+        points = {" / ".join(point.labels): point for point in reversed(self.sweep.points())}
+        points = {caption: point for caption, point in points.items() if caption not in known}
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            made = pool.map(self._show_views, points.values())
+            found = dict(zip(points, made, strict=True))
+        return {caption: found[caption] for caption in reversed(found) if found[caption]}
+
+    def _show_views(self, point):
+        """Path of a picture of a setting's views; None when that fails."""
         stem = os.path.join(self.out, "views", point.setting)
         path, unfinished, log = (stem + ending for ending in (".png", ".part.png", ".log"))
         if not os.path.exists(path):

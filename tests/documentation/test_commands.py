@@ -20,7 +20,7 @@ from tests.documentation.commands import ROOT
 COMMANDS = [*commands.of_documents(), *commands.of_gin_files()]
 # The runs that bin/evaluate and bin/export are shown with, and what has made them.
 RUNS = {
-    "runs/quickstart": ("gin/quickstart.gin",),
+    "runs/quickstart_compare_views/points/learned_seed0": ("gin/quickstart_compare_views.gin",),
     "runs/stl10_semisup_views": ("gin/stl10_semisup_views.gin",),
     "runs/recipes/cifar10_simclr_seed0": ("gin/small/simclr.gin", "gin/small/cifar10.gin"),
     "runs/table4/points/digit_seed0": ("gin/small/table4.gin",),

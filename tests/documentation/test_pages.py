@@ -1,0 +1,41 @@
+"""README.md and the pages of docs/: links lead somewhere, every page is in the site, and short."""
+
+import re
+
+import pytest
+
+from tests.documentation.commands import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(page):
+    """What a heading is called in a link."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith("http"):
+            name, _, heading = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), link
+            assert not heading or heading in anchors(target), link
+
+
+def test_every_page_is_in_the_site():
+    named = re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    names = [page.name for page in PAGES[2:] if page.name != "README.md"]
+    assert not [name for name in names if f"({name})" not in index]
+
+
+def test_the_readme_is_a_page():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 90
