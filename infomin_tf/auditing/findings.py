@@ -136,7 +136,7 @@ class Findings:
         if setting is base or not self.facts["classes"] or not comparison.freedom:
             return ""
         better = comparison.is_better(setting, base)
-        return f", {'' if better else 'not '}told apart from the base"
+        return f", {'' if better else 'not '}significantly different from the base"
 
     def _told_apart(self):
         best, base = self.order[0], self._base
@@ -149,8 +149,8 @@ class Findings:
             not self.facts["classes"] and comparison.is_better(base, best)
         )
         return (
-            f"The recommendation {'is' if better else 'is NOT'} told apart from the base: "
-            f"{self.second.label(self.ranking.metric)} differs by "
+            f"The recommendation {'is' if better else 'is NOT'} significantly different from the "
+            f"base: {self.second.label(self.ranking.metric)} differs by "
             f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
             f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at "
             "95 %, not corrected for the number of comparisons)."

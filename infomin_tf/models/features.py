@@ -12,7 +12,7 @@ class FeatureExtractor(keras.layers.Layer):
 
     Args:
         split: layer, image [B, H, W, 3] in [0, 1] -> parts.
-        backbones: one layer a part, [B, H, W, C] -> [B, D].
+        backbones: one layer per part, [B, H, W, C] -> [B, D].
     """
 
     def __init__(self, split, backbones, **kwargs):

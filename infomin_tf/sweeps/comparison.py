@@ -1,4 +1,4 @@
-"""Which settings of a sweep are told apart."""
+"""Which settings of a sweep differ significantly."""
 
 import numpy as np
 

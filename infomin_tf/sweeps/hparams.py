@@ -1,4 +1,4 @@
-"""A sweep in TensorBoard's HParams: one entry a point."""
+"""A sweep in TensorBoard's HParams: one entry per point."""
 
 import os
 

@@ -95,7 +95,7 @@ class Outcome:
         return f"{self.label(key)}, {unit}" if unit else self.label(key)
 
     def verdict(self):
-        """Sentences: which point is best, where in the range it is, what it is told apart from."""
+        """Sentences: which point is best, where in the range it is, what it differs from."""
         best = self.best
         if best is None:
             if not self.metric or not self.keys:
@@ -133,7 +133,7 @@ class Outcome:
         return f"It lies inside the measured range of {axis.name}, {first} to {last}."
 
     def _comparison(self, best):
-        """Which settings the best is told apart from, by a t test with the spread of all pooled."""
+        """Which settings the best is significantly better than: a t test, all spreads pooled."""
         others = [s for s in self.settings if s is not best and self.metric in s.values]
         comparison = Comparison(self.settings, self.metric)
         if not others or not comparison.freedom:
@@ -146,7 +146,7 @@ class Outcome:
             f"Beyond the seeds' spread (standard deviation {comparison.spread:.2f}, pooled; "
             f"{CONFIDENCE:.0%} of a t test, not corrected for the number of comparisons) it is "
             f"better than: {', '.join(apart) or 'none'}. "
-            f"Not told apart from: {', '.join(alike) or 'none'}."
+            f"Not significantly different from: {', '.join(alike) or 'none'}."
         )
 
     def write(self, out):

@@ -73,8 +73,8 @@ def check_variance(split, images, name):
         )
         if split.mean is None or not _leaves_each_part_a_channel(split, channels, flat):
             they_are = "they are" if len(flat) > 1 else "it is"
-            mend = _mend(images, split, channels, flat)
-            raise UserError(f"{said}, so standardised {they_are} noise; {mend}")
+            fix = _fix(images, split, channels, flat)
+            raise UserError(f"{said}, so standardised {they_are} noise; {fix}")
         warn_once(f"{said}, so encoders learn from the other channels alone")
     if not isinstance(split, ChannelSplit):
         return
@@ -83,7 +83,7 @@ def check_variance(split, images, name):
     if all(_follows(channels[lone], channels[t]) <= _COPY * noise[t] for t in others):
         raise UserError(
             f"{name}: {_listed(others)} of {where} follow from {lone} alone, but for rounding, so "
-            f"the two parts are one and the same image; {_mend(images, split, channels, flat)}"
+            f"the two parts are one and the same image; {_fix(images, split, channels, flat)}"
         )
 
 
@@ -122,7 +122,7 @@ def _follows(cause, effect):
     return np.sqrt(np.mean(np.square(steps)) / 2.0)
 
 
-def _mend(images, split, channels, flat):
+def _fix(images, split, channels, flat):
     if len(flat) == len(channels):
         return "the images are of one colour all over; give others"
     if are_grey(images) and not isinstance(split.color_space, Bands):

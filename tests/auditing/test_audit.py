@@ -227,9 +227,12 @@ def test_findings_with_labels(tmp_path):
     assert f"Recommended: x 3, y on ({LABELS[PROBE]} 53.40 ± 0.28, base 50.10 ± 0.14" in said
     assert (
         "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, "
-        "told apart from the base" in said
+        "significantly different from the base" in said
     )
-    assert "The recommendation is told apart from the base" in sure and "differs by 3.30" in sure
+    assert (
+        "The recommendation is significantly different from the base" in sure
+        and "differs by 3.30" in sure
+    )
     # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.
     assert "500 test images, a standard error of 2.2 points" in sure
     assert "would have put x 3 first" in sure

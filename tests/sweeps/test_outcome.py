@@ -68,7 +68,7 @@ def test_the_verdict_tells_apart_what_a_t_test_tells_apart(tmp_path):
         "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said
         and "inside the measured range of x" in said
     )
-    assert re.search(r"better than: 1, 4\. Not told apart from: 3\.", said)
+    assert re.search(r"better than: 1, 4\. Not significantly different from: 3\.", said)
     pooled = np.sqrt(np.mean([np.var(pair, ddof=1) for pair in accuracies]))
     assert f"standard deviation {pooled:.2f}" in said
     least = stats.t.ppf(0.975, 4) * pooled  # of two means of two
