@@ -41,7 +41,9 @@ def _found(name):
 
 
 def digest(files):
-    """dict file -> SHA-256 of its contents and all that it includes; None for a file not found."""
+    """dict file -> SHA-256 of what it and all that it includes say, but for lines of comments and
+    empty ones; None for a file not found.
+    """
     return {file: _digest(file) for file in files}
 
 
@@ -54,7 +56,8 @@ def _digest(name, above=()):
     with _open(found) as file:
         text = file.read()
     inside = [_digest(included, (*above, name)) for included in _INCLUDE.findall(text)]
-    parts = [text, *map(str, inside)]
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    parts = ["\n".join(lines), *map(str, inside)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

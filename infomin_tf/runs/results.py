@@ -121,7 +121,7 @@ def table(results):
 
 
 def _shown(value, unit, **_):
-    if unit in ("", "dimensions") and value == int(value):
+    if unit in ("", "dimensions") and float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
 

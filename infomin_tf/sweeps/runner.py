@@ -112,9 +112,7 @@ class Runner:
     def _show(self, progress, done):
         """Moves the bar; on a screen, says where each running point is, too."""
         if sys.stderr.isatty():
-            with self._lock:
-                running = sorted(self._running.items())
-            stages = (f"{name}: {_stage(log)}" for name, log in running)
+            stages = (f"{name}: {_stage(log)}" for name, log in self._running.copy().items())
             progress.set_postfix_str(", ".join(stages), refresh=not done)
         if done:
             progress.update(done)
@@ -122,15 +120,20 @@ class Runner:
     def pictures(self, known=()):
         """dict caption of a setting -> path of a picture of its views, made when missing.
 
-        As many are made at a time as points are run; one that fails is named and left out, as are
-        captions that are known.
+        As many are made at a time as points are run, without a GPU; one that fails is named and
+        left out, as are captions that are known.
         """
-        points = {" / ".join(point.labels): point for point in reversed(self.sweep.points())}
+        points = {}
+        for point in self.sweep.points():
+            points.setdefault(" / ".join(point.labels), point)
         points = {caption: point for caption, point in points.items() if caption not in known}
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            made = pool.map(self._show_views, points.values())
-            found = dict(zip(points, made, strict=True))
-        return {caption: found[caption] for caption in reversed(found) if found[caption]}
+            try:
+                made = list(pool.map(self._show_views, points.values()))
+            except BaseException:
+                self._stop()
+                raise
+        return {caption: path for caption, path in zip(points, made, strict=True) if path}
 
     def _show_views(self, point):
         """Path of a picture of a setting's views; None when that fails."""
@@ -139,8 +142,10 @@ class Runner:
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
-            if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log) != 0:
-                print(f"no picture of {point.setting}: {_last_error(log)} ({log})", file=sys.stderr)
+            if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log, device="") != 0:
+                said = f"no picture of {point.setting}: {_last_error(log)} ({log})"
+                if not self._stopped:
+                    print(said, file=sys.stderr)
                 return None
             os.replace(unfinished, path)
         return path
@@ -162,11 +167,9 @@ class Runner:
             record = json.dumps(_record(point))
             files.write_atomically(os.path.join(model_dir, "command.json"), record)
             log = os.path.join(model_dir, "log.txt")
-            with self._lock:
-                self._running[point.name] = log
+            self._running[point.name] = log
             status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock)
-            with self._lock:
-                del self._running[point.name]
+            del self._running[point.name]
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):

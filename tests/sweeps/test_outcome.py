@@ -192,3 +192,23 @@ def test_hparams_hold_each_point(tmp_path):
         for value in event.summary.value
     }
     assert {"i_nce", "knn/pre-trained"} <= tags
+
+
+def test_the_table_has_the_metrics_and_the_information_and_the_whole_one_everything(tmp_path):
+    found = finished(tmp_path, (1, 2), [[40.0], [50.5]], metrics=["knn/pre-trained"])
+    header, rows = found.table()
+    assert header == ["x", "kNN, pre-trained", "I_NCE", "seeds"]
+    assert rows == [["1", "40.00", "2.00", "1"], ["2", "50.50", "1.00", "1"]]
+    assert found.whole_table()[0] == [
+        "x",
+        "I_NCE",
+        "I_NCE of training",
+        "kNN, pre-trained",
+        "seeds",
+    ]
+    assert outcome.text_table(["x", "kNN"], [["1", "40.00"], ["long", "5"]]).splitlines() == [
+        "| x    | kNN   |",
+        "| ---- | ----- |",
+        "| 1    | 40.00 |",
+        "| long | 5     |",
+    ]

@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 
 import pytest
 
+from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, runner
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, FileAxis, Sweep
@@ -223,3 +225,51 @@ def test_the_bar_says_where_a_running_point_is(said, stage, tmp_path):
     assert runner._stage(str(log)) == "starts"
     log.write_text("noise " * 1000 + "\n" + said)
     assert runner._stage(str(log)) == stage
+
+
+# Stands for bin/show_views: notes what it sees of the GPUs; x = 2 waits for ever.
+FAKE_VIEWS = """
+import os, sys, time
+out = dict(a[2:].split("=", 1) for a in sys.argv[1:])["out"]
+open(out.replace(".part.png", f".pid{os.getpid()}"), "w").close()
+while "= 2" in " ".join(sys.argv):
+    time.sleep(0.01)
+open(out, "w").write(os.environ["CUDA_VISIBLE_DEVICES"])
+"""
+
+
+def test_pictures_are_made_once_per_setting_without_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_SHOW_VIEWS", FAKE_VIEWS)
+    made = runner.Runner(sweep_over(5, 1, 3, 4), str(tmp_path), devices=["0", "1"])
+    pictures = made.pictures(known=["3"])
+    assert list(pictures) == ["5", "1", "4"]
+    assert {pathlib.Path(path).read_text() for path in pictures.values()} == {""}
+    assert len(list((tmp_path / "views").glob("*.pid*"))) == 3
+
+
+def test_ctrl_c_among_pictures_stops_them_all(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(runner, "_SHOW_VIEWS", FAKE_VIEWS)
+    made = runner.Runner(sweep_over(2, 20, 21, 22, seeds=(0,)), str(tmp_path), jobs=2)
+
+    def interrupt():
+        while len(list((tmp_path / "views").glob("*.pid*"))) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        made.pictures()
+    for path in (tmp_path / "views").glob("*.pid*"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.suffix.removeprefix(".pid")), 0)
+    assert "no picture" not in capfd.readouterr().err
+
+
+def test_a_comment_does_not_change_a_gin_file(tmp_path):
+    file = tmp_path / "own.gin"
+    file.write_text("# what\na.B.x = 1\n")
+    known = gin_files.digest([str(file)])
+    file.write_text("# what else\n\n# and more\na.B.x = 1\n\n")
+    assert gin_files.digest([str(file)]) == known
+    file.write_text("# what\na.B.x = 2\n")
+    assert gin_files.digest([str(file)]) != known
