@@ -114,3 +114,6 @@ def test_unknown_names_are_refused():
         shapes.Shapes("valid")
     with pytest.raises(UserError, match="none of shape"):
         shapes.Shapes(label="shapes")
+    for wrong in (-1, 2.5, 256, "dark"):
+        with pytest.raises(ValueError, match="Shapes.shading takes a whole grey level"):
+            shapes.Shapes(shading=wrong)
