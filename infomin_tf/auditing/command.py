@@ -74,8 +74,9 @@ def audit(files, gin_params, images, labels, out, jobs, devices):
         second = _run_round(sweep, out, "second_round", jobs, devices)
         findings = Findings(configured, facts, first, second)
         path = _write_recommendation(findings, out)
-        pictures = first.runner.pictures()
-        pictures |= second.runner.pictures(known=pictures)
+        shown = [setting.labels for setting in first.settings]
+        more = [setting.labels for setting in second.settings if setting.labels not in shown]
+        pictures = first.runner.pictures(shown) | second.runner.pictures(more)
         report.write(findings, pictures, path, text, out)
     return Audited(
         findings.recommended,

@@ -38,7 +38,7 @@ def run(files, gin_params, out, data_dir, jobs, devices):
 def report(runner, problems, text):
     """Writes all that is shown of a sweep, prints table and verdict; returns the exit status."""
     outcome = Outcome(runner, problems)
-    pictures = runner.pictures()
+    pictures = runner.pictures([setting.labels for setting in outcome.settings])
     for point in runner.sweep.points():
         learned = f"{' / '.join(point.labels)}: the learned channels, each picture stretched"
         if learned not in pictures and os.path.exists(runner.learned_channels(point)):

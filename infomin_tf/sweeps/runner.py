@@ -117,16 +117,19 @@ class Runner:
         if done:
             progress.update(done)
 
-    def pictures(self, known=()):
-        """dict caption of a setting -> path of a picture of its views, made when missing.
+    def pictures(self, settings):
+        """dict caption -> path of a picture of the views of a setting, made when missing.
 
         As many are made at a time as points are run, without a GPU; one that fails is named and
-        left out, as are captions that are known.
+        left out.
+
+        Args:
+            settings: labels of each.
         """
         points = {}
         for point in self.sweep.points():
-            points.setdefault(" / ".join(point.labels), point)
-        points = {caption: point for caption, point in points.items() if caption not in known}
+            if point.labels in settings:
+                points.setdefault(" / ".join(point.labels), point)
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             try:
                 made = list(pool.map(self._show_views, points.values()))

@@ -241,7 +241,7 @@ open(out, "w").write(os.environ["CUDA_VISIBLE_DEVICES"])
 def test_pictures_are_made_once_per_setting_without_a_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_SHOW_VIEWS", FAKE_VIEWS)
     made = runner.Runner(sweep_over(5, 1, 3, 4), str(tmp_path), devices=["0", "1"])
-    pictures = made.pictures(known=["3"])
+    pictures = made.pictures([("4",), ("5",), ("1",)])
     assert list(pictures) == ["5", "1", "4"]
     assert {pathlib.Path(path).read_text() for path in pictures.values()} == {""}
     assert len(list((tmp_path / "views").glob("*.pid*"))) == 3
@@ -258,7 +258,7 @@ def test_ctrl_c_among_pictures_stops_them_all(tmp_path, monkeypatch, capfd):
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        made.pictures()
+        made.pictures([point.labels for point in made.sweep.points()])
     for path in (tmp_path / "views").glob("*.pid*"):
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.suffix.removeprefix(".pid")), 0)
