@@ -89,6 +89,15 @@ def test_small_recipes_build_on_both_data_sets(recipe, data):
     )
 
 
+def test_the_quickstart_leaves_the_encoder_that_the_readme_loads():
+    sweep = build("quickstart_compare_views.gin", root=Sweep)
+    readme = (GIN.parent / "README.md").read_text()
+    exports = {
+        f"runs/quickstart_compare_views/points/{p.name}/{sweep.until}" for p in sweep.points()
+    }
+    assert set(re.findall(r'"(runs/[^"]*)"', readme)) <= exports
+
+
 @pytest.mark.parametrize("file", [*SWEEPS, *COMPARISONS])
 def test_every_point_of_a_sweep_builds(file):
     sweep = build(file, root=Sweep)
