@@ -13,6 +13,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
 
+from infomin_tf import environment  # noqa: E402
 from infomin_tf.command_line import main  # noqa: E402
 from infomin_tf.sweeps import runner  # noqa: E402
 
@@ -30,21 +31,27 @@ def sweep(folder, flags):
 
 def train(folder):
     """bin/train, with trainings that end at once."""
-    from infomin_tf import environment
-
     with environment.quiet_standard_error():
-        import numpy as np
-
         from infomin_tf.training import loop
-        from infomin_tf.training.checkpoint import Checkpoint
+
+    loop.TrainingLoop.fit = taken_from(folder)
+    main.train_main()
+
+
+def taken_from(folder):
+    """A `TrainingLoop.fit` that takes the end states in a folder, and trains where none is."""
+    import numpy as np
+
+    from infomin_tf.training import loop
+    from infomin_tf.training.checkpoint import Checkpoint
 
     usual = loop.TrainingLoop.fit
 
-    def fit(self, task, strategy):
+    def fit(self, task, strategy, **arguments):
         point = os.path.basename(os.path.dirname(task.directory))
         path = os.path.join(folder, "ends", f"{point}_{task.name}.npz")
         if not os.path.exists(path):
-            return usual(self, task, strategy)
+            return usual(self, task, strategy, **arguments)
         checkpoint = Checkpoint(task.learner, task.directory)
         with np.load(path) as end:
             if len(end["i_nce"]) != task.total_steps:
@@ -56,8 +63,7 @@ def train(folder):
         checkpoint.save(task.total_steps)
         return loop.Trained(task.total_steps, seconds, checkpoint.i_nce)
 
-    loop.TrainingLoop.fit = fit
-    main.train_main()
+    return fit
 
 
 if __name__ == "__main__":
