@@ -77,9 +77,8 @@ class Progress:
         self._due = 0.0
         self._bar = None
         if self._is_shown and sys.stderr.isatty():
-            self._bar = _Bar(
-                total=total, initial=done, desc=title, bar_format=_BAR, dynamic_ncols=True
-            )
+            looks = {"bar_format": _BAR, "dynamic_ncols": True, "file": sys.stderr}
+            self._bar = _Bar(total=total, initial=done, desc=title, **looks)
 
     def __enter__(self):
         if self._is_shown and not self._bar:
@@ -103,17 +102,16 @@ class Progress:
             return
         self._due = now + (_REFRESH_SECONDS if self._bar else _LINE_SECONDS)
         if self._bar:
-            self._bar.show(done, self.left() or "00:00" * (done == self._total) or "?", self._details)
+            self._bar.show(done, self.left(), self._details)
         else:
             self._say_line()
 
     def left(self):
-        """Time to the end at the mean rate so far, "01:30"; "" at the end, or without a rate."""
+        """Time to the end at the mean rate so far, such as "01:30"; "?" before there is a rate."""
         start, since = self._measured or (self._done, 0.0)
-        if self._done in (start, self._total):
-            return ""
-        seconds = (time.monotonic() - since) / (self._done - start)
-        return tqdm.format_interval(seconds * (self._total - self._done))
+        missing, done = self._total - self._done, self._done - start
+        seconds = missing * (time.monotonic() - since) / done if done else None
+        return "?" if missing and not done else tqdm.format_interval(seconds or 0)
 
     def _count(self):
         percent = 100 * self._done // max(self._total, 1)
@@ -122,8 +120,9 @@ class Progress:
     def _say_line(self):
         """Says where it is, unless that was said last."""
         if self._is_shown and self._said != (self._done, self._details):
-            self._said, left = (self._done, self._details), self.left()
-            parts = [f"{self._unit} {self._count()}", left and f"{left} left", self._details]
+            self._said = self._done, self._details
+            left = f"{self.left()} left" if self._done < self._total else ""
+            parts = [f"{self._unit} {self._count()}", left.removeprefix("? left"), self._details]
             say(f"{self._title}: {', '.join(filter(None, parts))}")
 
 

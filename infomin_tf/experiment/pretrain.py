@@ -199,7 +199,7 @@ class Pretrain(PretrainingStage):
             logging.warning(message, negatives, run.unlabelled.size)
 
     def _introduce(self, run, writer):
-        introduce(run, run.pair, writer)
+        introduce(self.name, run, run.pair, writer)
 
     def needed(self, run, learner):
         """Of the split and the backbones; not of heads, key encoders, queues and banks."""

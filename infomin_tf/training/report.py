@@ -43,7 +43,7 @@ class Report:
         else:
             seconds = count * self._images / metrics["images_per_second"]
             self._seconds, self._steps = self._seconds + seconds, self._steps + count
-            self._waiting += seconds * metrics.get("waiting_for_data", float("nan"))
+            self._waiting += seconds * metrics.get("waiting_for_data", math.nan)
         _warn_of_collapse(metrics, step)
 
     def note(self, shown):
@@ -52,15 +52,17 @@ class Report:
 
     def show(self, step):
         """Says where the training is, when it is time to."""
-        numbers = [f"{name} {text}" for name, text in (self._numbers | self._notes).items()]
-        self._progress.update(step, *numbers, *self._speed(), self._rest)
+        shown = [f"{name} {text}" for name, text in (self._numbers | self._notes).items()]
+        # What stands last is cut off on a narrow terminal.
+        self._progress.update(step, *shown, self._data_wait(), self._rest, self._rate())
 
-    def _speed(self):
-        """Share of the time that steps waited for their batches, where it is known; their rate."""
-        if not self._steps:
-            return ()
-        share, rate = self._waiting / self._seconds, self._steps / self._seconds
-        return "" if math.isnan(share) else f"data wait {share:.0%}", f"{rate:.1f} steps/s"
+    def _data_wait(self):
+        """The share of the time that steps waited for their batches, where it is known."""
+        share = self._waiting / self._seconds if self._seconds else math.nan
+        return "" if math.isnan(share) else f"data wait {share:.0%}"
+
+    def _rate(self):
+        return f"{self._steps / self._seconds:.1f} steps/s" if self._seconds else ""
 
 
 def _warn_of_collapse(metrics, step):

@@ -211,12 +211,21 @@ def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_a
     [
         ("warning: x\n", "starts"),
         (
-            "learn_views: 100%|##| 9/9 [00:01]\npretrain:   0%| | 0/8\rpretrain:  44%|#| 3/8",
-            "pretrain 44%",
+            "stage 1/2 learn_views: step 9 of 9 (100%), loss 1.00\n"
+            "stage 1/2 learn_views is finished after 00:01\n"
+            "stage 2/2 pretrain: begins at step 0 of 8 (0%)\n"
+            "stage 2/2 pretrain: step 3 of 8 (37%), 00:10 left, loss 4.10, I_NCE -0.10\n"
+            "warning: few steps\n",
+            "pretrain 37%",
         ),
         (
-            "pretrain: 100%|#| 8/8\nevaluate: linear_probe_untrained:   7%|#| 3/44",
-            "linear_probe_untrained 7%",
+            "stage 2/3 pretrain: step 8 of 8 (100%)\n"
+            "stage 3/3 evaluate: linear_probe_untrained: continues from step 3 of 44 (6%)",
+            "linear_probe_untrained 6%",
+        ),
+        (
+            "stage 3/3 evaluate: linear_probe_pre-trained_rate_0.3: step 9 of 44 (20%), then",
+            "linear_probe_pre-trained_rate_0.3 20%",
         ),
     ],
 )
