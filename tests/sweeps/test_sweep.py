@@ -13,6 +13,7 @@ import types
 
 import pytest
 
+from infomin_tf import progress
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, runner
@@ -204,6 +205,19 @@ def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_a
     finally:
         (tmp_path / "go").touch()  # for a run that is left
     assert runs(tmp_path) == ["1.0 0", "2.0 0", "4.0 0"]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_log_of_a_sweep_has_lines_and_a_quiet_one_only_what_went_wrong(
+    quiet, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(progress, "_quiet", quiet)
+    runner.Runner(sweep_over(1, 3, seeds=(0,)), str(tmp_path / "own")).run()
+    said = capsys.readouterr().err
+    assert "\r" not in said and "failed: pretrain: loss became nan" in said
+    lines = [line for line in said.splitlines() if line.startswith("own: ")]
+    begins, ends = "own: begins at point 0 of 2 (0%)", "own: point 2 of 2 (100%)"
+    assert (lines[:1], lines[-1:]) == (([], []) if quiet else ([begins], [ends]))
 
 
 @pytest.mark.parametrize(
