@@ -86,8 +86,9 @@ _PRETRAINING = {
 _ANY = {
     "waiting_for_data": (
         "share of the time that steps waited for their batches",
-        "below 0.1. Above, the input is what is slow: more CPU cores or smaller images help. An "
-        "accelerator works on while the program waits, so there it is the most that waiting costs",
+        "below 0.1 with an accelerator, which works on while the program waits, so that the share "
+        "is the most that waiting costs. Above, the input is slow: more CPU cores or smaller images "
+        "help. On CPUs alone input and steps share the cores, and 0.3 is common",
     ),
     "images_per_second": ("speed", "steady; the first point includes compilation"),
     "loss_scale": ("in float16, what the loss is multiplied by", "above 1"),
