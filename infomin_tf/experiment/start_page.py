@@ -87,8 +87,8 @@ _ANY = {
     "waiting_for_data": (
         "share of the time that steps waited for their batches",
         "below 0.1 with an accelerator, which works on while the program waits, so that the share "
-        "is the most that waiting costs. Above, the input is slow: more CPU cores or smaller images "
-        "help. On CPUs alone input and steps share the cores, and 0.3 is common",
+        "is the most that waiting costs. Above, the input is slow: more CPU cores or smaller "
+        "images help. On CPUs alone input and steps share the cores, and 0.3 is common",
     ),
     "images_per_second": ("speed", "steady; the first point includes compilation"),
     "loss_scale": ("in float16, what the loss is multiplied by", "above 1"),
