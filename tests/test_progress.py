@@ -72,6 +72,12 @@ def test_a_log_says_from_where_a_training_continues_and_what_came_last(clock, ca
     ]
 
 
+def test_what_is_done_already_is_said_once(clock, capsys):
+    with Progress("own", "point", 3, done=3):
+        pass
+    assert capsys.readouterr().err == "own: continues from point 3 of 3 (100%)\n"
+
+
 def test_an_error_is_not_followed_by_a_line(clock, capsys):
     with pytest.raises(ZeroDivisionError), Progress("x", "step", 9) as shown:
         shown.update(5)

@@ -51,9 +51,9 @@ they are worth; these numbers say on the way whether they learn.
 
 {}
 
-**Images.** `views/image_and_8_views` shows what is compared. Ask yourself by what you would match
-two views of an image: the encoders will use the same. `views/image_and_channels` shows what each
-encoder sees.
+**Images.** `views/image_and_8_views`, or `views/frames_and_view_2` of sequences, shows what is
+compared. Ask yourself by what you would match two views of an image: the encoders will use the
+same. `views/image_and_channels` shows what each encoder sees.
 """
 
 _PRETRAINING = {
