@@ -51,9 +51,8 @@ class Place(typing.NamedTuple):
         Names, not minutes: how fast a stage is can be measured only once it has begun.
         """
         unfinished = () if task == self.stage else (f"the rest of {self.stage}",)
-        return ", ".join(
-            ["then " * (not n) + what for n, what in enumerate(unfinished + self.later)]
-        )
+        names = ", ".join(unfinished + self.later)
+        return names and f"then {names}"
 
 
 class Progress:
