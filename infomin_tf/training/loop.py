@@ -148,7 +148,7 @@ class TrainingLoop:
         writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
         report = Report(task, step, place or Place(1, 1, task.name))
-        with _StopSignals() as stop, report.shown(), writer.as_default():
+        with _StopSignals() as stop, report.progress, writer.as_default():
             if step == 0 and task.on_start:
                 task.on_start(writer)
             while step < task.total_steps:

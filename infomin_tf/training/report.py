@@ -12,7 +12,7 @@ _NAMES = {"loss": "loss", "generator_loss": "generator loss", "i_nce": "I_NCE"}
 
 
 class Report:
-    """Of one training.
+    """Of one training; `progress` is a context that it is shown in.
 
     Args:
         task: `Task`.
@@ -25,13 +25,9 @@ class Report:
         self._images, self._notes, self._numbers = task.global_batch_size, {}, {}
         # Of the calls after the first, whose compilation says nothing about the others.
         self._seconds, self._waiting, self._steps = None, 0.0, 0
-        self._progress = Progress(
+        self.progress = Progress(
             title, "step", task.total_steps, step, warms_up=True, shown=workers.is_chief()
         )
-
-    def shown(self):
-        """A context in which the progress is."""
-        return self._progress
 
     def add(self, metrics, step, count):
         """Takes the mean metrics of `count` steps that end at `step`."""
@@ -54,7 +50,7 @@ class Report:
         """Says where the training is, when it is time to."""
         shown = [f"{name} {text}" for name, text in (self._numbers | self._notes).items()]
         # What stands last is cut off on a narrow terminal.
-        self._progress.update(step, *shown, self._data_wait(), self._rest, self._rate())
+        self.progress.update(step, *shown, self._data_wait(), self._rest, self._rate())
 
     def _data_wait(self):
         """The share of the time that steps waited for their batches, where it is known."""
