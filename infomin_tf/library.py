@@ -11,6 +11,7 @@ import typing
 import keras
 import numpy as np
 
+from infomin_tf import progress
 from infomin_tf.command_line import experiments
 from infomin_tf.configuration import gin_files
 from infomin_tf.data import array_file
@@ -74,6 +75,7 @@ def train(
     seed=0,
     until=None,
     overwrite=False,
+    quiet=False,
 ):
     """What bin/train does: learns views of a person's images, pre-trains, evaluates and exports.
 
@@ -92,7 +94,7 @@ def train(
         gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without
             labels gin/folder_unsup_views.gin.
         gin_param: a further binding, such as "Pretrain.epochs = 50", or several.
-        data_dir, strategy, seed, until, overwrite: flags of bin/train.
+        data_dir, strategy, seed, until, overwrite, quiet: flags of bin/train.
 
     Returns:
         `Trained`.
@@ -100,6 +102,7 @@ def train(
     Raises:
         UserError: a mistake that the message explains.
     """
+    progress.be_quiet(quiet)
     default = _WITHOUT if labels is None else _WITH_LABELS
     check_seeds("train", seed=(seed,))
     if images is None and (gin_file is None or labels is not None):
@@ -146,7 +149,17 @@ def embed(encoder, images, batch_size=256):
     return Embedded(found, loaded.facts.files)
 
 
-def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1, devices=()):
+def audit(
+    images,
+    labels=None,
+    *,
+    out=None,
+    gin_file=None,
+    gin_param=(),
+    jobs=1,
+    devices=(),
+    quiet=False,
+):
     """What bin/audit_views does: many short runs, which say what views suit the images of a folder.
 
     Args:
@@ -156,12 +169,14 @@ def audit(images, labels=None, *, out=None, gin_file=None, gin_param=(), jobs=1,
         out: folder of everything that is written; None for runs/audit_views.
         gin_file, gin_param: of the `Audit`, one or several; None for gin/audit_views.gin.
         jobs, devices: see `Runner`.
+        quiet: flag of bin/audit_views.
 
     Returns:
         `audit.Audited`.
     """
     from infomin_tf.auditing import command
 
+    progress.be_quiet(quiet)
     if not _is_path(images) or not (labels is None or _is_path(labels)):
         raise UserError(
             "audit reads a folder of images, and labels from folders or a table; write arrays to "

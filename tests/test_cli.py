@@ -9,6 +9,7 @@ import sys
 import gin
 import pytest
 
+from infomin_tf import progress
 from infomin_tf.command_line import main
 from infomin_tf.errors import UserError
 from infomin_tf.runs import results, run_folder
@@ -56,10 +57,10 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
     shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
     common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
     own = {
-        "train": common | {"until", "overwrite"},
+        "train": common | {"until", "overwrite", "quiet"},
         "show_views": common - {"model_dir", "strategy"} | {"out"},
     }
-    expected = own.get(program, common)
+    expected = own.get(program, common | {"quiet"})
     assert shown == {f"--{name}" for name in expected}
 
 
@@ -177,6 +178,18 @@ def test_a_url_is_no_folder_and_a_missing_working_directory_is_one_message(fake_
     os.rmdir(os.path.join(os.pardir, "gone"))
     assert fake_run("train", "--gin_file=mine.gin") == (2, [])
     assert "the working directory cannot be used" in capsys.readouterr().err
+
+
+def test_quiet_is_of_the_command_that_is_given_it(fake_run, monkeypatch, capsys):
+    """A run that says something on its way, as the real one does."""
+    talking = lambda experiment, *_, **__: progress.say("on the way") or print("the table")
+    monkeypatch.setattr(fake.Experiment, "run", talking)
+    monkeypatch.setattr(fake.Experiment, "repeat", talking)
+    for program in ("train", "evaluate", "export"):
+        for quiet in (["--quiet"], []):
+            assert fake_run(program, "--gin_file=mine.gin", "--model_dir=run", *quiet)[0] == 0
+            said = capsys.readouterr()
+            assert said.out == "the table\n" and ("on the way" in said.err) != bool(quiet)
 
 
 def test_evaluate_and_export_use_the_saved_configuration_and_seed(fake_run):

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf.experiment import start_page
 from tests.chaos import kills, runs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -149,6 +151,37 @@ def test_events_hold_scalars_pictures_and_the_configuration(finished):
     assert wanted <= tags | {
         tag.replace("configuration", "configuration/text_summary") for tag in tags
     }
+
+
+@pytest.mark.parametrize("stage", ["learn_views", "pretrain"])
+def test_the_page_that_tensorboard_begins_with_explains_every_scalar_and_picture(stage, finished):
+    model_dir, *_ = finished
+    values = {}
+    for path in (model_dir / stage).glob("events*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            values |= {value.tag: value for value in event.summary.value}
+    page = tf.make_ndarray(values.pop(start_page.TAG).tensor).item().decode()
+    texts = [tag for tag in values if values[tag].metadata.plugin_data.plugin_name == "text"]
+    assert texts == ["configuration"] and texts[0] > start_page.TAG
+    names = set(re.findall(r"`([^`]+)`", page))
+    assert values.keys() - texts <= names
+    seldom = {"skipped_steps", "loss_scale", "Pretrain.knn_every_epochs"}
+    seldom |= {"views/frames_and_view_2"}
+    assert names <= values.keys() | seldom
+
+
+def test_the_log_says_where_the_run_is_and_what_comes_then(finished):
+    _, done, _ = finished
+    assert "\r" not in done.stderr
+    for line in (
+        r"stage 1/4 learn_views: begins at step 0 of 10 \(0%\)",
+        r"stage 1/4 learn_views: step 10 of 10 .* I_NCE \S+, .*then pretrain, evaluate, export, .*",
+        r"stage 2/4 pretrain: step 20 of 20 .* kNN \d+\.\d%, .*then evaluate, export, .*",
+        r"stage 3/4 evaluate: linear_probe_untrained: .* then the rest of evaluate, export.*",
+        r"stage 4/4 export is finished after 00:\d\d",
+    ):
+        assert re.search(rf"^{line}$", done.stderr, re.MULTILINE), line
 
 
 @pytest.mark.long

@@ -9,7 +9,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1] / "infomin_tf"
 FLOORS = [
     ["errors", "graphs", "seeds", "settings"],
-    ["distribution", "environment", "runs", "views.augment"],
+    ["distribution", "environment", "progress", "runs", "views.augment"],
     ["data"],
     ["training"],
     ["learners", "models", "views"],

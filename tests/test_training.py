@@ -2,14 +2,20 @@
 
 import functools
 import os
+import re
 import signal
+import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from infomin_tf.distribution.replicas import distribute_batches
 from infomin_tf.errors import UserError
 from infomin_tf.models import layers
+from infomin_tf.progress import Place
+from infomin_tf.training import step
 from infomin_tf.training.checkpoint import Checkpoint
 from infomin_tf.training.loop import TrainingLoop
 from tests import small
@@ -154,6 +160,7 @@ def test_steps_limit_ends_the_stage_early_and_events_hold_the_metrics(tmp_path):
         event = tf.compat.v1.Event.FromString(record.numpy())
         tags |= {value.tag for value in event.summary.value}
     assert {"loss", "i_nce", "i_nce_ceiling", "learning_rate", "images_per_second"} <= tags
+    assert "waiting_for_data" in tags
 
 
 def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path):
@@ -173,6 +180,69 @@ def test_i_nce_of_training_is_the_mean_over_the_steps_of_the_last_epoch(tmp_path
     assert resumed.i_nce == unbroken.i_nce
     again = TrainingLoop().fit(small_task(tmp_path / "broken", total_steps=8), STRATEGY)
     assert again.i_nce == unbroken.i_nce
+
+
+def test_a_log_says_where_the_training_is_and_what_a_monitor_measured(tmp_path, capsys):
+    """One call each of 3, 2, 3, 2, 3 steps; of these the first is said, and the last."""
+    task = small_task(tmp_path)
+    task.on_epoch_end = lambda step, writer, last: {"kNN": f"{step}.0%"}
+    settings = {"steps_per_call": 3, "checkpoint_minutes": 60.0}
+    TrainingLoop(**settings).fit(task, STRATEGY, Place(1, 2, "test", ("export",)))
+    begins, first, last = capsys.readouterr().err.splitlines()
+    assert begins == "stage 1/2 test: begins at step 0 of 13 (0%)"
+    assert re.fullmatch(
+        r"stage 1/2 test: step 3 of 13 \(23%\), loss \d\.\d\d, I_NCE -?\d\.\d\d, then export", first
+    )
+    assert re.fullmatch(
+        r"stage 1/2 test: step 13 of 13 \(100%\), loss \d\.\d\d, I_NCE -?\d\.\d\d, kNN 13.0%, "
+        r"data wait \d+%, then export, \d+\.\d steps/s",
+        last,
+    )
+    fit(small_task(tmp_path, total_steps=20), steps_per_call=20)
+    begins = capsys.readouterr().err.splitlines()[0]
+    assert begins == "stage 1/1 test: continues from step 13 of 20 (65%)"
+
+
+class SlowLearner(keras.Model):
+    """Its step takes a time of its own."""
+
+    tables, optimizers = (), ()
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def train_step(self, batch):
+        with tf.control_dependencies([batch]):
+            return {"loss": slept(self.seconds)}
+
+
+def slept(seconds):
+    def sleep():
+        time.sleep(seconds)
+        return np.float32(0.0)
+
+    return tf.ensure_shape(tf.numpy_function(sleep, [], tf.float32), [])
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(("of_data", "of_step", "waits"), [(0.1, 0.0, True), (0.0, 0.1, False)])
+def test_time_spent_waiting_for_batches_is_told_from_that_of_steps(
+    of_data, of_step, waits, replicas, two_replicas
+):
+    strategy = two_replicas if replicas == 2 else STRATEGY
+    with strategy.scope():
+        run_steps = step.compile_steps(SlowLearner(of_step), strategy)
+
+        def batches(shard):
+            numbers = tf.data.Dataset.range(2**31).batch(replicas, drop_remainder=True)
+            return numbers.map(lambda x: x + tf.cast(slept(of_data), tf.int64) if of_data else x)
+
+        iterator = distribute_batches(strategy, batches, replicas)
+        run_steps(iterator, 2)  # traces; two replicas fetch some batches ahead
+        waited = run_steps(iterator, 8)[step.WAITED].numpy()
+    assert waited.shape == (8,)
+    assert waited[2:].mean() > 0.05 if waits else waited[2:].mean() < 0.05
 
 
 @pytest.mark.parametrize("kind", ["queue", "bank"])

@@ -1,7 +1,6 @@
 """What bin/audit_views does: copies, two rounds of runs, a ranking, a gin file and a report."""
 
 import os
-import sys
 import typing
 
 from infomin_tf import environment
@@ -9,6 +8,7 @@ from infomin_tf.auditing import names, places, recommendation  # noqa: F401
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings, without_color
 from infomin_tf.configuration import gin_files
+from infomin_tf.progress import say
 from infomin_tf.runs import run_folder
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps.command import terminated_like_interrupted
@@ -68,7 +68,7 @@ def audit(files, gin_params, images, labels, out, jobs, devices):
         run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, configured)
         for sentence in without_color(configured, facts):
-            print(sentence, file=sys.stderr)
+            say(sentence)
         first = _run_round(configured.first_round(out, facts), out, "first_round", jobs, devices)
         sweep = configured.second_round(out, facts, first)
         second = _run_round(sweep, out, "second_round", jobs, devices)
@@ -91,7 +91,7 @@ def audit(files, gin_params, images, labels, out, jobs, devices):
 
 def _run_round(sweep, out, name, jobs, devices):
     """Runs what is missing; returns the `Outcome`, which it writes."""
-    print(sweep.title, file=sys.stderr)
+    say(sweep.title)
     runner = Runner(sweep, os.path.join(out, name), None, jobs, devices)
     outcome = Outcome(runner, runner.run())
     outcome.write(runner.out)

@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from infomin_tf import environment
+from infomin_tf import environment, progress
 from infomin_tf.command_line import options
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
@@ -73,6 +73,7 @@ def _main(command, description):
         files = _gin_files(values, command)
         environment.prepare(_written_folder(values))
         environment.show_warnings()
+        progress.be_quiet("quiet" in values and values.quiet)
         _run(command, values, files)
         sys.stdout.flush()
     except UserError as error:

@@ -18,6 +18,9 @@ def define(command):
     """The flags of bin/<command>, as absl's `FlagValues`."""
     values = flags.FlagValues()
     flags.DEFINE_boolean("help", False, "show this help", short_name="h", flag_values=values)
+    if command != "show_views":
+        meaning = "say nothing on the way but warnings and errors"
+        flags.DEFINE_boolean("quiet", False, meaning, flag_values=values)
     if command == "audit_views":
         _text(values, "images", "folder of images, at any depth")
         meaning = "folder with a folder for each class, or csv file; none without labels"

@@ -172,7 +172,7 @@ class LinearProbe(Probe):
         batches = lambda order: self._train_view.batches(images, order)
         where = seeds.stream(run.seed, f"evaluate/{name}"), run.directory(f"evaluate/{name}")
         task = training.task(f"evaluate: {name}", learner, images, batches, *where)
-        steps, seconds, _ = training.loop.fit(task, run.strategy)
+        steps, seconds, _ = training.loop.fit(task, run.strategy, run.place)
         return learner, steps, seconds
 
     @property

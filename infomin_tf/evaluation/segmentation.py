@@ -151,7 +151,7 @@ class SegmentationProbe(Probe):
         makes = lambda order: batches(maps, images.maps, order)
         where = seeds.stream(run.seed, f"evaluate/{name}"), run.directory(f"evaluate/{name}")
         task = self._training.task(f"evaluate: {name}", learner, images, makes, *where)
-        return decoder, self._training.loop.fit(task, run.strategy).seconds
+        return decoder, self._training.loop.fit(task, run.strategy, run.place).seconds
 
 
 def batches(maps, truth, order):

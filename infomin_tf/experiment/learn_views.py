@@ -144,7 +144,7 @@ class LearnViews(TrainedStage):
             lambda order: self._batches(run, order),
             seeds.stream(run.seed, "learn_views/unlabelled"),
             run.directory(self.name),
-            on_start=lambda writer: introduce(run, self._pair(run), writer),
+            on_start=lambda writer: introduce(self.name, run, self._pair(run), writer),
             on_epoch_end=lambda step, writer, _: self._monitor(run, learner, step, writer),
         )
         return learner, task

@@ -1,14 +1,16 @@
 """The stages of a run one after the other, and one of them again."""
 
 import contextlib
-import sys
+import time
 
 import keras
+from tqdm import tqdm
 
-from infomin_tf import seeds
+from infomin_tf import progress, seeds
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
 from infomin_tf.experiment import begun
+from infomin_tf.progress import Place
 from infomin_tf.runs import run_folder
 
 
@@ -17,20 +19,20 @@ def run_stages(run, stages):
     for stage in stages:
         if not run.is_finished(stage.name):
             stage.check(run)
-    for stage in stages:
+    names = [stage.name for stage in stages]
+    for number, stage in enumerate(stages, 1):
+        place = Place(number, len(names), stage.name, tuple(names[number:]))
         finished = run.is_finished(stage.name)
         # All have read the note of then before one of them writes that of now.
         changed = workers.gather(int(begun.check_images(run, stage, finished))).any()
         keras.utils.set_random_seed(seeds.stream(run.seed, stage.name))
         if finished:
-            if workers.is_chief():
-                print(f"{stage.name} is finished: skipped", file=sys.stderr)
+            _say(f"{place} is finished: skipped")
             stage.restore(run)
             continue
         if changed:
             stage.begin_again(run)
-        begun.write(run, stage)
-        stage.run(run)
+        _run(run, stage, place)
 
 
 def repeat(run, before, stage):
@@ -47,8 +49,19 @@ def repeat(run, before, stage):
         begun.check_images(run, earlier, finished=True)
         earlier.restore(run)
     stage.begin_again(run)
+    _run(run, stage, Place(1, 1, stage.name))
+
+
+def _run(run, stage, place):
     begun.write(run, stage)
+    run.place, started = place, time.monotonic()
     stage.run(run)
+    _say(f"{place} is finished after {tqdm.format_interval(time.monotonic() - started)}")
+
+
+def _say(text):
+    if workers.is_chief():
+        progress.say(text)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
+from infomin_tf.experiment import start_page
 from infomin_tf.runs import files, results
 from infomin_tf.views import color
 from infomin_tf.views.splits import ChannelSplit
@@ -13,12 +14,13 @@ from infomin_tf.views.splits import ChannelSplit
 _GAP, _TITLE = 2, 14
 
 
-def introduce(run, pair, writer):
+def introduce(stage, run, pair, writer):
     """Checks the views of a few images, which must differ from these.
 
-    Writes the configuration, the views and their channels to TensorBoard.
+    Writes what to look at, the configuration, the views and their channels to TensorBoard.
 
     Args:
+        stage: its name.
         run: `Run`.
         pair: makes the views that the stage trains on.
         writer: of events.
@@ -28,6 +30,7 @@ def introduce(run, pair, writer):
     """
     grid = pair.picture(run.unlabelled, run.seed)
     with writer.as_default():
+        start_page.write(stage)
         lines = "\n".join("    " + line for line in run.configuration.splitlines())
         tf.summary.text("configuration", lines, step=0)
         tf.summary.image("views/image_and_8_views", grid[None], step=0)

@@ -199,7 +199,7 @@ class Pretrain(PretrainingStage):
             logging.warning(message, negatives, run.unlabelled.size)
 
     def _introduce(self, run, writer):
-        introduce(run, run.pair, writer)
+        introduce(self.name, run, run.pair, writer)
 
     def needed(self, run, learner):
         """Of the split and the backbones; not of heads, key encoders, queues and banks."""
@@ -213,7 +213,7 @@ class Pretrain(PretrainingStage):
         return _build_features(self.backbones, run)
 
     def _monitor(self, run, step, writer, last):
-        epoch = step // self.training.steps(run.unlabelled)[0]
+        epoch, shown = step // self.training.steps(run.unlabelled)[0], {}
         with writer.as_default():
             if self._knn_every_epochs and (last or epoch % self._knn_every_epochs == 0):
                 extractor = self._features(run)
@@ -221,7 +221,9 @@ class Pretrain(PretrainingStage):
                 test = features.extract(extractor, run.test, self.knn_view)
                 accuracy = knn.knn_accuracy(*train, *test, len(run.train.class_names))
                 tf.summary.scalar("knn_accuracy", accuracy, step=step)
+                shown = {"kNN": f"{accuracy:.1f}%"}
         writer.flush()
+        return shown
 
     def measure(self, run, learner):
         """I_NCE, alignment and uniformity of the trained encoders on held-out images."""

@@ -14,6 +14,7 @@ from infomin_tf.data import inspection
 from infomin_tf.data.checks import check_classes
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
+from infomin_tf.progress import Place
 from infomin_tf.runs import results
 from infomin_tf.training import precision
 
@@ -36,6 +37,7 @@ class Run:
         backbones: of the pre-trained networks, built or not.
         extractor: the pre-trained `FeatureExtractor`, once that stage has left it here.
         untrained: function that makes one of the same networks untrained.
+        place: of the stage that is under way, for what is said of it.
     """
 
     model_dir: str
@@ -52,6 +54,7 @@ class Run:
     backbones: Sequence = ()
     extractor: Any = None
     untrained: Callable | None = None
+    place: Place | None = None
 
     def __post_init__(self):
         if self.held_out and self.held_out.size < 2:

@@ -52,7 +52,7 @@ class TrainedStage(Stage):
     def run(self, run):
         """Trains, or continues training; writes results.json."""
         learner, task = self.prepare(run)
-        trained = self.training.loop.fit(task, run.strategy)
+        trained = self.training.loop.fit(task, run.strategy, run.place)
         measurements = self.measure(run, learner) + self._of_training(run, learner, trained)
         few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
         done, planned = (trained.steps, trained.seconds), task.total_steps

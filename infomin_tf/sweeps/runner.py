@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
+from infomin_tf.progress import Progress
 from infomin_tf.runs import files, results
 
 _REFRESH_SECONDS = 2
@@ -75,8 +76,9 @@ class Runner:
         points = self.sweep.points()
         missing = [point for point in points if not self.is_finished(point)]
         started, problems = time.monotonic(), {}
+        name, finished = os.path.basename(os.path.normpath(self.out)), len(points) - len(missing)
         with (
-            tqdm(total=len(points), initial=len(points) - len(missing), unit="point") as progress,
+            Progress(name, "point", len(points), finished) as progress,
             concurrent.futures.ThreadPoolExecutor(self.jobs) as pool,
         ):
             free = list(self._devices or [None] * self.jobs)
@@ -102,20 +104,13 @@ class Runner:
                         point, problem = futures[future], future.result()
                         if problem:
                             problems[point] = problem
-                            progress.write(f"{point.name}: {problem}", file=sys.stderr)
-                    self._show(progress, len(done))
+                            tqdm.write(f"{point.name}: {problem}", file=sys.stderr)
+                    stages = [f"{n}: {_stage(log)}" for n, log in self._running.copy().items()]
+                    progress.update(len(points) - len(waiting), *stages)
             except BaseException:
                 self._stop()
                 raise
         return {point: problems[point] for point in points if point in problems}
-
-    def _show(self, progress, done):
-        """Moves the bar; on a screen, says where each running point is, too."""
-        if sys.stderr.isatty():
-            stages = (f"{name}: {_stage(log)}" for name, log in self._running.copy().items())
-            progress.set_postfix_str(", ".join(stages), refresh=not done)
-        if done:
-            progress.update(done)
 
     def pictures(self, settings):
         """dict caption -> path of a picture of the views of a setting, made when missing.
@@ -244,14 +239,15 @@ def _check_views(model_dir):
 
 
 def _stage(log):
-    """What a run is at, such as "pretrain 40%": the newest bar in its log."""
+    """What a run is at, such as "pretrain 40%": the newest line of progress in its log."""
     if not os.path.exists(log):
         return "starts"
     with open(log, "rb") as file:
         file.seek(max(0, os.path.getsize(log) - 2000))
         text = file.read().decode(errors="replace")
-    bars = re.findall(r"^(?:[a-z]+: )*(\w+): +(\d+%)\|", text.replace("\r", "\n"), re.MULTILINE)
-    return " ".join(bars[-1]) if bars else "starts"
+    said = r"^stage \d+/\d+ (?:\w+: )?([^:\n]+): .*step \d+ of \d+ \((\d+%)\)"
+    lines = re.findall(said, text, re.MULTILINE)
+    return " ".join(lines[-1]) if lines else "starts"
 
 
 def _last_error(log):

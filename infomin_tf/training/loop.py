@@ -17,9 +17,11 @@ from tqdm import tqdm
 
 from infomin_tf.distribution import replicas, strategies, workers
 from infomin_tf.errors import UserError
+from infomin_tf.progress import Place
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.training.checkpoint import Checkpoint
-from infomin_tf.training.step import check_finite, compile_steps
+from infomin_tf.training.report import Report
+from infomin_tf.training.step import WAITED, check_finite, compile_steps
 
 
 @dataclasses.dataclass
@@ -27,7 +29,7 @@ class Task:
     """What the loop trains.
 
     Args:
-        name: of the stage, for the progress bar and messages.
+        name: of the stage, or "stage: which" where it trains several, for messages.
         learner: a built keras.Model with `train_step(batch) -> dict of scalars` and a tuple
             `optimizers`; `tables`, if it has any, are variables that a step reads whole and then
             writes by rows.
@@ -39,7 +41,8 @@ class Task:
         directory: where checkpoints and events go.
         on_start: function (writer) called before the first step.
         on_epoch_end: function (step, writer, last) called after each epoch and after the last step,
-            for monitors; it must not change the learner.
+            for monitors; it must not change the learner. It may return a dict name -> text that the
+            progress shows from then on.
     """
 
     name: str
@@ -108,7 +111,7 @@ class TrainingLoop:
         self.checkpoint_minutes, self.skipped_steps_limit = checkpoint_minutes, skipped_steps_limit
         self.jit_compile = jit_compile
 
-    def fit(self, task, strategy):
+    def fit(self, task, strategy, place=None):
         """Trains to `total_steps`, from the newest checkpoint in the task's directory if any.
 
         A run that was stopped and continues equals an uninterrupted one, on one device to the bit:
@@ -117,6 +120,7 @@ class TrainingLoop:
         Args:
             task: a `Task`.
             strategy: the tf.distribute strategy under whose scope the learner was built.
+            place: `Place` of the stage in the run; None for a training by itself.
 
         Returns:
             `Trained`.
@@ -143,17 +147,19 @@ class TrainingLoop:
         take = functools.partial(self._take, run_steps, batches, task, checkpoint)
         writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
-        with _StopSignals() as stop, _progress(task, step) as progress, writer.as_default():
+        report = Report(task, step, place or Place(1, 1, task.name))
+        with _StopSignals() as stop, report.progress, writer.as_default():
             if step == 0 and task.on_start:
                 task.on_start(writer)
             while step < task.total_steps:
                 count = self._count(task, step)
                 metrics = take(step, count)
                 step += count
-                _report(metrics, step, progress, count)
+                report.add(metrics, step, count)
                 last = step == task.total_steps
                 if task.on_epoch_end and (step % task.steps_per_epoch == 0 or last):
-                    task.on_epoch_end(step, writer, last)
+                    report.note(task.on_epoch_end(step, writer, last))
+                report.show(step)
                 asked_to_stop = workers.gather(stop.signal or 0).max()
                 if self._is_due(step, saved_at) or asked_to_stop or last:
                     checkpoint.save(step)
@@ -182,6 +188,7 @@ class TrainingLoop:
         """Takes `count` steps after a step; returns the means of their metrics, floats."""
         started = time.monotonic()
         history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+        waited = history.pop(WAITED, None)
         if self.skipped_steps_limit:
             history = self._leave_out(history, task, step, checkpoint)
         check_finite(history, task, step, checkpoint)
@@ -189,6 +196,8 @@ class TrainingLoop:
             checkpoint.note_i_nce(history["i_nce"], step % task.steps_per_epoch == 0)
         seconds = time.monotonic() - started
         metrics = {name: float(values.mean()) for name, values in history.items() if len(values)}
+        if waited is not None:
+            metrics["waiting_for_data"] = float(waited.sum()) / seconds
         return metrics | {"images_per_second": task.global_batch_size * count / seconds}
 
     def _leave_out(self, history, task, step, checkpoint):
@@ -235,37 +244,9 @@ class _StopSignals:
 def _leave(task, step, number):
     """Says where the run stands and exits with the status of the signal."""
     workers.wait_for_all()  # until the chief has saved
-    print(
-        f"\n{task.name} stopped at step {step} of {task.total_steps} and saved; the same command "
+    tqdm.write(
+        f"{task.name} stopped at step {step} of {task.total_steps} and saved; the same command "
         "continues from there",
         file=sys.stderr,
     )
     raise SystemExit(128 + number)
-
-
-def _progress(task, step):
-    return tqdm(
-        total=task.total_steps,
-        initial=step,
-        desc=task.name,
-        unit="step",
-        disable=not workers.is_chief(),
-        mininterval=0.5 if sys.stderr.isatty() else 15.0,
-        dynamic_ncols=True,
-    )
-
-
-def _report(metrics, step, progress, count):
-    for name, value in metrics.items():
-        tf.summary.scalar(name, value, step=step)
-    names = [name for name in ("loss", "generator_loss", "i_nce") if name in metrics]
-    shown = {name: f"{metrics[name]:.3f}" for name in names}
-    shown["images/s"] = f"{metrics['images_per_second']:.0f}"
-    progress.set_postfix(shown, refresh=False)
-    progress.update(count)
-    if (spread := metrics.get("embedding_spread", 1.0)) < 0.05:
-        message = (
-            f"step {step}: the embeddings have nearly collapsed to one point (spread {spread:.3f}, "
-            "healthy is near 1); a lower learning rate, more negatives or other views may help"
-        )
-        logging.log_every_n_seconds(logging.WARNING, message, 60)

@@ -1,5 +1,7 @@
 """From a learner's `train_step` to one compiled call of many steps on all replicas."""
 
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,6 +9,8 @@ from infomin_tf import graphs
 from infomin_tf.distribution import replicas
 from infomin_tf.errors import UserError
 from infomin_tf.training.checkpoint import state
+
+WAITED = "seconds_waiting"
 
 
 def replica_step(learner, jit_compile=False):
@@ -24,6 +28,9 @@ def replica_step(learner, jit_compile=False):
 
 def compile_steps(learner, strategy, jit_compile=False, skips=False):
     """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas.
+
+    Next to them are the seconds `WAITED` that each step waited for its batch, where these can be
+    told.
 
     Args:
         learner: see `Task`.
@@ -44,20 +51,48 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         metrics = strategy.run(step, args=(batch,))
         return {name: mean(value) for name, value in metrics.items()}
 
+    take_batch = _timed if _batches_stay_on_host(strategy) else lambda it: (next(it), {})
+
     @graphs.compiled
     def several_steps(iterator, count):
         # Its trace tells the metrics' names, so that the loop holds the only copy of the step.
         names = list(one_step.get_concrete_function(iterator.element_spec).structured_outputs)
+        names += [WAITED] if take_batch is _timed else []
         history = {n: tf.TensorArray(tf.float32, size=count, element_shape=[]) for n in names}
 
         def next_step(index, history):
-            metrics = one_step(next(iterator))
+            batch, waited = take_batch(iterator)
+            metrics = one_step(batch) | waited
             return index + 1, {n: history[n].write(index, metrics[n]) for n in names}
 
         _, history = tf.while_loop(lambda index, _: index < count, next_step, (0, history))
         return {name: array.stack() for name, array in history.items()}
 
     return lambda iterator, count: several_steps(iterator, tf.constant(count))
+
+
+def _batches_stay_on_host(strategy):
+    """Whether the clock can be read once a batch is there, and nothing else waits for that.
+
+    Batches of several accelerators are there when these have taken them, after the step before.
+    """
+    devices = strategy.extended.worker_devices
+    return len(devices) == 1 or all("CPU" in device for device in devices)
+
+
+def _timed(iterator):
+    """(the next batch, {WAITED: the seconds until it was there})."""
+    asked = _clock()
+    with tf.control_dependencies([asked]):
+        batch = next(iterator)
+    with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+        return batch, {WAITED: tf.cast(_clock() - asked, tf.float32)}
+
+
+def _clock():
+    """Seconds, when the graph runs; tf.timestamp refuses to work where operations must repeat."""
+    with tf.device("CPU:0"):
+        return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 
 
 def _with_loss_scale(step, learner):

@@ -68,9 +68,11 @@ class Run:
             assert process.wait(timeout=TIMEOUT) == 0, log.read_text()[-3000:]
 
     def began_at(self, folder):
-        """The step that the progress bar of a folder of checkpoints began with, or None."""
+        """The step that the progress of a folder of checkpoints began with, or None."""
         name = folder.replace("/", ": ")
-        found = re.search(rf"{name}: +\d+%\|[^|]*\| (\d+)/", self.logs[0].read_text())
+        found = re.search(
+            rf"{name}: (?:begins at|continues from) step (\d+) ", self.logs[0].read_text()
+        )
         return found and int(found[1])
 
 

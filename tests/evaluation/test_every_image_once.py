@@ -89,6 +89,7 @@ def test_segmentation_measures_every_labelled_pixel_once(count, monkeypatch, tmp
         data_dir=None,
         strategy=tf.distribute.OneDeviceStrategy("CPU:0"),
         directory=lambda stage: str(tmp_path / stage),
+        place=None,
     )
     extractor = types.SimpleNamespace(split=lambda x: (x,), backbones=[Maps()])
     probe.measure(run, features.Features(extractor, None), "pre-trained")

@@ -48,6 +48,7 @@ def run(tmp_path):
         seed=0,
         strategy=tf.distribute.OneDeviceStrategy("CPU:0"),
         directory=lambda stage: str(tmp_path / stage),
+        place=None,
     )
 
 

@@ -56,6 +56,7 @@ def run(tmp_path):
         data_dir=None,
         strategy=tf.distribute.OneDeviceStrategy("CPU:0"),
         directory=lambda stage: str(tmp_path / stage),
+        place=None,
     )
 
 

@@ -13,6 +13,7 @@ import types
 
 import pytest
 
+from infomin_tf import progress
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, runner
@@ -206,17 +207,39 @@ def test_a_killed_sweep_goes_on_without_repeating_and_never_runs_a_point_twice_a
     assert runs(tmp_path) == ["1.0 0", "2.0 0", "4.0 0"]
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_log_of_a_sweep_has_lines_and_a_quiet_one_only_what_went_wrong(
+    quiet, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(progress, "_quiet", quiet)
+    runner.Runner(sweep_over(1, 3, seeds=(0,)), str(tmp_path / "own")).run()
+    said = capsys.readouterr().err
+    assert "\r" not in said and "failed: pretrain: loss became nan" in said
+    lines = [line for line in said.splitlines() if line.startswith("own: ")]
+    begins, ends = "own: begins at point 0 of 2 (0%)", "own: point 2 of 2 (100%)"
+    assert (lines[:1], lines[-1:]) == (([], []) if quiet else ([begins], [ends]))
+
+
 @pytest.mark.parametrize(
     ("said", "stage"),
     [
         ("warning: x\n", "starts"),
         (
-            "learn_views: 100%|##| 9/9 [00:01]\npretrain:   0%| | 0/8\rpretrain:  44%|#| 3/8",
-            "pretrain 44%",
+            "stage 1/2 learn_views: step 9 of 9 (100%), loss 1.00\n"
+            "stage 1/2 learn_views is finished after 00:01\n"
+            "stage 2/2 pretrain: begins at step 0 of 8 (0%)\n"
+            "stage 2/2 pretrain: step 3 of 8 (37%), 00:10 left, loss 4.10, I_NCE -0.10\n"
+            "warning: few steps\n",
+            "pretrain 37%",
         ),
         (
-            "pretrain: 100%|#| 8/8\nevaluate: linear_probe_untrained:   7%|#| 3/44",
-            "linear_probe_untrained 7%",
+            "stage 2/3 pretrain: step 8 of 8 (100%)\n"
+            "stage 3/3 evaluate: linear_probe_untrained: continues from step 3 of 44 (6%)",
+            "linear_probe_untrained 6%",
+        ),
+        (
+            "stage 3/3 evaluate: linear_probe_pre-trained_rate_0.3: step 9 of 44 (20%), then",
+            "linear_probe_pre-trained_rate_0.3 20%",
         ),
     ],
 )
