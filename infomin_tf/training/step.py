@@ -74,10 +74,12 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
 def _batches_stay_on_host(strategy):
     """Whether the clock can be read once a batch is there, and nothing else waits for that.
 
-    Batches of several accelerators are there when these have taken them, after the step before.
+    Batches of several accelerators are there when these have taken them, after the step before. A
+    TPU's host may be another machine, which cannot call back to read a clock.
     """
     devices = strategy.extended.worker_devices
-    return len(devices) == 1 or all("CPU" in device for device in devices)
+    is_one_gpu = len(devices) == 1 and "TPU" not in devices[0]
+    return is_one_gpu or all("CPU" in device for device in devices)
 
 
 def _timed(iterator):
