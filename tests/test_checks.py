@@ -100,7 +100,7 @@ REFUSED = [
     (segmentation(None, maps((255,))), "no pixel .* is labelled"),
     (segmentation(None, maps(side=9)), "give both .* one size"),
     (transfer(UserError("birds was not found")), "birds was not found"),
-    (transfer(LABELLED, UserError("'valid' is no split of birds")), "is no split of birds"),
+    (transfer(LABELLED, UserError("'valid' is not a split of birds")), "is not a split of birds"),
     (transfer(ONE_CLASS, ONE_CLASS), "Transfer to birds needs images of two classes or more, but"),
     (transfer(FEW, FEW), "needs 10 labelled images of two classes; there are 8 of 2"),
     (transfer(LABELLED, FEW), "Transfer to birds needs the same classes"),
@@ -136,7 +136,7 @@ def test_xla_on_several_cpus_is_refused_for_a_probe(run, two_replicas):
 
 def test_segmentation_needs_networks_with_maps(run):
     run.backbones = [small.SmallBackbone()]
-    with pytest.raises(UserError, match="needs feature maps, which SmallBackbone has not"):
+    with pytest.raises(UserError, match="needs feature maps, which SmallBackbone does not have"):
         Evaluate(VIEW, (segmentation(),)).check(run)
 
 
@@ -165,7 +165,7 @@ def test_two_probes_of_one_key_and_names_that_spoil_keys_are_refused():
 
 
 def test_probes_of_factors_need_sequences(run):
-    with pytest.raises(UserError, match="FactorProbe takes sequences, which random is not"):
+    with pytest.raises(UserError, match="FactorProbe needs sequences, which random is not"):
         Evaluate(probes=(FactorProbe(),)).check(run)
 
 

@@ -120,7 +120,7 @@ def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_pat
         ("from own_views_5 import mild", "write import own_views_5, and own_views_5.mild for"),
         (
             "from infomin_tf.views.pairs import CropAndFlip",
-            "gin files say CropAndFlip, and need no line to import it",
+            "gin files write CropAndFlip, and need no import line for it",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_import_of_what_is_in_a_module_is_told_how_gin_imports(line, message,
     ("binding", "message"),
     [
         ("Encoder.backbone = @ResNet19()", "nearest valid name: .*ResNet18"),
-        ("encoder.Encoder.backbone = 1", "gin files say Encoder, without a module"),
+        ("encoder.Encoder.backbone = 1", "gin files write Encoder, without a module"),
         (
             "Encodr.backbone = 1",
             "gin files have no name Encodr\\b(.|\n)*nearest valid name: Encoder",

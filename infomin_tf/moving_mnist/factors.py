@@ -82,8 +82,8 @@ def check_sequences(what, images):
     """Raises UserError unless images are `Sequences`; `what` takes them."""
     if not isinstance(images, Sequences):
         raise UserError(
-            f"{what} takes sequences, which {images.name} is not; "
-            "bind MovingMnist, or what is for images"
+            f"{what} needs sequences, which {images.name} is not; bind MovingMnist, or use what "
+            "is made for images"
         )
 
 

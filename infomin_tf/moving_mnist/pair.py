@@ -38,8 +38,8 @@ class FactorPair(Pair):
         check(self, COUNT, size=size)
         if not 1 <= num_frames < target_frame:
             raise UserError(
-                "FactorPair takes 1 <= num_frames < target_frame, "
-                f"not {num_frames} and {target_frame}"
+                f"FactorPair needs 1 <= num_frames < target_frame, not {num_frames} and "
+                f"{target_frame}"
             )
         kept = {"digit": keep_digit, "position": keep_position, "background": keep_background}
         self.shared = tuple(name for name, keep in kept.items() if keep)
@@ -49,8 +49,8 @@ class FactorPair(Pair):
         """See `Sampler`."""
         if images.image_shape is not None:
             raise UserError(
-                f"FactorPair takes sequences, which {images.name} is not; "
-                "bind MovingMnist, or another pair"
+                f"FactorPair needs sequences, which {images.name} is not; bind MovingMnist, or "
+                "another pair"
             )
 
     def batches(self, images, order):

@@ -29,7 +29,7 @@ class Sampler:
         """Raises UserError unless views of these `Images` can be made; reads none."""
         if images.image_shape is None:
             raise UserError(
-                f"{type(self).__name__} takes images, but {images.name} are sequences that are "
+                f"{type(self).__name__} needs images, but {images.name} are sequences that are "
                 "made on the fly; bind FactorPair and the stages for sequences, or other images"
             )
         self.cuts_files(images)

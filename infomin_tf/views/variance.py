@@ -1,4 +1,4 @@
-"""Whether channels vary in the images: one that does not would be rounding noise, made large."""
+"""Whether channels vary in the images: one that does not would become amplified rounding noise."""
 
 import numpy as np
 import tensorflow as tf
@@ -46,8 +46,8 @@ def check_variance(split, images, name):
         images: uint8 [M, H, W, 3] of the data.
         name: of the data.
 
-    A constant channel of `Whole` or `FrequencySplit` is told only, where the constants are given
-    and each part has other channels: it stays as small as it is, and nothing is made of it.
+    A constant channel of `Whole` or `FrequencySplit` causes only a warning if the constants are
+    given and each part has other channels: it stays as small as it is, and no noise is amplified.
 
     Raises:
         UserError: a channel without variance; images that are all alike; or the parts of a
@@ -55,7 +55,8 @@ def check_variance(split, images, name):
     """
     if len(images) > 1 and (images == images[:1]).all():
         raise UserError(
-            f"{name}: all images are the same, so there is nothing to tell apart; give others"
+            f"{name}: all images are the same, so there is nothing to tell apart; give different "
+            "images"
         )
     bands = isinstance(split.color_space, Bands)
     blurs = bands or isinstance(split, FrequencySplit)
