@@ -216,7 +216,10 @@ def test_an_optimizer_that_scales_the_loss_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"learning_rates": (1.0, 0.0)}, "LinearProbe.learning_rates must be a number above 0"),
+        (
+            {"learning_rates": (1.0, 0.0)},
+            "each of LinearProbe.learning_rates must be a number above 0",
+        ),
         ({"epochs": 0}, "LinearProbe.epochs must be a number above 0"),
         (
             {"schedule": Cosine(warmup_epochs=5), "learning_rates": (1.0,)},

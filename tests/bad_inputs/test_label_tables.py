@@ -176,17 +176,17 @@ def quote_that_is_not_closed(folder):
     labels(folder, 'file,label\nb/c.png,ant\n"a.png,owl\n')
 
 
-@refused.by("line 2: cannot be read", "write a quote within quotes twice")
+@refused.by("line 2: cannot be read", "double each quote within quotes")
 def quote_within_quotes(folder):
     labels(folder, 'file,label\na.png,"an "old" owl"\n')
 
 
-@refused.by("is a workbook of a spreadsheet, whatever its name", "export the sheet as CSV")
+@refused.by("is a spreadsheet workbook, whatever its name", "export the sheet as CSV")
 def workbook(folder):
     labels(folder, b"PK\x03\x04" + bytes(40))
 
 
-@refused.by("zero bytes, as no text does", "give a csv file in UTF-8")
+@refused.by("zero bytes, which no text does", "give a csv file in UTF-8")
 def no_text(folder):
     labels(folder, b"file,label\na.png,\0\0\xff\n")
 
