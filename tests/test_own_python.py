@@ -108,7 +108,7 @@ def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_pat
         (tmp_path / folder / f"{name}.py").write_text(OWN)
         (tmp_path / folder / "own.gin").write_text(HEADER + f"import {name}\n")
     files = [f"{folder}/own.gin" for folder in ("a", "b") if (tmp_path / folder).exists()]
-    message = rf"b/own.gin imports {name}, but gets another .*/{name}\b.* in the place of "
+    message = rf"b/own.gin imports {name}, but gets another .*/{name}\b.* instead of "
     message += rf".*/b/{name}.py; give yours"
     with pytest.raises(UserError, match=message):
         build("gin/folder_semisup_views.gin", *files)

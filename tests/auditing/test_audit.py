@@ -193,7 +193,9 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
     assert "Next to nothing" not in " ".join(found.uncertainty())
     found.first.settings.append(settings[0])
     assert "Next to nothing was learned" in " ".join(found.uncertainty())
-    assert "with constants: ranked by accuracy nevertheless" in " ".join(found.uncertainty())
+    assert "with constants. These are ranked by accuracy nevertheless" in " ".join(
+        found.uncertainty()
+    )
 
 
 def test_colour_is_left_out_for_grey_images(tmp_path):
