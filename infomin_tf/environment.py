@@ -98,7 +98,7 @@ class _Messages(logging.Handler):
     """Writes to standard error, above a progress bar that is there."""
 
     def emit(self, record):
-        """One message, "warning: ..."; what libraries call errors is no "error: ..." of ours."""
+        """One message, "warning: ..."; errors of libraries do not look like our "error: ..."."""
         level = record.levelname.lower()
         kind = level if record.levelno <= logging.WARNING else f"{level} of {record.name}"
         try:

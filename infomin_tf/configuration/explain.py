@@ -1,4 +1,4 @@
-"""What gin's errors and names mean to the user: the place, the binding, the nearest valid name."""
+"""What gin's errors and names mean for the user: the place, the binding, the nearest valid name."""
 
 import difflib
 import glob

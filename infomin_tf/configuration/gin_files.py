@@ -187,8 +187,8 @@ def load(root, files, bindings):
 def check_all_used():
     """Refuses bindings that no object has taken, once the root is built.
 
-    Those of included files, and of files of the package, whose consumer a later binding has
-    replaced, are left out, with one line in the log.
+    Bindings of included files and of the package's files whose user a later binding has replaced
+    are left out, with one line in the log.
 
     Raises:
         UserError: it names the others.

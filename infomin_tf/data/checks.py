@@ -93,10 +93,10 @@ def check_classes(why, train, test):
 
 
 def _shown_classes(why, images):
-    """Names of the classes that a set shows, all of them where its labels are not known.
+    """Names of the classes that a set shows; all of them if its labels are not known.
 
     Raises:
-        UserError: an image has no label, or one that is no class.
+        UserError: an image has no label, or a label that is not a class.
     """
     if images.known_labels() is None:
         return images.class_names
@@ -115,6 +115,6 @@ def _shown_classes(why, images):
 
 
 def _beyond(images, others):
-    """Names of the classes that one set has and another has not."""
+    """Names of the classes that one set has and another does not."""
     names = [name for name in images.class_names if name not in others.class_names]
     return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"

@@ -32,8 +32,8 @@ class Images:
         image_shape: (H, W, 3); None where they are made on the fly.
         class_names: of the labels; () when there are none.
         facts: what is known of the images without reading them.
-        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where
-            crops may be cut while decoding; None where that cannot be.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, if
+            crops may be cut while decoding; None if they may not.
     """
 
     encoded, facts = None, Facts()

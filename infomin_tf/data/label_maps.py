@@ -115,7 +115,7 @@ class SegmentationFolder:
             raise UserError(
                 f"each image in {self._folders[0]} needs a map of the same name in "
                 f"{self._folders[1]}, and the other way round; without a partner: "
-                f"{', '.join(lonely[:5]) or 'all, as there are no images'}"
+                f"{', '.join(lonely[:5]) or 'all, because there are no images'}"
             )
         names = sorted(images)
         files = [os.path.basename(path) for path in images.values()]

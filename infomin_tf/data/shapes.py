@@ -79,7 +79,7 @@ class Shapes:
 
 
 def pair_batch(seed, batch_size, shared):
-    """Two images for each row that share exactly the named factors; everything else is drawn anew.
+    """Pairs of images that share exactly the named factors; everything else is drawn independently.
 
     Their mutual information is `entropy(*shared)`: given those factors the two images are
     independent. With "rotation" among them it is less, because a symmetrical shape hides it: a disc
@@ -91,7 +91,8 @@ def pair_batch(seed, batch_size, shared):
         shared: names of factors.
 
     Returns:
-        (images uint8 [B, 64, 64, 3], as many again, the shared factors int [B, len(shared)]).
+        (first and second images, uint8 [B, 64, 64, 3] each; the shared factors, int [B,
+        len(shared)]).
 
     Raises:
         UserError: a name is not a factor.

@@ -73,7 +73,7 @@ class Tfds:
         return images
 
     def _stream(self, builder, parts, size, side):
-        """`StreamedImages`, decoded each time anew."""
+        """`StreamedImages`, decoded again each time."""
         name = f"{self.name}:{self.split}"
         if not self.image_size and None in builder.info.features["image"].shape[:2]:
             raise UserError(

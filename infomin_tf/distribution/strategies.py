@@ -1,4 +1,4 @@
-"""The tf.distribute strategy of a run, by its name and by what is there."""
+"""The tf.distribute strategy of a run, chosen by name and by the devices that are there."""
 
 import json
 import os

@@ -60,7 +60,7 @@ class SegmentationProbe(Probe):
     Args:
         train, test: sources of `SegmentationImages`.
         num_classes: classes 0, ..., num_classes - 1.
-        ignored: value of pixels without a label, left out of the loss and of the measure.
+        ignored: value of pixels without a label, left out of the loss and the measure.
         epochs, batch_size, learning_rate: of Adam with cosine decay.
         filters: of the decoder.
         loop: `TrainingLoop`.

@@ -1,4 +1,4 @@
-"""Residual networks as torchvision has them (v1.5: a bottleneck strides in its 3x3 convolution)."""
+"""Residual networks like torchvision's (v1.5: a bottleneck strides in its 3x3 convolution)."""
 
 import itertools
 
@@ -173,7 +173,7 @@ class ResNeXt50(ResNet):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNeXt101(ResNet):
-    """ResNeXt-101 32x8d, as torchvision has it; features of 2048 * width."""
+    """ResNeXt-101 32x8d, like torchvision's; features of 2048 * width."""
 
     blocks_per_stage, block = (3, 4, 23, 3), Bottleneck32x8d
 

@@ -12,7 +12,7 @@ from infomin_tf.views.picture import grid
 
 
 class FactorPair(Pair):
-    """v1 = frames 1 to k; v2 = an image that keeps chosen factors of frame t, others drawn anew.
+    """v1 = frames 1 to k; v2 = an image with chosen factors of frame t and the others drawn again.
 
     A kept digit is the same drawing, a kept background the same crop.
 
@@ -85,7 +85,7 @@ class FactorPair(Pair):
         return v1, sequences.render(target, target["corner"][:, None])[:, 0]
 
     def factors(self, sequences, count, seed):
-        """The factors of v1 and those of v2, a dict with `corner` [B, 2] besides."""
+        """The factors of v1 and those of v2, a dict that also has `corner` [B, 2]."""
         seeds = split_seed(seed, 2)
         first, fresh = sequences.draw(count, seeds[0]), sequences.draw(count, seeds[1])
         second = fresh | {"corner": fresh["start"]}

@@ -25,7 +25,7 @@ _LOCK = "run.lock"
 def locked(model_dir):
     """Makes this process the only writer of model_dir, and removes what a killed one left there.
 
-    The kernel takes the lock back however the process ends. The lock's file stays.
+    The kernel releases the lock however the process ends. The lock's file stays.
 
     Raises:
         UserError: another process writes to model_dir, the files there are not those of a run, or

@@ -76,8 +76,8 @@ class StepDecay:
     Args:
         at_epochs: rising epochs, counted from 0, all above 0 and below `of_epochs`.
         factor: of each decay, above 0 and at most 1.
-        of_epochs: the length for which `at_epochs` is meant; a run of another length shifts them in
-            proportion.
+        of_epochs: the length for which `at_epochs` are meant; a run of another length shifts them
+            in proportion.
     """
 
     def __init__(self, at_epochs=(60, 80), factor=0.2, of_epochs=100):

@@ -1,4 +1,4 @@
-"""Sampling, the half of a view that is random: from a batch of images to the views of a step."""
+"""Sampling, the random half of a view: from a batch of images to the views of a step."""
 
 from infomin_tf.errors import UserError
 from infomin_tf.views import picture
@@ -74,7 +74,7 @@ class Pair(Sampler):
     Attributes:
         samplers: the sampler of each view that is made.
         jigsaw: `JigsawPatches` of the third view; None for two views.
-        views_are_one: whether x1 and x2 are one and the same.
+        views_are_one: whether x1 and x2 are the same.
         views_are_alike: whether x1 and x2 are independent draws of one sampler, so that an earlier
             x1 stands for x2.
     """
@@ -87,7 +87,7 @@ class Pair(Sampler):
         return self
 
     def of_one_view(self):
-        """The same pair with x1 in the place of x2, for learners that encode x1 alone.
+        """The same pair with x1 instead of x2, for learners that encode x1 alone.
 
         Raises:
             UserError: x1 does not stand for x2.

@@ -12,7 +12,7 @@ class Sampler:
     Attributes:
         size: side of the views in pixels.
         on_device: whether batches hold images and draws, of which the learner makes views.
-        is_adapted: whether nothing is left to be measured in the data.
+        is_adapted: whether nothing is left to measure in the data.
     """
 
     size, on_device, is_adapted = 64, False, True

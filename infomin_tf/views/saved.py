@@ -44,7 +44,7 @@ def load_into(split, directory):
         directory: as of `save`.
 
     Raises:
-        UserError: there is nothing, it is damaged, or it is of another split.
+        UserError: the file is missing, damaged, or of another split.
     """
     path = os.path.join(paths.expand(directory), results.VIEWS)
     if not os.path.isfile(path):

@@ -1,4 +1,4 @@
-"""Splitting, the half of a view that the model makes: from an image to the parts of the encoders.
+"""Splitting, the half of a view that the model makes: from an image to the encoders' parts.
 
 A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it runs on the device, is
 differentiable and is exported with the encoders.

@@ -19,7 +19,7 @@ def adapt(split, pairs, unlabelled):
     Args:
         split: of `infomin_tf.views.splits`, built.
         pairs: of `infomin_tf.views.pairs`.
-        unlabelled: `Images`; of those that are made on the fly nothing is measured.
+        unlabelled: `Images`; nothing is measured on those that are made on the fly.
 
     Raises:
         UserError: see `check_variance`.
@@ -38,8 +38,8 @@ def check_variance(split, images, name):
     """Makes sure that channels of a split vary more over the images than rounding to 8 bits.
 
     The rounding of a channel is measured: what it changes by when every pixel moves within its grey
-    level. Of each channel the tenth of the pixels that changes least counts, as hue jumps wherever
-    a pixel is nearly grey.
+    level. For each channel only the tenth of the pixels that changes least counts, because hue
+    jumps wherever a pixel is nearly grey.
 
     Args:
         split: of `infomin_tf.views.splits`, built, with its constants.

@@ -81,7 +81,7 @@ def shift(images, offsets):
 def resize_and_center_crop(images, resize, crop):
     """The test view: resize to a square, then cut its centre; bilinear, antialiased, as Pillow.
 
-    Matrix products, as XLA and TFLite have no operation for `tf.image.resize(antialias=True)`.
+    By matrix products, because XLA and TFLite lack `tf.image.resize(antialias=True)`.
 
     Args:
         images: [B, H, W, C], of any size that may be unknown until it runs.
