@@ -137,7 +137,7 @@ def test_labels_come_from_folders_from_a_table_or_with_the_array(labels, tmp_pat
         (np.zeros((4, 8, 8, 3)), "convert floats in .0, 1. with np.uint8"),
         (np.zeros((8, 8), np.uint8), r"images holds uint8 \[8, 8\]"),
         (np.zeros((4, 8, 8, 4), np.uint8), r"images must be uint8 \[M, H, W, 3\]"),
-        (np.zeros((0, 8, 8, 3), np.uint8), "at least one"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "at least 1"),
     ],
 )
 def test_other_arrays_are_refused(images, message, tmp_path):
@@ -207,7 +207,7 @@ def test_arrays_of_the_run_alone_are_kept(tmp_path):
 
 
 def test_embed_says_what_it_cannot_take(trained, pixels, tmp_path):
-    for wrong, message in ((pixels[:0], "at least one"), (pixels / 255.0, "np.uint8")):
+    for wrong, message in ((pixels[:0], "at least 1"), (pixels / 255.0, "np.uint8")):
         with pytest.raises(UserError, match=message):
             library.embed(trained.encoder, wrong)
     with pytest.raises(ValueError, match="embed.batch_size must be a whole number"):
