@@ -2,7 +2,7 @@
 
     python examples/without_gin.py
 
-takes two thousand images of the embedded set; any array uint8 [M, H, W, 3] does. In a minute or two
+uses two thousand images of the embedded set; any array uint8 [M, H, W, 3] works. In a minute or two
 it prints the accuracy of k nearest neighbours on the learned features, and on those of the same
 network untrained.
 """

@@ -87,8 +87,8 @@ def _find_temporary_folder(folder):
             made = tempfile.mkdtemp(prefix=".temporary_", dir=folder)
         except OSError:
             raise UserError(
-                f"no folder for temporary files can be written, and neither can {folder}; set "
-                "TMPDIR to one that can"
+                f"no folder for temporary files is writable, and neither is {folder}; set TMPDIR "
+                "to a writable folder"
             ) from error
         atexit.register(shutil.rmtree, made, ignore_errors=True)
         tempfile.tempdir = os.environ["TMPDIR"] = made
@@ -98,7 +98,7 @@ class _Messages(logging.Handler):
     """Writes to standard error, above a progress bar that is there."""
 
     def emit(self, record):
-        """One message, "warning: ..."; what libraries call errors is no "error: ..." of ours."""
+        """One message, "warning: ..."; errors of libraries do not look like our "error: ..."."""
         level = record.levelname.lower()
         kind = level if record.levelno <= logging.WARNING else f"{level} of {record.name}"
         try:
@@ -108,7 +108,7 @@ class _Messages(logging.Handler):
 
 
 def show_warnings():
-    """Lets warnings, of libraries too, appear as the command's other messages do."""
+    """Makes warnings, also those of libraries, look like the command's other messages."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Messages()])
 
 

@@ -44,7 +44,7 @@ def save_encoder(encoder, directory):
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"the export could not be written to {directory} ({reason(error)}); make room or make "
-            "it writable, then run the same command"
+            "it writable, then run the same command again"
         ) from error
 
 
@@ -81,16 +81,16 @@ def _endpoint(encoder, training):
 def load_encoder(path, dtype="float32", trainable=True):
     """Loads an exported encoder as a Keras layer.
 
-    Integer images of any type are 0..255, float images 0..1; others stop with a message. In a model
-    without a `keras.Input`, and in one whose `keras.Input` has no dtype, Keras makes floats of
-    integer images before the layer sees them: begin the model with
+    Integer images of any type are 0..255, float images 0..1; others are refused with a message. In
+    a model without a `keras.Input`, and in one whose `keras.Input` has no dtype, Keras turns
+    integer images into floats before the layer sees them: begin the model with
     `keras.Input(shape, dtype="uint8")`, or give `dtype="uint8"` here.
 
     Args:
-        path: an export folder of `save_encoder`, or its file encoder.keras, which is taken from the
-            folder: a model with it can be saved and loaded. Its SavedModel folder, for comparison:
-            a model with that cannot be saved as .keras.
-        dtype: "float32", or "uint8": then float images are 0..255, too.
+        path: an export folder of `save_encoder`, or the file encoder.keras in it, which is what a
+            folder stands for; a model that contains it can be saved and loaded. The SavedModel
+            folder in it also works, but a model that contains that cannot be saved as .keras.
+        dtype: "float32", or "uint8", with which float images are 0..255, too.
         trainable: whether fine-tuning changes its weights, those of a generator included.
 
     Returns:
@@ -98,7 +98,7 @@ def load_encoder(path, dtype="float32", trainable=True):
         any layer.
 
     Raises:
-        UserError: there is no export at `path`, it is damaged, or an unknown dtype.
+        UserError: there is no export at `path`, it is damaged, or the dtype is unknown.
     """
     if dtype not in _DTYPES:
         raise UserError(f'load_encoder takes dtype "float32" or "uint8", not {dtype!r}')
@@ -107,8 +107,8 @@ def load_encoder(path, dtype="float32", trainable=True):
         encoder = _load(path)
     except (OSError, ValueError, LookupError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise UserError(
-            f"{path} is damaged or no export of this package ({reason(error)}); make it again by "
-            "bin/export"
+            f"{path} is damaged or is not an export of this package ({reason(error)}); export "
+            "again with bin/export"
         ) from error
     encoder.white = 255.0 if dtype == "uint8" else 1.0
     encoder.trainable = trainable

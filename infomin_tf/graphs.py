@@ -1,8 +1,8 @@
 """Graphs of functions as they are written, without AutoGraph.
 
 AutoGraph reads the source of every function that it meets and compiles it again from temporary
-files. That takes time, gives another program where a source file has changed under a run, and gains
-nothing, as no function here branches or loops on tensors but by tf.cond, tf.where, tf.map_fn and
+files. That takes time, gives another program if a source file has changed during a run, and gains
+nothing, because functions here branch and loop on tensors only by tf.cond, tf.where, tf.map_fn and
 tf.while_loop.
 """
 

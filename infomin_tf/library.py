@@ -88,12 +88,12 @@ def train(
         images: folder of images at any depth, or an array uint8 [M, H, W, 3]; None for the sets
             that gin_file names itself.
         labels: of a folder: another with a folder for each class, or a table with the columns file
-            and label; of an array: integers or texts [M], negative or "" where there is none. None
-            for no labels: then nothing is probed.
+            and label; of an array: integers or strings [M], negative or "" for an image without a
+            label. None for no labels; then nothing is probed.
         model_dir: where everything is written; None for runs/<name of the gin file>.
         gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without
             labels gin/folder_unsup_views.gin.
-        gin_param: a further binding, such as "Pretrain.epochs = 50", or several.
+        gin_param: one more binding, such as "Pretrain.epochs = 50", or several.
         data_dir, strategy, seed, until, overwrite, quiet: flags of bin/train.
 
     Returns:
@@ -106,7 +106,7 @@ def train(
     default = _WITHOUT if labels is None else _WITH_LABELS
     check_seeds("train", seed=(seed,))
     if images is None and (gin_file is None or labels is not None):
-        raise UserError("train takes images, with or without labels, or a gin_file that names both")
+        raise UserError("train needs images, with or without labels, or a gin_file that names both")
     named, own = _several(gin_file or default), _several(gin_param)
     model_dir = _folder(model_dir or paths.default_folder(named[0]))
     found = [gin_files.find_file(file) for file in named]
@@ -125,9 +125,9 @@ def embed(encoder, images, batch_size=256):
     Args:
         encoder: of `load_encoder` or `Trained.encoder`; or the path of an export.
         images: array uint8 [M, H, W, 3], or [M, H, W] for grey images; or a folder of images at any
-            depth, which are cut to squares of the size that the encoder looks at. Files that cannot
+            depth, which are cut to squares of the size that the encoder expects. Files that cannot
             be read are named and left out.
-        batch_size: images a call.
+        batch_size: images per call.
 
     Returns:
         `Embedded`.
@@ -141,8 +141,8 @@ def embed(encoder, images, batch_size=256):
     side = getattr(encoder, "resize", None) or encoder.size
     if side is None:
         raise UserError(
-            "a SavedModel does not say what size it looks at; give the folder of the export, or "
-            "its encoder.keras"
+            "a SavedModel does not say what size of images it expects; give the folder of the "
+            "export, or its encoder.keras"
         )
     loaded = ImageFolder(images, side, max_corrupt_share=1.0).load()
     found, _ = features.extract(encoder, loaded, lambda pixels, seed: pixels, batch_size)
@@ -160,13 +160,13 @@ def audit(
     devices=(),
     quiet=False,
 ):
-    """What bin/audit_views does: many short runs, which say what views suit the images of a folder.
+    """What bin/audit_views does: many short runs that show which views suit the images of a folder.
 
     Args:
         images: a folder.
         labels: a folder with a folder for each class, or a table with the columns file and label;
             None for none.
-        out: folder of everything that is written; None for runs/audit_views.
+        out: folder to which everything is written; None for runs/audit_views.
         gin_file, gin_param: of the `Audit`, one or several; None for gin/audit_views.gin.
         jobs, devices: see `Runner`.
         quiet: flag of bin/audit_views.
@@ -256,7 +256,7 @@ def _data(images, labels, keep):
     if not _is_path(images):
         return _of_arrays(images, labels, keep)
     if not (labels is None or _is_path(labels)):
-        raise UserError("the labels of a folder are another folder or a table, not an array")
+        raise UserError("the labels of a folder must be another folder or a table, not an array")
     directory = f"ImageFolder.directory = {paths.expand(images)!r}"
     if labels is None:
         return [directory]
@@ -294,7 +294,7 @@ def _uint8(images):
     images = np.asarray(images)
     if images.dtype.kind == "f":
         raise UserError(
-            "images are a folder, or an array uint8 [M, H, W, 3]; floats in [0, 1] become so by "
-            "np.uint8(np.round(255 * images))"
+            "images must be a folder or an array uint8 [M, H, W, 3]; convert floats in [0, 1] "
+            "with np.uint8(np.round(255 * images))"
         )
     return array_file.check_pixels("images", images)

@@ -1,4 +1,4 @@
-"""Which numbers a setting may have, and one message for those without sense."""
+"""Which numbers a setting may have, and one message for those that make no sense."""
 
 import math
 import numbers
@@ -6,7 +6,7 @@ import typing
 
 
 class Range(typing.NamedTuple):
-    """Numbers that have sense, in words for a message and as a test."""
+    """Numbers that make sense, in words for a message and as a test."""
 
     words: str
     holds: typing.Callable[[float], bool]
@@ -20,14 +20,14 @@ WHOLE_GREY_LEVEL = Range("a whole grey level in [0, 255]", lambda value: value i
 SHARE = Range("a number in [0, 1]", lambda value: 0 <= value <= 1)
 BELOW_ONE = Range("a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = Range(
-    "whole numbers of at least 0 and below 2147483648",
+    "a whole number of at least 0 and below 2147483648",
     lambda value: 0 <= value < 2**31 and value == int(value),
 )
 COUNT = Range("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
 
 
 def check(owner, allowed, **settings):
-    """Raises ValueError for a setting that is no finite number, or outside a range.
+    """Raises ValueError for a setting that is not a finite number, or is outside a range.
 
     Args:
         owner: the object, class or name that takes the settings, for the message.
@@ -37,7 +37,7 @@ def check(owner, allowed, **settings):
     for name, value in settings.items():
         is_number = isinstance(value, numbers.Real) and math.isfinite(value)
         if not is_number or not allowed.holds(value):
-            raise ValueError(f"{called(owner)}.{name} takes {allowed.words}, not {value!r}")
+            raise ValueError(f"{called(owner)}.{name} must be {allowed.words}, not {value!r}")
 
 
 def check_interval(owner, allowed, **settings):
@@ -48,8 +48,8 @@ def check_interval(owner, allowed, **settings):
         inside = are_numbers and all(math.isfinite(v) and allowed.holds(v) for v in value)
         if not inside or value[0] > value[1]:
             raise ValueError(
-                f"{called(owner)}.{name} takes (low, high) with low <= high, each {allowed.words}, "
-                f"not {value!r}"
+                f"{called(owner)}.{name} must be (low, high) with low <= high, each "
+                f"{allowed.words}, not {value!r}"
             )
 
 
@@ -58,12 +58,12 @@ def check_seeds(owner, **settings):
     for name, seeds in settings.items():
         if not seeds:
             raise ValueError(
-                f"{called(owner)}.{name} takes one seed or more, such as (0, 1), not ()"
+                f"{called(owner)}.{name} must hold at least one seed, such as (0, 1), not ()"
             )
         for seed in seeds:
-            check(owner, SEED, **{name: seed})
+            check(f"each of {called(owner)}", SEED, **{name: seed})
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"{called(owner)}.{name} takes each seed once, not {seeds}")
+            raise ValueError(f"{called(owner)}.{name} must hold each seed once, not {seeds}")
 
 
 def check_constants(owner, mean, std):
@@ -78,9 +78,9 @@ def check_constants(owner, mean, std):
             f"{called(owner)}: give both mean and std, or neither; got mean={mean}, std={std}"
         )
     for number in mean or ():
-        check(owner, ANY, mean=number)
+        check(f"each of {called(owner)}", ANY, mean=number)
     for number in std or ():
-        check(owner, ABOVE_ZERO, std=number)
+        check(f"each of {called(owner)}", ABOVE_ZERO, std=number)
 
 
 def called(owner):

@@ -59,7 +59,10 @@ def test_the_same_images_are_no_change(run):
     ("change", "words"),
     [
         (lambda images: changed(images, slice(25)), "unlabelled: 30 images then, 25 now"),
-        (lambda images: changed(images, slice(None, None, -1)), "30 images as then, but others"),
+        (
+            lambda images: changed(images, slice(None, None, -1)),
+            "30 images as before, but different ones",
+        ),
         (lambda images: changed(images, names=("a", "c", "b")), "classes a, b, c then, a, c, b"),
     ],
 )
@@ -76,7 +79,7 @@ def test_a_finished_stage_is_warned_of(run, caplog):
     begin(run, stage)
     run.unlabelled = changed(run.unlabelled, slice(25))
     assert begun.check_images(run, stage, finished=True) is False
-    assert "pretrain is finished, and its results are of the images of then" in caplog.text
+    assert "pretrain is finished, and its results are of the earlier images" in caplog.text
     assert "30 images then, 25 now" in caplog.text
 
 

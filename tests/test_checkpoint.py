@@ -108,7 +108,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     checkpoint.save(1)
     weight = task.learner.encoders[0].head.projection.bias
     weight.assign(np.nan * weight.value)
-    with pytest.raises(UserError, match="not finite any more at step 2; the last good .*ckpt-1"):
+    with pytest.raises(UserError, match="no longer finite at step 2; the last good .*ckpt-1"):
         checkpoint.save(2)
     assert checkpoint.newest.endswith("ckpt-1")
 

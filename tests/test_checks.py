@@ -98,11 +98,11 @@ REFUSED = [
     (segmentation(batch_size=21), "SegmentationProbe.batch_size = 21"),
     (segmentation(maps((0, 3))), "hold 3, which are neither"),
     (segmentation(None, maps((255,))), "no pixel .* is labelled"),
-    (segmentation(None, maps(side=9)), "give both .* one size"),
+    (segmentation(None, maps(side=9)), "give both .* the same size"),
     (transfer(UserError("birds was not found")), "birds was not found"),
-    (transfer(LABELLED, UserError("'valid' is no split of birds")), "is no split of birds"),
+    (transfer(LABELLED, UserError("'valid' is not a split of birds")), "is not a split of birds"),
     (transfer(ONE_CLASS, ONE_CLASS), "Transfer to birds needs images of two classes or more, but"),
-    (transfer(FEW, FEW), "needs 10 labelled images of two classes; there are 8 of 2"),
+    (transfer(FEW, FEW), "needs at least 10 labelled images of two classes or more, not 8 of 2"),
     (transfer(LABELLED, FEW), "Transfer to birds needs the same classes"),
     (transfer(test_view=pairs.CenterCrop(20, 20)), "Transfer.test_view of birds gives 20 px"),
 ]
@@ -136,7 +136,7 @@ def test_xla_on_several_cpus_is_refused_for_a_probe(run, two_replicas):
 
 def test_segmentation_needs_networks_with_maps(run):
     run.backbones = [small.SmallBackbone()]
-    with pytest.raises(UserError, match="needs feature maps, which SmallBackbone has not"):
+    with pytest.raises(UserError, match="needs feature maps, which SmallBackbone does not have"):
         Evaluate(VIEW, (segmentation(),)).check(run)
 
 
@@ -157,7 +157,7 @@ def test_two_probes_of_one_key_and_names_that_spoil_keys_are_refused():
     with pytest.raises(UserError, match="Transfer.probes hold two of knn"):
         Transfer("birds", *sources, twins)
     for name in ("a, b", "a/b", ""):
-        with pytest.raises(UserError, match="stands in keys"):
+        with pytest.raises(UserError, match="becomes part of keys"):
             Transfer(name, *sources)
     Evaluate(probes=(Transfer("birds", *sources, test_view=VIEW),))
     with pytest.raises(UserError, match="Evaluate.test_view is not bound"):
@@ -165,7 +165,7 @@ def test_two_probes_of_one_key_and_names_that_spoil_keys_are_refused():
 
 
 def test_probes_of_factors_need_sequences(run):
-    with pytest.raises(UserError, match="FactorProbe takes sequences, which random is not"):
+    with pytest.raises(UserError, match="FactorProbe needs sequences, which random is not"):
         Evaluate(probes=(FactorProbe(),)).check(run)
 
 

@@ -74,8 +74,8 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
         ("train --until=pretraining", "learn_views|pretrain|evaluate|export"),
         ("train --seed=-1", "not an integer in the range"),
         ("train gin/quickstart.gin", "unexpected argument 'gin/quickstart.gin'"),
-        ("sweep --gin_file=gin/small/table4.gin --devices=0,a", "numbers of GPUs, such as 0,1"),
-        ("sweep --gin_file=gin/quickstart.gin", "bin/sweep takes files that bind Sweep"),
+        ("sweep --gin_file=gin/small/table4.gin --devices=0,a", "GPU numbers, such as 0,1"),
+        ("sweep --gin_file=gin/quickstart.gin", "bin/sweep needs files that bind Sweep"),
         ("sweep --gin_file=gin/small/table4.gin --gin_param=Swep.x=1", "nearest valid name: Sweep"),
         ("show_views", "needs --gin_file"),
         ("show_views --gin_file=gin/quikstart.gin", "nearest: gin/quickstart.gin"),
@@ -172,7 +172,7 @@ def test_a_url_is_no_folder_and_a_missing_working_directory_is_one_message(fake_
     assert "--model_dir=gs://bucket/run is a URL; give a folder" in capsys.readouterr().err
     assert not pathlib.Path("gs:").exists()
     assert fake_run("train", "--gin_file=mine.gin", "--model_dir=caf\udce9") == (2, [])
-    assert "is no UTF-8, so TensorFlow cannot write there" in capsys.readouterr().err
+    assert "is not UTF-8, so TensorFlow cannot write there" in capsys.readouterr().err
     pathlib.Path("gone").mkdir()
     os.chdir("gone")
     os.rmdir(os.path.join(os.pardir, "gone"))

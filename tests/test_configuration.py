@@ -102,7 +102,7 @@ def test_a_root_that_no_file_configures_is_named():
         pass
 
     with pytest.raises(
-        UserError, match="bind nothing of Root; bin/sweep takes files that bind Sweep"
+        UserError, match="bind nothing of Root; bin/sweep needs files that bind Sweep"
     ):
         gin_files.build(Root)
 
@@ -247,7 +247,7 @@ def test_a_wrong_object_that_a_function_made_is_named_by_its_place():
     text += "Pretrain.optimizer = @SGD()\n"
     text += "Pretrain.negatives = @fake_experiment.make_nothing()\n"
     gin.parse_config(text + "fake_experiment.Experiment.first = @Pretrain()\n")
-    with pytest.raises(UserError, match=r"(?s)wrong kind\s+In Pretrain$"):
+    with pytest.raises(UserError, match=r"(?s)wrong type\s+In Pretrain$"):
         gin_files.build(fake.Experiment)
     reset()
     with pytest.raises(TypeError):

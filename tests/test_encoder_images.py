@@ -80,14 +80,14 @@ def test_an_encoder_of_uint8_needs_no_input(byte_layer, features):
 @pytest.mark.parametrize("kind", WRONG)
 def test_floats_of_another_range_are_refused(layer, kind):
     with pytest.raises(
-        UserError, match="^images of floats are 0 to 1.*; these are [^ ]* to [^ ]*$"
+        UserError, match="^images of floats must be 0 to 1.*; these are [^ ]* to [^ ]*$"
     ):
         layer(WRONG[kind])
 
 
 @pytest.mark.parametrize("kind", WRONG_INTEGERS)
 def test_integers_of_another_range_are_refused(layer, kind):
-    with pytest.raises(UserError, match="^images of integers are 0 to 255.*; these are"):
+    with pytest.raises(UserError, match="^images of integers must be 0 to 255.*; these are"):
         layer(WRONG_INTEGERS[kind])
 
 
@@ -98,7 +98,7 @@ def test_overshoots_and_dark_images_are_taken(layer):
 
 def test_a_saved_model_without_our_code_refuses_the_range(small_export):
     loaded = tf.saved_model.load(str(small_export[1] / "saved_model"))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="images of floats are 0 to 1"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="images of floats must be 0 to 1"):
         loaded.serve_float(WRONG["0 to 255"])
 
 
@@ -111,7 +111,7 @@ def test_where_code_cannot_stop_features_are_nan():
 
 @pytest.mark.parametrize("dtype", [bool, complex, str])
 def test_images_of_no_numbers_are_refused(dtype):
-    with pytest.raises(UserError, match="takes images of numbers, not"):
+    with pytest.raises(UserError, match="expects images of numbers, not"):
         to_unit(tf.constant(np.zeros((1, 2, 2, 3)).astype(dtype)))
 
 
@@ -125,9 +125,8 @@ def test_images_of_no_numbers_are_refused(dtype):
     ],
 )
 def test_images_of_another_shape_are_refused(layer, shape, fix):
-    pattern = (
-        rf"^the encoder takes images \[B, H, W, 3\], not \[{', '.join(map(str, shape))}\]; .*{fix}"
-    )
+    given = rf"\[{', '.join(map(str, shape))}\]"
+    pattern = rf"^the encoder expects images \[B, H, W, 3\], not {given}; .*{fix}"
     with pytest.raises(UserError, match=pattern):
         layer(np.zeros(shape, np.float32))
 

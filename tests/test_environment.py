@@ -83,7 +83,7 @@ def test_without_a_temporary_folder_the_run_lends_one(tmp_path, no_temporary_fol
 
 
 def test_without_any_folder_one_message_names_the_variable(no_temporary_folder):
-    with pytest.raises(UserError, match="temporary files can be written.*set TMPDIR"):
+    with pytest.raises(UserError, match="temporary files is writable.*set TMPDIR"):
         environment.prepare("/proc/none")
 
 

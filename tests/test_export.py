@@ -79,7 +79,7 @@ def test_an_export_whose_variables_are_cut_is_refused(small_export, tmp_path):
     copy = shutil.copytree(small_export[1], tmp_path / "export")
     [data] = copy.glob("saved_model/variables/variables.data*")
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(UserError, match="damaged or no export of this package"):
+    with pytest.raises(UserError, match="damaged or is not an export of this package"):
         infomin_tf.load_encoder(copy / "saved_model")
 
 

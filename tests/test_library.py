@@ -134,10 +134,10 @@ def test_labels_come_from_folders_from_a_table_or_with_the_array(labels, tmp_pat
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((4, 8, 8, 3)), "become so by np.uint8"),
+        (np.zeros((4, 8, 8, 3)), "convert floats in .0, 1. with np.uint8"),
         (np.zeros((8, 8), np.uint8), r"images holds uint8 \[8, 8\]"),
-        (np.zeros((4, 8, 8, 4), np.uint8), r"images are uint8 \[M, H, W, 3\]"),
-        (np.zeros((0, 8, 8, 3), np.uint8), "at least one"),
+        (np.zeros((4, 8, 8, 4), np.uint8), r"images must be uint8 \[M, H, W, 3\]"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "at least 1"),
     ],
 )
 def test_other_arrays_are_refused(images, message, tmp_path):
@@ -157,14 +157,14 @@ def test_without_images_a_gin_file_has_to_name_them(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"labels": [0, 1]}, "labels holds int64 .2.; labels are integers or texts .24."),
+        ({"labels": [0, 1]}, "labels holds int64 .2.; labels must be integers or strings .24."),
         ({"labels": ["a", None] * 12}, "labels holds object"),
         ({"labels": np.ones(24)}, "labels holds float64"),
         ({"seed": -1}, "train.seed"),
         ({"model_dir": "s3://bucket/run"}, "is a URL"),
         ({"gin_param": "Pretrain.epoch = 1"}, "nearest valid name: epochs"),
-        ({"until": "evaluate"}, "until=evaluate is none of this experiment's stages"),
-        ({"strategy": "many"}, "many is none of auto"),
+        ({"until": "evaluate"}, "until=evaluate is not one of this experiment's stages"),
+        ({"strategy": "many"}, "many is not one of auto"),
         ({"gin_file": "gin/folder_unsup_view.gin"}, "nearest: gin/folder_unsup_views.gin"),
     ],
 )
@@ -207,10 +207,10 @@ def test_arrays_of_the_run_alone_are_kept(tmp_path):
 
 
 def test_embed_says_what_it_cannot_take(trained, pixels, tmp_path):
-    for wrong, message in ((pixels[:0], "at least one"), (pixels / 255.0, "np.uint8")):
+    for wrong, message in ((pixels[:0], "at least 1"), (pixels / 255.0, "np.uint8")):
         with pytest.raises(UserError, match=message):
             library.embed(trained.encoder, wrong)
-    with pytest.raises(ValueError, match="embed.batch_size takes a whole number"):
+    with pytest.raises(ValueError, match="embed.batch_size must be a whole number"):
         library.embed(trained.encoder, pixels, batch_size=0)
     grey = library.embed(trained.encoder, pixels[..., 0]).features
     expected = library.embed(trained.encoder, np.repeat(pixels[..., :1], 3, axis=-1)).features

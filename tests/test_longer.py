@@ -93,7 +93,7 @@ REFUSED = [
         "at step 9 was 0.02",
     ),
     (None, schedules.Cosine(), 6, "with Cosine .* at step 1 was 0.1,"),
-    (None, None, 2, "has done 12 steps, and 8 are asked for: steps cannot be taken back"),
+    (None, None, 2, "has done 12 steps, but only 8 are asked for: steps cannot be undone"),
 ]
 
 
@@ -114,7 +114,7 @@ def test_an_unfinished_training_may_end_earlier_but_not_before_where_it_is(run):
     begin(run, pretraining(3), 5, finished=False)
     settle(run, pretraining(2), epochs=2)
     assert run_folder.holds(run.model_dir, text(**{EPOCHS: 2}))
-    with pytest.raises(UserError, match="has done 5 steps, and 4 are asked for"):
+    with pytest.raises(UserError, match="has done 5 steps, but only 4 are asked for"):
         settle(run, pretraining(1), epochs=1)
 
 
@@ -132,7 +132,7 @@ def test_a_training_that_was_cut_goes_on_in_full(run):
 def test_a_run_of_an_earlier_version_is_refused_with_the_reason(run, tmp_path):
     begin(run, pretraining(3), 12)
     (tmp_path / "pretrain" / "begun.json").unlink()
-    with pytest.raises(UserError, match="earlier version, which did not note its learning rates"):
+    with pytest.raises(UserError, match="earlier version, which did not record its learning rates"):
         settle(run, pretraining(6))
 
 

@@ -87,7 +87,7 @@ def test_a_few_bindings_replace_a_part(file, change, caplog):
     """What the part had bound is left out, in one line; so says the saved configuration, too."""
     bindings, left_out = REPLACEMENTS[change]
     build(file, bindings=bindings)
-    lines = [r.getMessage() for r in caplog.records if "left out, as later" in r.getMessage()]
+    lines = [r.getMessage() for r in caplog.records if "left out because later" in r.getMessage()]
     assert len(lines) <= 1 and all(name in lines[0] for name in left_out)
     saved = gin_files.operative_text(0)
     with open("config.gin", "w") as written:

@@ -108,7 +108,7 @@ def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_pat
         (tmp_path / folder / f"{name}.py").write_text(OWN)
         (tmp_path / folder / "own.gin").write_text(HEADER + f"import {name}\n")
     files = [f"{folder}/own.gin" for folder in ("a", "b") if (tmp_path / folder).exists()]
-    message = rf"b/own.gin imports {name}, but gets another .*/{name}\b.* in the place of "
+    message = rf"b/own.gin imports {name}, but gets another .*/{name}\b.* instead of "
     message += rf".*/b/{name}.py; give yours"
     with pytest.raises(UserError, match=message):
         build("gin/folder_semisup_views.gin", *files)
@@ -120,7 +120,7 @@ def test_a_module_that_is_hidden_by_another_of_its_name_is_refused(name, tmp_pat
         ("from own_views_5 import mild", "write import own_views_5, and own_views_5.mild for"),
         (
             "from infomin_tf.views.pairs import CropAndFlip",
-            "gin files say CropAndFlip, and need no line to import it",
+            "gin files write CropAndFlip, and need no import line for it",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_import_of_what_is_in_a_module_is_told_how_gin_imports(line, message,
     ("binding", "message"),
     [
         ("Encoder.backbone = @ResNet19()", "nearest valid name: .*ResNet18"),
-        ("encoder.Encoder.backbone = 1", "gin files say Encoder, without a module"),
+        ("encoder.Encoder.backbone = 1", "gin files write Encoder, without a module"),
         (
             "Encodr.backbone = 1",
             "gin files have no name Encodr\\b(.|\n)*nearest valid name: Encoder",

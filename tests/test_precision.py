@@ -116,6 +116,6 @@ def test_a_probe_sees_unrounded_images_and_features(mixed):
 
 
 def test_other_precisions_are_refused():
-    with pytest.raises(UserError, match="'float16' is none of float32, mixed_bfloat16"):
+    with pytest.raises(UserError, match="'float16' is not one of float32, mixed_bfloat16"):
         precision.use("float16")
     assert precision.in_use() == keras.config.dtype_policy().name == "float32"

@@ -153,7 +153,7 @@ def of_earlier_streams(task, step):
 def test_an_unfinished_stage_of_earlier_streams_does_not_go_on(tmp_path):
     task = tasks.contrastive_task(tmp_path)
     of_earlier_streams(task, 10)
-    with pytest.raises(UserError, match="other random numbers of a seed .* another --model_dir"):
+    with pytest.raises(UserError, match="other random numbers from a seed .* another --model_dir"):
         tasks.fit(task)
 
 

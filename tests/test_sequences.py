@@ -228,9 +228,9 @@ def test_pairs_of_images_and_of_sequences_refuse_each_others_sets():
     crops = pairs.IndependentPair(pairs.CropAndFlip(12))
     factors.check(moving)
     crops.check(pixels)
-    with pytest.raises(UserError, match="FactorPair takes sequences, which photos is not"):
+    with pytest.raises(UserError, match="FactorPair needs sequences, which photos is not"):
         factors.check(pixels)
     with pytest.raises(
-        UserError, match="IndependentPair takes images, but digits over photos are seq"
+        UserError, match="IndependentPair needs images, but digits over photos are seq"
     ):
         crops.check(moving)

@@ -23,7 +23,7 @@ from tests import worker_processes
 def test_names():
     assert strategies.create_strategy("auto").num_replicas_in_sync == 1
     assert strategies.create_strategy("one_device").num_replicas_in_sync == 1
-    with pytest.raises(UserError, match="none of auto, one_device"):
+    with pytest.raises(UserError, match="not one of auto, one_device"):
         strategies.create_strategy("two_devices")
 
 
@@ -35,7 +35,7 @@ def test_names():
         ('{"cluster": {"worker": ["a:1"]}}', "KeyError"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "no worker 1"),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "does not train"),
-        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "no list"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "must be a list"),
     ],
 )
 def test_a_tf_config_that_is_none_is_explained(text, reason, monkeypatch):
@@ -167,7 +167,7 @@ def test_workers_that_do_not_come_together_are_not_waited_for_without_end(is_tak
         )
     assert "waiting for 2 workers" in done.stderr
     if is_taken:
-        assert "UserError: the workers of TF_CONFIG do not come together" in done.stderr
+        assert "UserError: the workers of TF_CONFIG did not all connect" in done.stderr
     else:
         assert done.returncode == -signal.SIGALRM
 

@@ -141,7 +141,7 @@ def test_two_replicas_equal_one_device(two_replicas):
 
 
 def test_labels_are_needed_for_the_supervised_term():
-    with pytest.raises(UserError, match="do not go together"):
+    with pytest.raises(UserError, match="do not fit together"):
         learner = small.view_learner(1.0, 1.0)
         type(learner)(
             learner.split, learner.critics, (), learner.bound, None, None, supervised_weight=1.0

@@ -117,11 +117,11 @@ def test_names_that_do_not_fit_are_told_and_nothing_is_changed(small):
     network, state = small
     before = network.get_weights()
     deeper = torchvision_weights(built(resnet.ResNet34(0.0625)))
-    with pytest.raises(UserError, match=r"has layer1.2.bn1.bias, .* more; take the backbone that"):
+    with pytest.raises(UserError, match=r"has layer1.2.bn1.bias, .* more; use the backbone that"):
         torchvision.load_torchvision_resnet(network, deeper)
     state = {name: np.zeros_like(value) for name, value in state.items()}
     state.pop("layer4.1.bn2.running_var")
-    with pytest.raises(UserError, match="it lacks layer4.1.bn2.running_var; take"):
+    with pytest.raises(UserError, match="it lacks layer4.1.bn2.running_var; use"):
         torchvision.load_torchvision_resnet(network, state)
     for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -130,7 +130,7 @@ def test_names_that_do_not_fit_are_told_and_nothing_is_changed(small):
 def test_prefixed_names_are_told_with_the_prefix(small):
     network, state = small
     wrapped = {f"module.encoder_q.{name}": value for name, value in state.items()}
-    with pytest.raises(UserError, match="begin with 'module.encoder_q.', and cut that off"):
+    with pytest.raises(UserError, match="begin with 'module.encoder_q.', and remove that prefix"):
         torchvision.load_torchvision_resnet(network, wrapped)
 
 

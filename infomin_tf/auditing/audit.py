@@ -18,20 +18,20 @@ _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 class Audit:
     """Two rounds: each value of each axis alone in the base; then base, best, best values together.
 
-    The second has fresh seeds, as the best of many settings owes something to luck.
+    The second round has fresh seeds, because the best of many settings owes something to luck.
 
     Args:
-        axes: of `sweeps.axes`.
-        base: label on each axis.
-        gin_files: of the small experiment.
-        labelled_files: further files when there are labels.
-        steps: of pre-training, each run.
+        axes: objects of `sweeps.axes`.
+        base: label of the base's value on each axis.
+        gin_files: gin files of the small experiment.
+        labelled_files: gin files that are added when there are labels.
+        steps: pre-training steps per run.
         batch_size: images per step.
-        seeds: of the first round.
-        final_seeds: of the second.
-        limit: at most so many images are looked at.
-        max_corrupt_share: more unreadable images than this share are an error.
-        image_size: to which images are made smaller, in pixels.
+        seeds: seeds of the first round.
+        final_seeds: seeds of the second round.
+        limit: the largest number of images that are used.
+        max_corrupt_share: a larger share of unreadable images than this is an error.
+        image_size: side in pixels to which images are reduced.
     """
 
     def __init__(
@@ -52,10 +52,13 @@ class Audit:
         check(self, COUNT, steps=steps, batch_size=batch_size, limit=limit, image_size=image_size)
         check(self, SHARE, max_corrupt_share=max_corrupt_share)
         if set(seeds) & set(final_seeds):
-            raise UserError("Audit.final_seeds must be fresh: none of Audit.seeds")
+            raise UserError(
+                f"Audit.final_seeds = {final_seeds} must be fresh, but shares seeds with "
+                f"Audit.seeds = {seeds}; bind other seeds"
+            )
         if not axes:
             raise UserError(
-                "Audit.axes takes one axis or more, not (), as there would be nothing to try"
+                "Audit.axes must hold at least one axis, not (); otherwise there is nothing to try"
             )
         self.axes, self.base = list(axes), tuple(map(str, base))
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
@@ -69,7 +72,7 @@ class Audit:
 
         Args:
             out: folder of the audit.
-            facts: of `preparation.prepare`.
+            facts: what `preparation.prepare` returned.
         """
         settings = [self.base]
         for place, axis in enumerate(self.axes):
@@ -79,7 +82,7 @@ class Audit:
         return self._sweep("First round: each axis alone", out, facts, settings, self._seeds)
 
     def left_out(self, place, facts):
-        """Labels of an axis, but the base's, that are about colour alone, for grey images."""
+        """Labels of an axis, except the base's, that concern colour alone; only for grey images."""
         if not facts.get("grey"):
             return []
         usual = self._bindings(place, self.base[place])
@@ -102,7 +105,7 @@ class Audit:
 
     @staticmethod
     def ranking(facts):
-        """What decides: accuracy with labels, what is shared without."""
+        """What decides: accuracy with labels, otherwise how much the views share."""
         return AccuracyRanking(_PROBES[0]) if facts["classes"] else SharingRanking()
 
     def finalists(self, outcome, ranking):
@@ -116,8 +119,8 @@ class Audit:
         order = [known[s.labels[0]] for s in ranking.order(outcome.settings)]
         if self.base not in order or len(order) < 2:
             raise UserError(
-                "too few runs of the first round have results to continue from; see what they said "
-                "above, then run the same command again"
+                "too few runs of the first round have results, so the audit cannot continue; read "
+                "their messages above, then run the same command again"
             )
         best = next(setting for setting in order if setting != self.base)
         together = self._together(order, found, outcome, ranking)

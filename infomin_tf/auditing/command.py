@@ -17,16 +17,16 @@ from infomin_tf.sweeps.runner import Runner
 
 
 class Audited(typing.NamedTuple):
-    """What an audit came to.
+    """The result of an audit.
 
     Args:
-        recommended: label of the setting that comes first.
-        gin_file: path of a file that trains with it.
-        report: path of the page.
-        table: (header, rows) of the second round, text cells, the best first.
-        sentences: what is recommended, each axis, and how sure that is.
-        not_tried: what the audit leaves open.
-        problems: runs without results.
+        recommended: label of the best setting.
+        gin_file: path of a gin file that trains with this setting.
+        report: path of the HTML page.
+        table: (header, rows) of the second round, with text cells and the best setting first.
+        sentences: what is recommended, what was found on each axis, and how certain it is.
+        not_tried: sentences on what the audit leaves open.
+        problems: number of runs without results.
     """
 
     recommended: str
@@ -54,7 +54,7 @@ def audit(files, gin_params, images, labels, out, jobs, devices):
     Args:
         files, gin_params: configuration of an `Audit`.
         images, labels: see `preparation.prepare`.
-        out: folder of everything that is written.
+        out: folder to which everything is written.
         jobs, devices: see `Runner`.
 
     Returns:

@@ -15,7 +15,9 @@ def without_color(audit, facts):
         return []
     axes = enumerate(audit.axes)
     names = [f"{axis.name} {label}" for p, axis in axes for label in audit.left_out(p, facts)]
-    left_out = f", and what is about colour is left out: {'; '.join(names)}" if names else ""
+    left_out = (
+        f"; settings that concern colour alone are left out: {'; '.join(names)}" if names else ""
+    )
     return [
         "The images are grey (red, green and blue are equal), so hue, saturation and greyscale "
         f"change nothing{left_out}."
@@ -41,8 +43,8 @@ class Findings:
         self._base = _named(second, "base")
         if self._base not in self.order:
             raise UserError(
-                "the base has no results in the second round, so nothing can be recommended; see "
-                "what its runs said above, then run the same command again"
+                "the base has no results in the second round, so nothing can be recommended; read "
+                "the messages of its runs above, then run the same command again"
             )
 
     @property
@@ -51,7 +53,7 @@ class Findings:
         return self.order[0].labels[0]
 
     def sentences(self):
-        """The recommendation, and each axis."""
+        """The recommendation, and what was found on each axis."""
         return [self._recommendation(), *map(self._axis, range(len(self.audit.axes)))]
 
     def not_tried(self):
@@ -60,34 +62,36 @@ class Findings:
         combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings)
         return [
             *without_color(self.audit, self.facts),
-            f"{'Other strengths' if combined else 'Strengths'} together; values between and beyond "
-            "those listed.",
-            "Larger networks, larger views and longer training, which usually bear stronger views; "
-            "other losses and negatives.",
+            f"{'Other combinations' if combined else 'Combinations'} of strengths; values between "
+            "and beyond those listed.",
+            "Larger networks, larger views and longer training, which usually tolerate stronger "
+            "views; other losses and negatives.",
             "Learned views, the JigSaw branch, patches, other operations and other colour spaces; "
             "tasks other than these labels.",
         ]
 
     def uncertainty(self):
-        """How sure the recommendation is."""
+        """How certain the recommendation is."""
         said = [self._told_apart()]
         if self.facts["classes"]:
             size = self.facts["sizes"]["test"]
             share = (self.order[0].mean(self.ranking.metric) / 100 * size + 1) / (size + 2)
             error = 100 * math.sqrt(share * (1 - share) / size)
             said += [
-                f"Accuracy is of {size} test images, a standard error of {error:.1f} points "
-                "besides that over seeds, and in no comparison here; all settings are judged, "
-                "chosen and compared on the same images, so part of it cancels.",
+                f"Accuracy is measured on {size} test images. This adds a standard error of "
+                f"{error:.1f} points to that over seeds, which no comparison here includes; all "
+                "settings are judged, chosen and compared on the same images, so part of it "
+                "cancels.",
                 self._without_labels(),
             ]
         else:
             said.append(
-                "No labels, so nothing was measured that a task needs: of the settings whose "
-                "embeddings are spread over the sphere (uniformity within 85 % of the best) the "
-                "one with the least I_NCE is called best, as the paper's principle is to share "
-                "little. I_NCE of splits, which have two smaller networks, and of whole images do "
-                "not compare strictly. Label some hundred images and pass --labels to check."
+                "There are no labels, so nothing was measured that a task needs. Among the "
+                "settings whose embeddings are spread over the sphere (uniformity within 85 % of "
+                "the best), the one with the least I_NCE is called best, because the paper's "
+                "principle is to share little. I_NCE of splits, which have two smaller networks, "
+                "is not strictly comparable with that of whole images. Label a few hundred images "
+                "and pass --labels to check."
             )
         said += self._that_tell_nothing()
         missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
@@ -98,11 +102,11 @@ class Findings:
     def _that_tell_nothing(self):
         found = [*self.first.settings, *self.second.settings]
         names = list(dict.fromkeys(s.labels[0] for s in found if tells_nothing(s)))
-        place = "by accuracy all the same" if self.facts["classes"] else "last"
+        place = "by accuracy nevertheless" if self.facts["classes"] else "last"
         return names and [
-            "Next to nothing was learned (I_NCE not above 0, or embeddings nearly in one point: "
-            f"uniformity above -0.5) with {'; '.join(names)}: ranked {place}, but say little. More "
-            "Audit.steps may help."
+            "Next to nothing was learned (I_NCE not above 0, or embeddings nearly collapsed to "
+            f"one point: uniformity above -0.5) with {'; '.join(names)}. These are ranked "
+            f"{place} and say little; more Audit.steps may help."
         ]
 
     def _recommendation(self):
@@ -144,7 +148,10 @@ class Findings:
             return "Nothing that was tried ranks above the base in the second round."
         comparison = Comparison([*self.first.settings, *self.second.settings], self.ranking.metric)
         if not comparison.freedom:
-            return "With one seed a round the spread is unknown, so no difference is called real."
+            return (
+                "With one seed per round the spread is unknown, so no difference is called "
+                "significant."
+            )
         better = comparison.is_better(best, base) or (
             not self.facts["classes"] and comparison.is_better(base, best)
         )

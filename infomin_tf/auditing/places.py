@@ -15,7 +15,8 @@ def check(images, labels, out):
     for folder in folders(images, labels):
         if os.path.commonpath([folder, written]) in (folder, written):
             raise UserError(
-                f"--out={out} and {folder} lie in each other; use an --out next to the images"
+                f"one of --out={out} and {folder} lies inside the other; use an --out next to the "
+                "images"
             )
 
 

@@ -23,9 +23,9 @@ _LEAST_IMAGES = 200
 def prepare(images, labels, out, audit):
     """Writes out/copies: unlabelled/, held_out/ and, with labels, train/CLASS/ and test/CLASS/.
 
-    A quarter of the images, chosen by a hash of their paths, is held out of pre-training, and so is
-    every other copy of a test image. What an earlier call with the same arguments and images wrote
-    is left as it is.
+    A quarter of the images, chosen by a hash of their paths, is held out from pre-training, and so
+    is every other copy of a test image. What an earlier call with the same arguments and images
+    wrote stays as it is.
 
     Args:
         images: folder of images at any depth.
@@ -48,8 +48,8 @@ def prepare(images, labels, out, audit):
         changed = [name for name in arguments if known["arguments"].get(name) != arguments[name]]
         if changed:
             raise UserError(
-                f"{out} holds an audit with another {', '.join(changed)}; use another --out, or "
-                "delete that one"
+                f"{out} holds an audit that differs in {', '.join(changed)}; use another --out, "
+                "or delete that one"
             )
         return known
     marker = os.path.join(directory, "made_by_audit_views")
@@ -122,7 +122,7 @@ def _check_number(loaded, images, audit):
     if total < _LEAST_IMAGES or learned < audit.batch_size:
         raise UserError(
             f"an audit needs at least {_LEAST_IMAGES} images, {audit.batch_size} of them to learn "
-            f"from; of {images} it has {total} and {learned}, without copies of test images "
+            f"from; {images} gives it {total} and {learned}, not counting copies of test images "
             f"(Audit.limit is {audit.limit}); add images, lower Audit.batch_size, or judge views "
             "by eye with bin/show_views"
         )

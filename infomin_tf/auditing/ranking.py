@@ -35,7 +35,7 @@ class AccuracyRanking:
     def order(self, settings, among=()):
         """`outcome.Setting`s, the best first, without those that lack the metric.
 
-        `among` has no say here.
+        `among` has no effect here.
         """
         measured = [s for s in settings if not math.isnan(s.mean(self.metric))]
         return sorted(measured, key=lambda s: -s.mean(self.metric))
@@ -51,9 +51,9 @@ class SharingRanking:
 
     "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242; of both views' embeddings the less
     uniform) of at least 85 % of the most negative one; the others, which have not learned to tell
-    images apart, follow by uniformity, and last those of which `tells_nothing` holds. To share
-    little is the paper's principle (section 3.1); that what is shared is still enough for the task
-    is a guess without labels.
+    images apart, follow by uniformity, and last those for which `tells_nothing` holds. To share
+    little is the paper's principle (section 3.1); without labels it is only a guess that what is
+    shared is still enough for the task.
     """
 
     metric, drawn = "i_nce", "uniformity"
@@ -61,7 +61,7 @@ class SharingRanking:
     def order(self, settings, among=()):
         """`outcome.Setting`s, the best first.
 
-        The most negative uniformity is looked for `among` others, too.
+        The most negative uniformity is also searched `among` others.
         """
         measured = [s for s in settings if "uniformity" in s.values]
         learned = [s for s in (*settings, *among) if not tells_nothing(s)]

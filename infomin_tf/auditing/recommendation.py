@@ -11,16 +11,16 @@ from infomin_tf.configuration import gin_files
 
 _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 {evidence}
-# Here the network is four times as wide as in the audit's own files, with views of 64 px and 100
-# epochs: larger networks and longer training usually bear stronger views, so try stronger ones,
-# too. The sigma of a frequency split is twice the audit's, as its views had 32 px; that of blur is
-# not. A quarter of the images is kept for testing, as in the audit; without ImageFolder.split all
-# are learned from.{overlap}
+# Here the network is four times as wide as in the audit's own files, the views have 64 px, and
+# training takes 100 epochs. Larger networks and longer training usually tolerate stronger views, so
+# try stronger ones too. The sigma of a frequency split is twice the audit's, because the audit's
+# views had 32 px; the sigma of blur is the same. A quarter of the images is kept for testing, as in
+# the audit; without ImageFolder.split all images are used for learning.{overlap}
 #   bin/train {flag}
 """
 _OVERLAP = """
-# Labels come from another folder: where that holds copies of the images, some test images are
-# learned from here, without their labels (the audit itself leaves them out)."""
+# The labels come from another folder. If it holds copies of the images, some test images are used
+# for learning here, without their labels (the audit itself leaves them out)."""
 _WIDTH = re.compile(r"^ResNet18\.width = .*$", re.MULTILINE)
 _SCALED = re.compile(r"(?<=ResNet18\.width = )([\d.]+)|(?<=FrequencySplit\.sigma = )([\d.]+)")
 
@@ -29,13 +29,13 @@ def gin_text(path, label, files, bindings, arguments, evidence):
     """A gin file that trains on the person's own folder.
 
     Args:
-        path: where it will be.
+        path: where the file will lie.
         label: of the recommended setting.
         files: gin files of the audited experiment.
         bindings: of the setting.
         arguments: dict "images", "labels", "image_size", "test_share", "batch_size" of
             `preparation.prepare`.
-        evidence: sentences.
+        evidence: sentences that support the recommendation.
     """
     sources = places.sources(arguments["images"], arguments["labels"])
     said = "\n".join("\n# ".join(textwrap.wrap(f"# {sentence}", 98)) for sentence in evidence)

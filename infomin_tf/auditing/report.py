@@ -40,8 +40,8 @@ def write(findings, pictures, recommended, configuration, out):
         report.table(*findings.second.table(findings.order)),
         "<h2>First round: each axis alone</h2>",
         report.image(curve.save(_draw(findings), out), about),
-        f"<p>± one standard deviation over seeds. Images: {sizes}. {minutes:.0f} minutes of stages "
-        "in all. Best first.</p>",
+        f"<p>± one standard deviation over seeds. Images: {sizes}. {minutes:.0f} minutes of "
+        "stages in total. Best first.</p>",
         report.table(*findings.first.table(findings.ranking.order(findings.first.settings))),
         *report.details(rows, pictures, configuration),
     ]

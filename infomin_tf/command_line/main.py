@@ -25,7 +25,7 @@ _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
   bin/evaluate --model_dir=runs/quickstart --gin_param='Evaluate.raw_pixels = True'
   bin/evaluate --model_dir=runs/cmc --gin_file=gin/evaluation/nyuv2_segmentation.gin --data_dir=DIR
 
-Files that are no whole experiment come on top of the run's configuration."""
+Files that are not a whole experiment are added to the run's configuration."""
 _EXPORT = """Exports the finished pre-training of a model_dir again.
 
   bin/export --model_dir=runs/quickstart"""

@@ -25,7 +25,7 @@ def define(command):
         _text(values, "images", "folder of images, at any depth")
         meaning = "folder with a folder for each class, or csv file; none without labels"
         _text(values, "labels", meaning)
-    meaning = "gin file, of the working directory or of the package; repeatable, later ones win"
+    meaning = "gin file, from the working directory or the package; repeatable, later ones win"
     flags.DEFINE_multi_string("gin_file", [], meaning, flag_values=values)
     meaning = f"one gin binding, such as '{_EXAMPLES.get(command, _EXAMPLE)}'; repeatable"
     flags.DEFINE_multi_string("gin_param", [], meaning, flag_values=values)
@@ -34,7 +34,7 @@ def define(command):
     if command in ("sweep", "audit_views"):
         _text(values, "out", _WRITTEN)
         flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
-        meaning = "numbers of GPUs, one run on each at a time"
+        meaning = "GPU numbers; one run at a time on each"
         flags.DEFINE_list("devices", [], meaning, flag_values=values)
         return values
     meaning = "seed of everything random"
@@ -56,19 +56,18 @@ def settle(values):
     """Checks the values; a ~ becomes the home folder in every flag of a path.
 
     Raises:
-        UserError: a device that is no number, a URL where only a folder of this machine will do, a
-            name that is no UTF-8, or a working directory that is gone.
+        UserError: a device that is not a number, a URL where only a folder on this machine will do,
+            a name that is not UTF-8, or a working directory that is gone.
     """
     try:
         os.getcwd()
     except OSError as error:
         raise UserError(
-            f"the working directory cannot be used ({error.strerror}); go to one that is there by "
-            "cd"
+            f"the working directory cannot be used ({error.strerror}); cd to one that exists"
         ) from error
     for device in values["devices"].value if "devices" in values else ():
         if not device.isdecimal():
-            raise UserError(f"--devices takes numbers of GPUs, such as 0,1, not {device!r}")
+            raise UserError(f"--devices must be GPU numbers, such as 0,1, not {device!r}")
     values.gin_file = [paths.expand(file) for file in values.gin_file]
     for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
         path = values[name].value = paths.expand(values[name].value)

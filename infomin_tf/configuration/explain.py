@@ -1,4 +1,4 @@
-"""What gin's errors and names mean to the user: the place, the binding, the nearest valid name."""
+"""What gin's errors and names mean for the user: the place, the binding, the nearest valid name."""
 
 import difflib
 import glob
@@ -20,8 +20,8 @@ _UNKNOWN_ARGUMENT = re.compile(
     r"(?:nrecognized keyword arguments|unexpected keyword argument|not recognized:).*?'(\w+)'"
 )
 WHO_TAKES_WHAT = (
-    "bin/sweep takes files that bind Sweep, bin/audit_views such that bind Audit, the other "
-    "commands those that bind Experiment, such as gin/quickstart.gin"
+    "bin/sweep needs files that bind Sweep, bin/audit_views files that bind Audit, and the other "
+    "commands files that bind Experiment, such as gin/quickstart.gin"
 )
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where gin files and their includes are looked for: here, the checkout, the installed package.
@@ -87,8 +87,8 @@ def parse_error(error, source):
         hint = _import_of_module(package, match[2]) or _hint(match[2], modules)
     elif match := re.match(r"No module named '(\w+)'", message):
         hint = (
-            "\n  own modules are found next to the gin file and in the working directory; "
-            f"put {match[1]}.py there"
+            "\n  your own modules are looked for next to the gin file and in the working "
+            f"directory; put {match[1]}.py there"
         )
     elif match := re.match(r"Unable to open file: (.+?)\. Searched", message):
         hint = near_files(match[1])
@@ -100,7 +100,7 @@ def parse_error(error, source):
 def _import_of_module(module, name):
     """Which line gin takes instead of one that imports a class or function; "" when none."""
     if module.__name__.startswith("infomin_tf.") and name in gin_names.registered():
-        return f"\n  gin files say {name}, and need no line to import it"
+        return f"\n  gin files write {name}, and need no import line for it"
     if not hasattr(module, name):
         return ""
     package, _, last = module.__name__.rpartition(".")
@@ -111,7 +111,7 @@ def _import_of_module(module, name):
 def circle_of_files(files):
     """Says that gin files include each other: each the next, the last the first."""
     circle = " -> ".join(files)
-    return f"gin files include each other without end: {circle}; remove one of these includes"
+    return f"gin files include each other in a circle: {circle}; remove one of these includes"
 
 
 def behind_macro(value):
@@ -134,8 +134,7 @@ def building_error(error):
     """
     if isinstance(error, RecursionError):
         return (
-            "bindings that lead back to themselves without end, such as A = %B and B = %A; "
-            "fix one of them"
+            "bindings refer to each other in a circle, such as A = %B and B = %A; fix one of them"
         )
     message, *places = re.split(r"\n +In call to configurable ", str(error))
     message = message.partition("\n  No values supplied by Gin")[0]
@@ -156,7 +155,7 @@ def building_error(error):
     if isinstance(error, AttributeError | TypeError | RuntimeError):
         if not gin_names.name_of(selector) or isinstance(error, RuntimeError):
             return None
-        message += "; one of its bindings is of the wrong kind"
+        message += "; the value of one of its bindings has the wrong type"
     return f"{message}\n  In {start[:-1]}"
 
 
@@ -204,7 +203,7 @@ def _hint_of_name(wrong):
     names, last = gin_names.registered(), wrong.rpartition(".")[2]
     known = [name for name in names if name.rpartition(".")[2] == last]
     if known:
-        return f"\n  gin files say {known[0]}, without a module"
+        return f"\n  gin files write {known[0]}, without a module"
     known = [*names, *(statement.bound_name() for statement in gin.config._IMPORTS)]
     near = difflib.get_close_matches(wrong, known, 3) or difflib.get_close_matches(last, known, 3)
     if near:

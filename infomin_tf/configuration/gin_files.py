@@ -155,7 +155,7 @@ def build(root):
     if not bound_to(root):
         raise UserError(f"the gin files bind nothing of {root.__name__}; {explain.WHO_TAKES_WHAT}")
     if wrong := kinds.wrong_kinds():
-        raise UserError("\n  ".join(["values of another kind than is taken; fix them:", *wrong]))
+        raise UserError("\n  ".join(["values of the wrong type; fix them:", *wrong]))
     try:
         return gin.get_configurable(root)()
     except Exception as error:
@@ -187,8 +187,8 @@ def load(root, files, bindings):
 def check_all_used():
     """Refuses bindings that no object has taken, once the root is built.
 
-    Those of included files, and of files of the package, whose consumer a later binding has
-    replaced, are left out, with one line in the log.
+    Bindings of included files and of the package's files whose user a later binding has replaced
+    are left out, with one line in the log.
 
     Raises:
         UserError: it names the others.
@@ -211,7 +211,7 @@ def check_all_used():
         )
     if replaced:
         logging.warning(
-            "left out, as later bindings replaced what they are for: %s",
+            "left out because later bindings replaced what would use them: %s",
             ", ".join(explain.written(*name) for name in replaced),
         )
 

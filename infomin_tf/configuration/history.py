@@ -1,4 +1,4 @@
-"""What a gin binding was before later ones, and who wrote it; gin itself keeps the last value."""
+"""Earlier values of a gin binding, and who wrote them; gin itself keeps only the last value."""
 
 import contextlib
 

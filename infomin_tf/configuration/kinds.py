@@ -1,4 +1,4 @@
-"""Bindings whose value is of another kind than annotations and defaults say."""
+"""Bindings whose values have another type than annotations and defaults say."""
 
 import types
 import typing
@@ -44,7 +44,7 @@ def wrong_kinds():
             shown = f"{value!r}" if meant is value else f"{value!r}, which is {meant!r}"
             words = " or ".join(dict.fromkeys(filter(None, map(_words, kinds))))
             binding = written(scope, selector, name)
-            lines.append(f"{binding} = {shown}: takes {words}{_hint(meant, kinds)}")
+            lines.append(f"{binding} = {shown}: must be {words}{_hint(meant, kinds)}")
     return lines
 
 
@@ -163,7 +163,7 @@ def _words(kind):
         return f"a tuple of {count}{' or '.join(names)}"
     if found is abc.Callable:
         name = arguments[-1].__name__ if arguments else ""
-        return f"what makes a {name}, such as @Class" if name else "a function"
+        return f"something that makes a {name}, such as @Class" if name else "a function"
     package = found.__module__.partition(".src")[0]
     return _WORDS.get(kind) or _WORDS.get(found, f"an object of class {found.__name__} ({package})")
 

@@ -43,8 +43,7 @@ def check_beside(path, text):
         if found not in map(os.path.realpath, beside):
             raise UserError(
                 f"{path} imports {name}, but gets another module of that name "
-                f"({found or 'a part of Python'}) in the place of {beside[0]}; "
-                "give yours another name"
+                f"({found or 'a part of Python'}) instead of {beside[0]}; give yours another name"
             )
 
 

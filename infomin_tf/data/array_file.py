@@ -19,16 +19,16 @@ class ArrayFile:
 
     Args:
         images: path of uint8 [M, H, W, 3], or [M, H, W] for grey images.
-        labels: path of integers or texts [M], the classes; None for none. A negative number, or "",
-            is no label: such images are left out where labels are asked for.
-        split: "all", or "train" or "test": a division by a hash of each image's place, stable when
-            images are added.
+        labels: path of integers or strings [M], one class per image; None for no labels. A negative
+            number or "" means no label; such images are left out where labels are needed.
+        split: "all", "train" or "test"; the division is by a hash of each image's place, so images
+            keep their split when others are added.
         test_share: share of the images in "test".
     """
 
     def __init__(self, images: str, labels: str | None = None, split="all", test_share=0.2):
         if split not in ("all", "train", "test"):
-            raise UserError(f"ArrayFile.split={split!r} is none of all, train, test")
+            raise UserError(f"ArrayFile.split={split!r} is not one of all, train, test")
         check(self, SHARE, test_share=test_share)
         self._images, self._labels = expand(images), expand(labels)
         self._split, self._test_share = split, test_share
@@ -40,7 +40,8 @@ class ArrayFile:
             `ArrayImages`.
 
         Raises:
-            UserError: a file that is missing, damaged or of another shape; a split without images.
+            UserError: a file that is missing, damaged or of the wrong shape, or a split without
+                images.
         """
         images = check_pixels(self._images, _read(self._images))
         places = map(str, range(len(images)))
@@ -51,9 +52,9 @@ class ArrayFile:
             chosen &= labels >= 0
         if not np.any(chosen):
             raise UserError(
-                f"none of {len(images)} images in {self._images} is in the split {self._split!r} "
-                "and labelled; give more, or bind another ArrayFile.test_share "
-                f"(now {self._test_share:g})"
+                f"none of the {len(images)} images in {self._images} is labelled and in the split "
+                f"{self._split!r}; give more images, or bind another ArrayFile.test_share (now "
+                f"{self._test_share:g})"
             )
         name = f"{os.path.splitext(os.path.basename(self._images))[0]}:{self._split}"
         return ArrayImages(name, images[chosen], labels[chosen], names)
@@ -75,19 +76,19 @@ def check_pixels(what, images):
         images = np.repeat(images[..., None], 3, axis=-1)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
         raise UserError(
-            f"{what} holds {shape}; images are uint8 [M, H, W, 3], or [M, H, W] for grey ones, and "
-            "at least one"
+            f"{what} holds {shape}; images must be uint8 [M, H, W, 3], or [M, H, W] for grey "
+            "ones, with M at least 1"
         )
     return images
 
 
 def check_labels(what, labels, count):
-    """Labels as an array of integers or texts [count]; UserError for others."""
+    """Labels as an array of integers or strings [count]; UserError for others."""
     labels = np.asarray(labels)
     if labels.shape != (count,) or labels.dtype.kind not in "iuU":
         raise UserError(
-            f"{what} holds {labels.dtype} {list(labels.shape)}; labels are integers or texts "
-            f'[{count}], one for each image, negative or "" where there is none'
+            f"{what} holds {labels.dtype} {list(labels.shape)}; labels must be integers or strings "
+            f'[{count}], one per image, negative or "" for an image without a label'
         )
     return labels
 
@@ -111,7 +112,12 @@ def _read(path):
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is no .npy file that can be read ({reason(error)})") from error
+        raise UserError(
+            f"{path} is not a readable .npy file ({reason(error)}); save one array there with "
+            "numpy.save"
+        ) from error
     if not isinstance(found, np.ndarray):
-        raise UserError(f"{path} holds several arrays; save one by numpy.save in a .npy file")
+        raise UserError(
+            f"{path} holds several arrays; save one of them as a .npy file with numpy.save"
+        )
     return found

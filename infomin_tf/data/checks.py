@@ -1,4 +1,4 @@
-"""What a stage will need, looked at before the first training step."""
+"""What a stage will need, checked before the first training step."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def check_view_size(pair, view, setting):
     if view is not None and view.size != pair.size:
         raise UserError(
             f"{setting} gives {view.size} px but the views of pre-training have {pair.size} px; "
-            "make the sizes equal, by view_size where the gin files have that macro"
+            "make the sizes equal, with the macro view_size if the gin files have it"
         )
 
 
@@ -46,13 +46,13 @@ def check_jigsaw(pair, head, num_parts):
     if (jigsaw is None) != (head is None):
         missing = "Pretrain.jigsaw_head" if head is None else "IndependentPair.jigsaw"
         raise UserError(
-            f"a JigSaw view needs a head, and a JigSaw head a view; bind {missing} "
-            "(see gin/recipes/jigsaw.gin)"
+            f"a JigSaw view and a JigSaw head need each other; bind {missing} (see "
+            "gin/recipes/jigsaw.gin)"
         )
     if jigsaw is None:
         return
     if num_parts > 1:
-        raise UserError("a JigSaw view goes with views of whole images; bind Whole")
+        raise UserError("a JigSaw view needs views of whole images; bind Whole")
     if jigsaw.num_patches != head.num_patches:
         raise UserError(
             f"the JigSaw view has {jigsaw.num_patches} patches but JigsawHead.num_patches is "
@@ -80,8 +80,8 @@ def check_classes(why, train, test):
     if train.class_names != test.class_names:
         raise UserError(
             f"{why} needs the same classes in training and test images; only {train.name} has "
-            f"{_beyond(train, test)}, only {test.name} has {_beyond(test, train)}; give both "
-            "the same class names, in one order, and images of each"
+            f"{_beyond(train, test)}, only {test.name} has {_beyond(test, train)}; give both sets "
+            "the same class names in the same order, and images of each class"
         )
     [shown, _] = [_shown_classes(why, images) for images in (train, test)]
     if len(shown) < 2:
@@ -93,10 +93,10 @@ def check_classes(why, train, test):
 
 
 def _shown_classes(why, images):
-    """Names of the classes that a set shows, all of them where its labels are not known.
+    """Names of the classes that a set shows; all of them if its labels are not known.
 
     Raises:
-        UserError: an image has no label, or one that is no class.
+        UserError: an image has no label, or a label that is not a class.
     """
     if images.known_labels() is None:
         return images.class_names
@@ -108,13 +108,13 @@ def _shown_classes(why, images):
         )
     if labels[-1] >= number:
         raise UserError(
-            f"{images.name} has {number} classes, 0 to {number - 1}, but a label {labels[-1]}; "
-            "prepare it again with all of its classes"
+            f"{images.name} has {number} classes, 0 to {number - 1}, but also the label "
+            f"{labels[-1]}; prepare it again with all of its classes"
         )
     return [images.class_names[label] for label in labels]
 
 
 def _beyond(images, others):
-    """Names of the classes that one set has and another has not."""
+    """Names of the classes that one set has and another does not."""
     names = [name for name in images.class_names if name not in others.class_names]
     return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"

@@ -111,9 +111,9 @@ def find_scales(directory, paths, white=None):
     coloured = [r for r in ranges if r.pixel_type is np.uint8]
     if dark := sum(r.high < 256 * _UNUSED for r in coloured):
         warn_once(
-            f"{dark} of {len(coloured)} colour pictures of 16 bits in {directory} use less than a "
-            "sixteenth of their range, and only the upper 8 bits of colours are read; multiply "
-            "their values, so that white is 65535"
+            f"{dark} of {len(coloured)} colour images of 16 bits in {directory} use less than a "
+            "sixteenth of their range, but only the upper 8 bits of colours are read; multiply "
+            "their values so that white is 65535"
         )
     deep, scales = [r for r in ranges if r.pixel_type is not np.uint8], {}
     for name, kind in (("floats", np.floating), ("integers", np.integer)):
@@ -203,6 +203,6 @@ def _warn(scale, ranges, name, directory, white):
     if said:
         low, high = min(r.low for r in ranges), max(r.high for r in ranges)
         warn_once(
-            f"the {len(ranges)} pictures of {name} beyond 8 bits in {directory} have values of "
-            f"{low:g} to {high:g}: {'; '.join(said)}; bind ImageFolder.white for another value"
+            f"the {len(ranges)} images of {name} with more than 8 bits in {directory} have values "
+            f"from {low:g} to {high:g}: {'; '.join(said)}; to change that, bind ImageFolder.white"
         )

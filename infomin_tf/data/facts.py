@@ -13,7 +13,7 @@ class Facts:
 
     Args:
         labels: int [M], -1 where there is none; None where only the images tell.
-        fingerprints: list of `fingerprint`; None where they are not known.
+        fingerprints: list of `fingerprint`; None if they are not known.
         scales: `deep_images.Scales` of a folder, found in its images; None for nothing to find.
         files: paths of the images under a folder, in their order; () for other sets.
         places: (folder of a prepared data set, its parts by `tfds_splits.find_parts`), or None.

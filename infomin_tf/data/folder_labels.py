@@ -9,7 +9,7 @@ from infomin_tf.errors import UserError
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-# What spreadsheets and scripts write where nothing is known, or where a formula has failed.
+# What spreadsheets and scripts write if nothing is known, or if a formula has failed.
 _MISSING = re.compile(r"nan|n/?a|<na>|null|#.*[!?/].*", re.IGNORECASE)
 
 
@@ -24,14 +24,14 @@ def of_folders(paths, directory):
         dict path -> class name.
 
     Raises:
-        UserError: an image lies outside the class folders, or these can be no classes, see
+        UserError: an image lies outside the class folders, or these cannot be classes, see
             `folder_layout.check_classes`.
     """
     outside = [path for path in paths if os.sep not in path]
     if outside:
         raise UserError(
             f"{outside[0]} lies outside the class folders of {directory}; put every image into "
-            "DIRECTORY/class/, or label them by a csv file"
+            "DIRECTORY/class/, or label the images in a csv file"
         )
     folder_layout.check_classes(paths, directory)
     return {path: path.split(os.sep)[0] for path in paths}
@@ -40,9 +40,9 @@ def of_folders(paths, directory):
 def of_file(labels_file, paths, directory):
     """The labels of a table with the columns file and label, see `label_table.read`.
 
-    A file is given relative to the directory. Where there is no such image, it may also be an
-    absolute path or one relative to the folder above, to that of the table or to the working
-    directory; backslashes are taken for slashes.
+    A file is given relative to the directory. If there is no such image, the path may also be
+    absolute, or relative to the parent folder, to the folder of the table or to the working
+    directory. Backslashes are read as slashes.
 
     Args:
         labels_file: path of the table.
@@ -50,11 +50,11 @@ def of_file(labels_file, paths, directory):
         directory: of the images.
 
     Returns:
-        dict path -> class name, without images that the table leaves out or gives no label.
+        dict path -> class name, without images that the table does not list or gives no label.
 
     Raises:
-        UserError: the table cannot be read, names what is no image, gives an image two labels, or
-            has labels that may stand for one class.
+        UserError: the table cannot be read, names a file that is not an image, gives an image two
+            labels, or has two labels that may mean the same class.
     """
     find = _Finder(labels_file, paths, directory)
     classes, lines, strange = {}, {}, []
@@ -67,8 +67,8 @@ def of_file(labels_file, paths, directory):
             continue
         if _MISSING.fullmatch(label):
             raise UserError(
-                f"{labels_file}, line {line}: {label} may be a class, or stand for no label; "
-                "leave the label empty, or give the class another name"
+                f"{labels_file}, line {line}: {label} may be a class, or mean that there is no "
+                "label; leave the cell empty, or give the class another name"
             )
         if classes.setdefault(path, label) != label:
             raise UserError(
@@ -114,7 +114,7 @@ class _Finder:
             )
         said = f"{self._labels_file}, line {line}: {file} is not an image under {self._directory}"
         if os.path.isfile(os.path.join(self._directory, file)):
-            said += " that can be read: its kind is none of those, or it is hidden"
+            said += " that can be read: its file type is not supported, or it is hidden"
         said += label_table.nearest(file, self._known)
         if number > 1:
             said += f", nor are the files of {number - 1} more lines"
@@ -132,7 +132,7 @@ def _check_distinct(lines, labels_file):
         other = seen.setdefault(key, label)
         if other != label:
             raise UserError(
-                f"{labels_file}, line {line}: is {label!r} the same class as {other!r} "
-                f"(line {lines[other]})? write one class in one way, and give two classes names "
-                "that differ by more than case, blanks or the form of a number"
+                f"{labels_file}, line {line}: is {label!r} the same class as {other!r} (line "
+                f"{lines[other]})? write each class in one way, and give different classes names "
+                "that differ in more than case, spaces or number format"
             )

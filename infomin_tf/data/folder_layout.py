@@ -42,23 +42,23 @@ def check_classes(paths, directory):
     shown, likely = _counted(classes, inner), _likely(classes, directory)
     if all(map(_is_part, classes)):
         raise UserError(
-            f"the folders of {directory} are parts of a data set, no classes: {shown}; bind "
+            f"the folders of {directory} are parts of a data set, not classes: {shown}; bind "
             f"ImageFolder.directory of Data.train to the training folder ({likely}) and that of "
             'Data.test to the test folder, both with split = "all"'
         )
     if len(classes) == 1 and len(inner[next(iter(classes))]) > 1:
         raise UserError(
-            f"{directory} has one class only, {shown}; bind ImageFolder.directory = {likely!r}, if "
+            f"{directory} has only one class, {shown}; bind ImageFolder.directory = {likely!r} if "
             "the folders in it are the classes"
         )
     if all(name.lower() in _MAPS | _PICTURES for name in classes):
         raise UserError(
-            f"the folders of {directory} are images and what is known of them, no classes: "
-            f"{shown}; bind ImageFolder.directory to the images ({likely}), with a labels_file or "
-            "without labels; label maps go into SegmentationFolder"
+            f"the folders of {directory} are images and their annotations, not classes: {shown}; "
+            f"bind ImageFolder.directory to the images ({likely}), with a labels_file or without "
+            "labels; label maps go into SegmentationFolder"
         )
     if odd := " ".join(_oddities(classes, inner, paths, directory)):
-        warn_once(f"{directory} is read as {len(classes)} classes, its folders: {shown}. {odd}")
+        warn_once(f"{directory} is read as {len(classes)} classes, one per folder: {shown}. {odd}")
 
 
 def check_unlabelled(paths, directory):
@@ -67,8 +67,9 @@ def check_unlabelled(paths, directory):
     maps = {name: count for name, count in first.items() if name.lower() in _MAPS}
     if maps:
         warn_once(
-            f"{directory}: {_counted(maps, {})} seem to be label maps or the like, but are learned "
-            "from as images; bind ImageFolder.directory to the folder of the images alone"
+            f"{directory}: {_counted(maps, {})} seem to be label maps or similar, but are used as "
+            "images to learn from; bind ImageFolder.directory to the folder that holds only the "
+            "images"
         )
 
 
@@ -87,12 +88,11 @@ def _oddities(classes, inner, paths, directory):
     )
     dates = list(classes) if all(map(_DATE.fullmatch, classes)) else []
     odd = {
-        "All images of {} lie in folders inside of them, which are no classes of their own.": deep,
-        "{} differ by case only, or by blanks or the form of letters, "
-        "but are different classes.": twins,
+        "All images of {} lie in subfolders, which are not classes of their own.": deep,
+        "{} differ only in case, spaces or the form of letters, but are different classes.": twins,
         "{} look like parts of a data set.": parts if len(parts) > 1 else [],
-        "{} have a single image, which can be trained or tested on, not both.": single,
-        "{} have no images, so they are no classes.": empty,
+        "{} have a single image, which can be used to train or to test, but not both.": single,
+        "{} have no images, so they are not classes.": empty,
         "{} look like dates.": dates,
     }
     return [sentence.format(_listed(sorted(names))) for sentence, names in odd.items() if names]

@@ -18,10 +18,10 @@ _ORIENTATION = 0x0112
 def find_images(directory):
     """Image files at any depth, by their endings; one warning counts the other files.
 
-    Links to folders are followed; each folder is read once, under its own name before that of a
-    link, so loops end. Hidden files and folders, whose names begin with a dot, and those of systems
-    (`@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and the like) are left out, and so are folders that a
-    command of this package has written.
+    Links to folders are followed. Each folder is read once, under its own name rather than that of
+    a link, so loops end. Hidden files and folders, whose names begin with a dot, and those of
+    systems (`@eaDir`, `$RECYCLE.BIN`, `__MACOSX` and the like) are left out, and so are folders
+    that a command of this package has written.
 
     Returns:
         Paths relative to the directory, in order.
@@ -57,9 +57,9 @@ def _refuse(error):
 
 
 def open_image(path):
-    """The file opened by Pillow; OSError for what is no file, as a pipe would block for ever."""
+    """The file, opened by Pillow; OSError for other things, such as a pipe, which would block."""
     if not os.path.isfile(path):
-        raise OSError("it is no regular file, or a link to nowhere")
+        raise OSError("it is not a regular file, or it is a broken link")
     return Image.open(path)
 
 
@@ -86,7 +86,7 @@ def read_image(path, side, scales=None):
         path: of the file.
         side: pixels.
         scales: `deep_images.Scales` of the folder; None to scale a deep image by its own brightest
-            pixel, which does for one image only.
+            pixel, which suits a single image only.
 
     Returns:
         uint8 [side, side, 3].

@@ -29,16 +29,19 @@ class ImageFolder:
         directory: the folder. Unlabelled: images at any depth. Labelled: each subfolder is a class.
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
         labelled: whether subfolders are classes.
-        split: "all", or "train" or "test": a division by a hash of each path, stable when images
-            are added.
+        split: "all", "train" or "test"; the division is by a hash of each path, so images keep
+            their split when others are added.
         test_share: share of the images in "test".
-        max_corrupt_share: more unreadable files than this share are an error.
-        memory_limit_gib: larger sets (decoded) are read from disk in every epoch.
+        max_corrupt_share: a larger share of unreadable files than this is an error.
+        memory_limit_gib: sets that are larger than this when decoded are read from disk in every
+            epoch.
         labels_file: table with the columns file (path under the directory) and label, see
-            `folder_labels.of_file`; images that it leaves out are left out. None for no such file.
-        limit: at most so many images of the split, by the hash of their paths; None for all.
-        white: pixel value that stands for white in images of other than 8 bits; None to find one
-            for the whole folder, see `deep_images.find_scales`.
+            `folder_labels.of_file`; images that it does not list are left out. None for no such
+            file.
+        limit: the largest number of images taken from the split, chosen by the hash of their paths;
+            None for all.
+        white: pixel value of white in images that do not have 8 bits; None to find one for the
+            whole folder, see `deep_images.find_scales`.
     """
 
     directory: str
@@ -55,24 +58,26 @@ class ImageFolder:
     def __post_init__(self):
         self.directory, self.labels_file = expand(self.directory), expand(self.labels_file)
         if self.split not in ("all", "train", "test"):
-            raise UserError(f"ImageFolder.split={self.split!r} is none of all, train, test")
+            raise UserError(f"ImageFolder.split={self.split!r} is not one of all, train, test")
         if self.labelled and self.labels_file:
             raise UserError(
-                "ImageFolder takes its classes from folders (labelled) or labels_file, "
-                "not from both"
+                "ImageFolder takes its classes from folders (labelled) or from labels_file, not "
+                "from both; bind one of them"
             )
         if self.image_size < 1 or self.limit is not None and self.limit < 1:
             raise UserError(
-                "ImageFolder takes image_size and limit of at least 1, "
-                f"not {self.image_size} and {self.limit}; fix them"
+                f"ImageFolder.image_size and limit must be at least 1, not {self.image_size} and "
+                f"{self.limit}; fix them"
             )
         if not (0 <= self.test_share <= 1 and 0 <= self.max_corrupt_share <= 1):
             raise UserError(
-                f"ImageFolder takes shares in [0, 1], not test_share={self.test_share} and "
-                f"max_corrupt_share={self.max_corrupt_share}; fix them"
+                f"the shares of ImageFolder must be in [0, 1], not test_share={self.test_share} "
+                f"and max_corrupt_share={self.max_corrupt_share}; fix them"
             )
         if self.white is not None and not 0 < self.white < math.inf:
-            raise UserError(f"ImageFolder.white is a pixel value above 0, not {self.white}; fix it")
+            raise UserError(
+                f"ImageFolder.white must be a pixel value above 0, not {self.white}; fix it"
+            )
 
     def load(self, data_dir=None):
         """Reads the folder.
@@ -81,7 +86,7 @@ class ImageFolder:
             `ArrayImages`, or `StreamedImages` beyond the memory limit.
 
         Raises:
-            UserError: a missing or empty folder, labelled images outside class folders, too many
+            UserError: a missing or empty folder, labelled images outside class folders, or too many
                 corrupt files.
         """
         found = self._images()
@@ -148,9 +153,9 @@ class ImageFolder:
         chosen = [path for path in labelled if is_in_split(path, self.split, self.test_share)]
         if not chosen:
             raise UserError(
-                f"none of {len(labelled)} images in {self.directory} is in the split "
-                f"{self.split!r}; add images, or bind another ImageFolder.test_share "
-                f"(now {self.test_share:g})"
+                f"none of the {len(labelled)} images in {self.directory} is in the split "
+                f"{self.split!r}; add images, or bind another ImageFolder.test_share (now "
+                f"{self.test_share:g})"
             )
         chosen = sorted(sorted(chosen, key=_digest)[: self.limit])
         if classes is None:

@@ -32,8 +32,8 @@ class Images:
         image_shape: (H, W, 3); None where they are made on the fly.
         class_names: of the labels; () when there are none.
         facts: what is known of the images without reading them.
-        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, where
-            crops may be cut while decoding; None where that cannot be.
+        encoded: function record -> (the image file's bytes, label int32), for use in tf.data, if
+            crops may be cut while decoding; None if they may not.
     """
 
     encoded, facts = None, Facts()
@@ -93,7 +93,7 @@ class Images:
         return found
 
     def in_batches(self, batch_size, batches):
-        """Which images are in so many batches of training, in words."""
+        """Which images are in this many training batches, in words."""
         drawn, left_out = batch_size * batches, self.size % batch_size
         if drawn <= self.size:
             return f"{drawn} of {self.size} images"
@@ -185,11 +185,11 @@ class ArrayImages(Images):
 class Repeat:
     """Another source whose images come several times per epoch.
 
-    It is for few large images of which views see small parts.
+    It is meant for a few large images, of which each view sees a small part.
 
     Args:
         source: of images that fit into memory.
-        times: how often; a batch may hold an image more than once.
+        times: how often each image comes; a batch may hold an image more than once.
     """
 
     def __init__(self, source: Source, times: int):
@@ -204,8 +204,8 @@ class Repeat:
         images = self._source.load(data_dir)
         if not isinstance(images, ArrayImages) or self._times < 1:
             raise UserError(
-                f"Repeat takes images in memory and times >= 1, not {images.name} "
-                f"{self._times} times; raise the source's memory_limit_gib"
+                f"Repeat needs images in memory and times >= 1, not {images.name} {self._times} "
+                "times; raise the source's memory_limit_gib"
             )
         return RepeatedImages(images, self._times)
 
@@ -234,7 +234,7 @@ class RepeatedImages(ArrayImages):
         return super().gather(indices % self.images.shape[0])
 
     def thin(self, count):
-        """See `Images`; no image comes oftener than another by more than one."""
+        """See `Images`; each image comes at most once more often than any other."""
         once = self.images.shape[0]
         many = np.arange(min(count, self.size)) % once
         return self._part(many if count > once else spread(count, once))
@@ -248,6 +248,6 @@ class RepeatedImages(ArrayImages):
     def numbered(self):
         """Not possible: an image has several places."""
         raise UserError(
-            f"a memory bank needs images that come once, but {self.name} repeats them; "
+            f"a memory bank needs images that come once per epoch, but {self.name} repeats them; "
             "bind InBatch or a queue"
         )

@@ -56,7 +56,7 @@ def describe(images, with_classes=False):
 
 
 def thin(images, count):
-    """`images.thin(count)`, of which is still known how deep images are scaled."""
+    """`images.thin(count)`, which still knows how deep images are scaled."""
     part = images.thin(count)
     if scales := images.facts.scales:
         part.facts = Facts(scales=scales)
@@ -64,10 +64,10 @@ def thin(images, count):
 
 
 def warn(unlabelled, train, test, held_out):
-    """Warns of what makes the sets of an experiment doubtful.
+    """Warns of whatever makes the sets of an experiment doubtful.
 
-    That is: classes without images to train or to test on, images that are learned from and tested
-    on, and folders whose deep images are scaled by factors of their own.
+    That is: classes without images to train or test on, images that are used both to learn and to
+    test, and folders whose deep images are scaled by different factors.
 
     Args:
         unlabelled, train, test, held_out: loaded sets, or None.
@@ -78,25 +78,25 @@ def warn(unlabelled, train, test, held_out):
         _warn_of_classes(train, test)
         if shared := count_shared(train, test):
             logging.warning(
-                "%d of %d images of %s are among the training images of %s, too (the same pixels), "
-                "so accuracies say too much; remove them from one of the two",
+                "%d of %d images of %s are also among the training images of %s (the same "
+                "pixels), so accuracies are too high; remove them from one of the two sets",
                 *(shared, test.size, test.name, train.name),
             )
     if held_out is not unlabelled and (shared := count_shared(unlabelled, held_out)):
         logging.warning(
-            "%d of %d images of %s are among the unlabelled images of %s, so what is measured on "
-            "them is not of held-out images; learn from a folder without them, or bind "
-            "Data.held_out to images that are not learned from",
+            "%d of %d images of %s are also among the unlabelled images of %s, so measurements on "
+            "them are not of held-out images; learn from a folder without them, or bind "
+            "Data.held_out to images that are not used to learn",
             *(shared, held_out.size, held_out.name, unlabelled.name),
         )
 
 
 def check_outside(path, sources):
-    """Makes sure that a picture is not written where it would be taken for an image to learn from.
+    """Makes sure that a picture is not written where it would be read as an image to learn from.
 
     Args:
         path: of the file that is to be written.
-        sources: what images are read by; None among them is no source.
+        sources: what reads the images; None among them is ignored.
 
     Raises:
         UserError: the file lies in a folder of images.
@@ -105,7 +105,7 @@ def check_outside(path, sources):
         top = os.path.realpath(folder)
         if os.path.commonpath([top, os.path.realpath(path)]) == top:
             raise UserError(
-                f"--out={path} lies in {folder}, a folder of images, and would be taken for one of "
+                f"--out={path} lies in {folder}, a folder of images, and would be read as one of "
                 "them; give an --out elsewhere"
             )
 
@@ -129,7 +129,7 @@ def _warn_of_classes(train, test):
     if lacking:
         logging.warning(
             "%d of %d classes have no images to train on or none to test on: %s%s; accuracies say "
-            "nothing of them. Add images, or remove the classes",
+            "nothing about them. Add images, or remove the classes",
             *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
             f" and {len(lacking) - 10} more" * (len(lacking) > 10),
         )
@@ -140,8 +140,8 @@ def _warn_of_scales(kind, sets):
     scales = {name: scale for name, scale in scales.items() if scale}
     if len(set(scales.values())) > 1:
         logging.warning(
-            "the same pixel value (%s) becomes another grey in another folder: %s; where they are "
-            "of one kind, bind ImageFolder.white = %g for all, or keep them in one folder, divided "
-            "by ImageFolder.split or a labels_file",
+            "the same pixel value (%s) becomes a different grey level in each of these sets: %s; "
+            "if their images are of one kind, bind ImageFolder.white = %g for all, or keep them "
+            "in one folder, divided by ImageFolder.split or a labels_file",
             *(kind, ", ".join(scales), max(scale.white for scale in scales.values())),
         )

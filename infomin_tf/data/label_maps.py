@@ -73,7 +73,7 @@ class TfdsSegmentation:
         find_parts(builder, self.name, self.split)  # refuses a split that is none
         if self.map_feature not in builder.info.features:
             raise UserError(
-                f"{self.name} has no feature {self.map_feature!r} but "
+                f"{self.name} has no feature {self.map_feature!r}, only "
                 f"{', '.join(builder.info.features)}; bind TfdsSegmentation.map_feature"
             )
 
@@ -93,7 +93,7 @@ class SegmentationFolder:
 
     Args:
         images: folder of .png, .jpg, .bmp or .tif files.
-        maps: folder of label maps, one 8-bit channel or a palette; lossless, so not JPEG.
+        maps: folder of label maps with one 8-bit channel or a palette; lossless, so not JPEG.
         size: see `TfdsSegmentation`.
         white: see `ImageFolder`.
     """
@@ -106,16 +106,16 @@ class SegmentationFolder:
         """A `SegmentationImages`.
 
         Raises:
-            UserError: a folder is missing or empty, an image has no map, two files have one name,
-                or a file cannot be read.
+            UserError: a folder is missing or empty, an image has no map, two files have the same
+                name, or a file cannot be read.
         """
         images, maps = (_files(folder) for folder in self._folders)
         lonely = sorted(images.keys() ^ maps.keys())
         if lonely or not images:
             raise UserError(
-                f"each image of {self._folders[0]} needs a map of its name in {self._folders[1]}, "
-                "and the other way round; without partner: "
-                f"{', '.join(lonely[:5]) or 'all, as there are no images'}"
+                f"each image in {self._folders[0]} needs a map of the same name in "
+                f"{self._folders[1]}, and the other way round; without a partner: "
+                f"{', '.join(lonely[:5]) or 'all, because there are no images'}"
             )
         names = sorted(images)
         files = [os.path.basename(path) for path in images.values()]
@@ -139,14 +139,14 @@ def _files(folder):
         found = [os.path.splitext(name) for name in os.listdir(folder) if name[0] != "."]
     except OSError as error:
         raise UserError(
-            f"{folder} is no folder that can be read ({error.strerror}); "
-            "bind SegmentationFolder.images and .maps"
+            f"{folder} is not a readable folder ({error.strerror}); bind "
+            "SegmentationFolder.images and .maps"
         ) from error
     paths = {}
     for stem, kind in sorted(f for f in found if f[1].lower() in _KINDS):
         path = os.path.join(folder, stem + kind)
         if stem in paths:
-            raise UserError(f"{paths[stem]} and {path} have one name; remove one of them")
+            raise UserError(f"{paths[stem]} and {path} have the same name; remove one of them")
         paths[stem] = path
     return paths
 
@@ -157,7 +157,7 @@ def _read_pair(image_path, map_path, scales):
     label_map = _read(map_path, _read_as_it_is)
     if label_map.ndim != 2 or label_map.dtype != np.uint8:
         raise UserError(
-            f"{map_path} is no label map of one 8-bit channel; its pixels must be classes"
+            f"{map_path} is not a label map with one 8-bit channel; its pixels must be classes"
         )
     (height, width), (map_height, map_width) = image.shape[:2], label_map.shape
     if abs(height * map_width - width * map_height) > max(height, width, map_height, map_width):

@@ -12,7 +12,7 @@ from infomin_tf.errors import UserError
 _COLUMNS = ("file", "label")
 _SEPARATORS = ",;\t"
 _SAID = re.compile(r'\s*"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # the first line of some spreadsheets
-_MEND = "give a csv file in UTF-8 with the columns file and label"
+_FIX = "give a csv file in UTF-8 with the columns file and label"
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 
 
@@ -20,18 +20,18 @@ def read(path):
     """Rows of a text file whose first line names its columns.
 
     Two columns are called file and label, in any case and order; others are not used. Cells are
-    separated by commas, semicolons or tabs, and may be quoted. UTF-8 and UTF-16 are told apart by
-    themselves; other bytes are taken for Windows-1252, with a warning.
+    separated by commas, semicolons or tabs, and may be quoted. UTF-8 and UTF-16 are detected; other
+    bytes are read as Windows-1252, with a warning.
 
     Args:
         path: of the file.
 
     Returns:
-        List of (number of the row's first line, file, label), both without blanks around them;
-        blank rows are left out.
+        List of (number of the row's first line, file, label), without spaces around them; blank
+        rows are left out.
 
     Raises:
-        UserError: the table cannot be read, or not in one way only.
+        UserError: the table cannot be read, or is ambiguous.
     """
     text = _text(path)
     first, separator = _separator(text, path)
@@ -53,10 +53,10 @@ def _text(path):
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error}); {_MEND}") from error
+        raise UserError(f"{path} cannot be read ({error}); {_FIX}") from error
     if data.startswith(_WORKBOOKS):
         raise UserError(
-            f"{path} is a workbook of a spreadsheet, whatever its name; export the sheet as CSV in "
+            f"{path} is a spreadsheet workbook, whatever its name; export the sheet as CSV in "
             "UTF-8 with the columns file and label"
         )
     try:
@@ -64,7 +64,7 @@ def _text(path):
     except UnicodeDecodeError as error:
         text = _of_one_byte_a_letter(data, path, error)
     if "\0" in text:
-        raise UserError(f"{path} cannot be read (it holds zero bytes, as no text does); {_MEND}")
+        raise UserError(f"{path} cannot be read (it holds zero bytes, which no text does); {_FIX}")
     return text
 
 
@@ -80,10 +80,10 @@ def _of_one_byte_a_letter(data, path, error):
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
-        raise UserError(f"{path} cannot be read ({error}); {_MEND}") from error
+        raise UserError(f"{path} cannot be read ({error}); {_FIX}") from error
     logging.warning(
         "%s is not in UTF-8; it is read as Windows-1252, the encoding of western spreadsheets. "
-        "Save it as UTF-8 where names look wrong",
+        "Save it as UTF-8 if names look wrong",
         path,
     )
     return text
@@ -113,8 +113,8 @@ def _rows(text, separator, path):
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {line}: cannot be read ({error}); close each quote, write a quote "
-            "within quotes twice, and nothing between a quote and the next separator"
+            f"{path}, line {line}: cannot be read ({error}); close each quote, double each quote "
+            "within quotes, and write nothing between a closing quote and the next separator"
         ) from error
     return rows
 
@@ -137,8 +137,8 @@ def _places(header, path):
             raise _other_columns(header, path)
         if len(places) > 1:
             raise UserError(
-                f"{path} has several columns {name}, number {' and '.join(places)}; "
-                "remove or rename all but one"
+                f"{path} has several columns named {name}, numbers {' and '.join(places)}; remove "
+                "or rename all but one"
             )
     return [names.index(name) for name in _COLUMNS]
 
@@ -148,8 +148,8 @@ def _check_length(cells, header, places, line, path):
     said, shown, last = f"{path}, line {line}: {len(cells)} cells", " | ".join(cells), max(places)
     if any(cells[len(header) :]):
         raise UserError(
-            f"{said}, where the header has {len(header)}: {shown}; put a text that holds the "
-            'separator into double quotes, as in "dog, brown"'
+            f"{said}, where the header has {len(header)}: {shown}; put text that contains the "
+            'separator in double quotes, as in "dog, brown"'
         )
     if len(cells) <= last:
         raise UserError(

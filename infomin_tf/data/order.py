@@ -51,7 +51,8 @@ class Order(typing.NamedTuple):
         """Images of a batch on this host; UserError when they cannot be divided."""
         if self.batch_size % self.shard.count:
             raise UserError(
-                f"batch size {self.batch_size} cannot be divided among {self.shard.count} hosts"
+                f"batch size {self.batch_size} cannot be divided among {self.shard.count} hosts; "
+                f"use a multiple of {self.shard.count}"
             )
         return self.batch_size // self.shard.count
 
@@ -102,7 +103,7 @@ def steps_per_epoch(images, batch_size):
         UserError: the set is smaller than one batch, or the batch is empty.
     """
     if batch_size < 1:
-        raise UserError(f"a batch has at least 1 image, not {batch_size}; fix the batch size")
+        raise UserError(f"a batch must have at least 1 image, not {batch_size}; fix the batch size")
     if batch_size > images.size:
         raise UserError(
             f"{images.name} has {images.size} images, fewer than one batch of {batch_size}; "

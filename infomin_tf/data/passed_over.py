@@ -1,4 +1,4 @@
-"""What lies in a folder of images and is none of them."""
+"""What lies in a folder of images but is not an image."""
 
 import collections
 import json
@@ -20,11 +20,11 @@ _PICTURES = ".avif .jp2 .j2k .jpx .jxl .ppm .pgm .pbm .pnm .tga .svg .eps .ico .
 # Notes, labels and annotations, which lie next to images for good reasons; alone no cause to warn.
 _TEXTS = ".txt .md .rst .csv .tsv .json .jsonl .xml .yaml .yml .log .html .py .ini"
 _ADVICE = {
-    "photographs of phones (.heic): save them as JPEG, as by heif-convert": ".heic .heif",
+    "phone photographs (.heic): save them as JPEG, for example with heif-convert": ".heic .heif",
     "raw photographs: develop them to JPEG or TIFF": _RAW,
-    "what holds pictures: take them out, as PNG or JPEG": _CONTAINERS,
+    "files that contain pictures: extract these as PNG or JPEG": _CONTAINERS,
     "other pictures: convert them to PNG": _PICTURES,
-    "files without an ending: give them that of their kind": "",
+    "files without an ending: give them the ending of their type": "",
 }
 
 
@@ -40,7 +40,7 @@ class PassedOver:
         self._endings, self._runs = collections.Counter(), []
 
     def add_files(self, folder, names):
-        """Files of a folder that are no images by their names."""
+        """Files of a folder that are not images by their names."""
         there = (name for name in names if os.path.isfile(os.path.join(folder, name)))
         usual = (name for name in there if not is_of_system(name))
         self._endings.update(os.path.splitext(name)[1].lower() for name in usual)
@@ -58,15 +58,15 @@ class PassedOver:
         if found.keys() - set(_TEXTS.split()):
             counts = [f"{n} {ending or 'without an ending'}" for ending, n in found.most_common()]
             said.append(
-                f"{found.total()} files are passed over, as only {', '.join(endings)} are read: "
-                f"{', '.join(counts)}"
+                f"{found.total()} files are passed over because only {', '.join(endings)} are "
+                f"read: {', '.join(counts)}"
             )
             for advice, kinds in _ADVICE.items():
                 if found.keys() & set(kinds.split() or [""]):
                     said.append(f"  {advice}")
         if self._runs:
             said.append(
-                f"{len(self._runs)} folders are passed over, as they hold what this package wrote: "
+                f"{len(self._runs)} folders are passed over because this package wrote to them: "
                 f"{', '.join(self._runs[:5])}; keep runs elsewhere"
             )
         if said:

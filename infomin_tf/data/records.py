@@ -1,4 +1,4 @@
-"""Records of prepared data sets: decoding them, and what is said of damaged ones."""
+"""Records of prepared data sets: decoding them, and messages about damaged ones."""
 
 import contextlib
 import re
@@ -77,8 +77,8 @@ def damage_explained(builder):
         yield
     except _DAMAGE as error:
         raise UserError(
-            f"the files in {builder.data_dir} are damaged or not complete ({reason(error)}); "
-            "copy or prepare them again"
+            f"the files in {builder.data_dir} are damaged or incomplete ({reason(error)}); copy "
+            "or prepare them again"
         ) from error
 
 
@@ -95,7 +95,7 @@ def streaming_damage_explained(data_dir):
         if not (isinstance(error, tf.errors.DataLossError) or _IN_RECORDS.search(error.message)):
             raise
         raise UserError(
-            f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets are "
-            f"in {data_dir or tfds.core.constants.DATA_DIR}), or fix the folder of images, and the "
-            "same command continues"
+            f"a data set is damaged ({reason(error)}); copy or prepare it again (prepared sets "
+            f"are in {data_dir or tfds.core.constants.DATA_DIR}), or fix the folder of images; "
+            "then the same command continues"
         ) from error

@@ -14,8 +14,9 @@ class Data:
             there are none.
         test: source of held-out labelled images; None when there are none.
         held_out: source of the images on which mutual information is estimated; None for the test
-            images or, where there are none, the unlabelled ones.
-        limit: only so many images of each, to try a configuration out; None for all.
+            images or, if there are none, the unlabelled ones.
+        limit: the largest number of images of each source, to try out a configuration; None for
+            all.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class Data:
         limit: int | None = None,
     ):
         if limit is not None and (not isinstance(limit, int) or limit < 2):
-            raise UserError(f"Data.limit takes None or at least 2 images, not {limit}; fix it")
+            raise UserError(f"Data.limit must be None or at least 2 images, not {limit}; fix it")
         held_out = held_out or test or unlabelled
         self.sources, self._limit = (unlabelled, train, test, held_out), limit
 

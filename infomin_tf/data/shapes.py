@@ -48,16 +48,16 @@ class Shapes:
             disjoint random streams.
         size: number of images; None for the split's own.
         label: the factor that is the label.
-        shading: grey levels, at most, of each of four layers of grey clouds, new in every image;
-            they are the same in red, green and blue. 0 for none.
+        shading: largest strength in grey levels of each of four layers of grey clouds, which are
+            new in every image and the same in red, green and blue; 0 for no clouds.
         seed: of the whole data set.
     """
 
     def __init__(self, split="train", size: int | None = None, label="shape", shading=0, seed=0):
         if split not in _SPLITS:
-            raise UserError(f"Shapes.split={split!r} is none of {', '.join(_SPLITS)}")
+            raise UserError(f"Shapes.split={split!r} is not one of {', '.join(_SPLITS)}")
         if label not in FACTORS:
-            raise UserError(f"Shapes.label={label!r} is none of {', '.join(FACTORS)}")
+            raise UserError(f"Shapes.label={label!r} is not one of {', '.join(FACTORS)}")
         if size is not None:
             check(self, COUNT, size=size)
         check(self, WHOLE_GREY_LEVEL, shading=shading)
@@ -79,10 +79,10 @@ class Shapes:
 
 
 def pair_batch(seed, batch_size, shared):
-    """Two images for each row that share exactly the named factors; everything else is drawn anew.
+    """Pairs of images that share exactly the named factors; everything else is drawn independently.
 
     Their mutual information is `entropy(*shared)`: given those factors the two images are
-    independent. With "rotation" among them it is less, as a symmetrical shape hides it: a disc
+    independent. With "rotation" among them it is less, because a symmetrical shape hides it: a disc
     looks the same in all 8 rotations.
 
     Args:
@@ -91,14 +91,15 @@ def pair_batch(seed, batch_size, shared):
         shared: names of factors.
 
     Returns:
-        (images uint8 [B, 64, 64, 3], as many again, the shared factors int [B, len(shared)]).
+        (first and second images, uint8 [B, 64, 64, 3] each; the shared factors, int [B,
+        len(shared)]).
 
     Raises:
-        UserError: a name is no factor.
+        UserError: a name is not a factor.
     """
     unknown = [name for name in shared if name not in FACTORS]
     if unknown:
-        raise UserError(f"shared factor {unknown[0]!r} is none of {', '.join(FACTORS)}")
+        raise UserError(f"shared factor {unknown[0]!r} is not one of {', '.join(FACTORS)}")
     generator = np.random.Generator(np.random.Philox(key=[seed, 4]))
     first, second = draw_factors(generator, batch_size), draw_factors(generator, batch_size)
     second |= {name: first[name] for name in shared}

@@ -115,8 +115,8 @@ class StreamedImages(Images):
     def sample(self, count):
         """See `Images`.
 
-        Of a set larger than `shuffle_buffer`, 50 blocks of neighbours that are spread evenly, where
-        it need not be read whole.
+        From a set larger than `shuffle_buffer`, 50 evenly spread blocks of neighbouring images, if
+        the set need not be read whole.
         """
         chosen = spread(count, self.size)
         in_blocks = self.records_between and self.size > self.shuffle_buffer

@@ -1,4 +1,4 @@
-"""Finding and opening the data sets of TensorFlow Datasets, and what to do where one is missing."""
+"""Finding and opening the data sets of TensorFlow Datasets, and what to do if one is missing."""
 
 import difflib
 import functools
@@ -73,8 +73,8 @@ def _versions_there(folder, name):
     if not versions:
         return ""
     said = (
-        f" Of {name} it has: {', '.join(versions)} (of use only with a whole dataset_info.json and "
-        "features.json)."
+        f" It holds these versions of {name}: {', '.join(versions)} (usable only with a complete "
+        "dataset_info.json and features.json)."
     )
     needed = ("dataset_info.json", "features.json")
     numbered = [version for version in versions if re.fullmatch(r"\d+\.\d+\.\d+", version)]

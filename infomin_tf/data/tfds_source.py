@@ -20,7 +20,7 @@ class Tfds:
     """A split of a TFDS data set with images and, if there are labels, a `ClassLabel` of each.
 
     Their features are called `image` and `label`. Images are 8-bit, in colour or grey; a `label` of
-    another kind is not used.
+    another type is not used.
 
     Args:
         name: TFDS name, such as "stl10", "cifar10" or "imagenet2012".
@@ -29,7 +29,8 @@ class Tfds:
         version: TFDS version; None for the newest.
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
             None when all images have one size already.
-        memory_limit_gib: larger sets (decoded) are streamed instead of held in memory.
+        memory_limit_gib: sets that are larger than this when decoded are streamed instead of held
+            in memory.
     """
 
     name: str
@@ -40,7 +41,9 @@ class Tfds:
 
     def __post_init__(self):
         if self.image_size is not None and self.image_size < 1:
-            raise UserError(f"Tfds.image_size is at least 1 pixel, not {self.image_size}; fix it")
+            raise UserError(
+                f"Tfds.image_size must be at least 1 pixel, not {self.image_size}; fix it"
+            )
 
     def load(self, data_dir=None):
         """Opens the set.
@@ -70,12 +73,12 @@ class Tfds:
         return images
 
     def _stream(self, builder, parts, size, side):
-        """`StreamedImages`, decoded each time anew."""
+        """`StreamedImages`, decoded again each time."""
         name = f"{self.name}:{self.split}"
         if not self.image_size and None in builder.info.features["image"].shape[:2]:
             raise UserError(
-                f"the images of {name} may vary in size, and are too many to look at all of them "
-                f"before they are used; bind Tfds.image_size (the first is {side}x{side})"
+                f"the images of {name} may vary in size, and there are too many to check them all "
+                f"first; bind Tfds.image_size (the first image is {side}x{side})"
             )
         return StreamedImages(
             *(name, size, (side, side, 3), _label_names(builder)),
@@ -115,14 +118,15 @@ class Tfds:
     def _check_features(self, features):
         if "image" not in features:
             raise UserError(
-                f"{self.name} has no feature 'image' but {', '.join(features)}; choose another set"
+                f"{self.name} has no feature 'image', only {', '.join(features)}; choose another "
+                "set"
             )
         channels = features["image"].shape[-1]
         kind = tf.as_dtype(features["image"].np_dtype).name
         if kind != "uint8" or channels not in (None, 1, 3):
             raise UserError(
-                f"images of {self.name} are {kind} with {channels} channels; "
-                "choose a set of uint8 images with 1 or 3"
+                f"images of {self.name} are {kind} with {channels} channels; choose a set of "
+                "uint8 images with 1 or 3 channels"
             )
 
     def _side_of_first(self, builder):

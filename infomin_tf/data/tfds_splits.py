@@ -33,8 +33,8 @@ def find_parts(builder, name, split):
     for one, other in itertools.combinations(parts, 2):
         if twice := _overlap(one, other):
             raise UserError(
-                f"Tfds.split={split!r} takes {twice} images twice: {_shown(one)} and "
-                f"{_shown(other)} overlap; write each image once (Repeat takes all of them several "
+                f"Tfds.split={split!r} uses {twice} images twice: {_shown(one)} and "
+                f"{_shown(other)} overlap; name each image once (Repeat uses all of them several "
                 "times)"
             )
     return parts
@@ -72,6 +72,6 @@ def _shown(part):
 
 def _no_split(builder, name, split, why):
     return UserError(
-        f"Tfds.split={split!r} is no split of {name} with examples in it ({why}); it has "
+        f"Tfds.split={split!r} is not a split of {name} with examples in it ({why}); it has "
         f"{', '.join(builder.info.splits)}, combined as in 'train+test' or 'train[:10%]'"
     )

@@ -55,7 +55,7 @@ def all_gather(x):
 def move_towards(variable, goal, share):
     """variable <- variable - share (variable - goal), in place, on each replica by itself.
 
-    One operation that writes, where arithmetic and `assign` pass over the memory once more.
+    A single operation that writes; arithmetic and `assign` would go through the memory once more.
     """
     delta = variable - goal
     tf.raw_ops.ResourceApplyGradientDescent(
@@ -80,7 +80,7 @@ def assign_rows_here(variable, rows, values):
 def undone_unless(kept, variables):
     """Gives keras variables back their values at the end, on each replica, unless `kept()` is true.
 
-    Without a branch, so that replicas can reduce and gather inside; takes a copy of the variables.
+    There is no branch, so replicas can reduce and gather inside. The variables are copied.
 
     Args:
         kept: function -> bool scalar, alike on all replicas.
@@ -97,8 +97,8 @@ def read_without_copy(variable):
     """Lets the next reads of a variable share its memory.
 
     After a write by rows TensorFlow copies a variable on every read. Now it is copied once, by the
-    next write by rows, when a read is still in use then. XLA (and so a TPU) needs none of this, and
-    has not the operation.
+    next write by rows, when a read is still in use then. XLA (and so a TPU) does not need this, and
+    lacks the operation.
     """
     if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy):
         return
@@ -108,7 +108,7 @@ def read_without_copy(variable):
 def shuffled(function, x, seed):
     """Applies a function to images shuffled over the replicas; gives each replica its own results.
 
-    So batch normalisation by replica, or by parts of a replica's batch, cannot tell which keys
+    Thus batch normalisation per replica, or per part of a replica's batch, cannot reveal which keys
     belong to which queries (MoCo, arXiv:1911.05722, section 3.3).
 
     Args:

@@ -1,4 +1,4 @@
-"""The tf.distribute strategy of a run, by its name and by what is there."""
+"""The tf.distribute strategy of a run, chosen by name and by the devices that are there."""
 
 import json
 import os
@@ -19,8 +19,8 @@ def create_strategy(name):
 
     Args:
         name: "one_device", "mirrored" (all local GPUs, or all logical CPUs), "multi_worker" (the
-            cluster that TF_CONFIG describes), "tpu" (the one that TPU_NAME names, by default that
-            of this machine), or "auto": multi_worker when TF_CONFIG names several workers, tpu when
+            cluster that TF_CONFIG describes), "tpu" (the one that TPU_NAME names, by default this
+            machine's), or "auto": multi_worker when TF_CONFIG names several workers, tpu when
             TPU_NAME names one or this machine has one, mirrored with several GPUs, otherwise one
             device.
 
@@ -28,8 +28,7 @@ def create_strategy(name):
         A tf.distribute.Strategy.
 
     Raises:
-        UserError: a name that is none of these, a TF_CONFIG that is none, or a TPU that cannot be
-            reached.
+        UserError: an unknown name, an invalid TF_CONFIG, or a TPU that cannot be reached.
     """
     text = os.environ.get("TF_CONFIG", "")
     if name == "auto" and text and _count_workers(text) > 1:
@@ -49,8 +48,8 @@ def create_strategy(name):
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     raise UserError(
-        f"--strategy={name} is none of auto, one_device, mirrored, tpu, multi_worker; use one of "
-        "these"
+        f"--strategy={name} is not one of auto, one_device, mirrored, tpu, multi_worker; use one "
+        "of these"
     )
 
 
@@ -64,9 +63,9 @@ def _multi_worker_strategy(text):
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
         raise UserError(
-            f"the workers of TF_CONFIG do not come together ({str(error).splitlines()[0]}); see to "
-            "it that its addresses, written host:port, can be reached and its ports are free, and "
-            "start all workers with the same command"
+            f"the workers of TF_CONFIG did not all connect ({str(error).splitlines()[0]}); make "
+            "sure that their addresses, written host:port, can be reached and their ports are "
+            "free, and start all workers with the same command"
         ) from error
     finally:
         signal.alarm(0)
@@ -84,7 +83,8 @@ def _count_workers(text):
     """Workers, the chief included, of the cluster that a TF_CONFIG describes.
 
     Raises:
-        UserError: it describes none, or one without this process as a chief or worker in it.
+        UserError: it does not describe one, or one in which this process is neither a chief nor a
+            worker.
     """
     example = '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
     example += '"task": {"type": "worker", "index": 0}}'
@@ -94,13 +94,13 @@ def _count_workers(text):
         if task["type"] not in ("chief", "worker"):
             raise ValueError(f"a {task['type']} does not train")
         if not all(isinstance(addresses, list) for addresses in cluster.values()):
-            raise ValueError("the addresses of a kind are no list")
+            raise ValueError("the addresses of each type must be a list")
         if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
             raise ValueError(f"there is no {task['type']} {task['index']}")
         return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"TF_CONFIG describes no cluster with this process in it ({error!r}): "
+            f"TF_CONFIG does not describe a cluster that includes this process ({error!r}): "
             f"{text or 'it is not set'}\nset it on each worker to\n  {example}\nwith the index of "
             "that worker, or use --strategy=one_device or mirrored"
         ) from error
@@ -116,7 +116,7 @@ def _tpu_strategy():
     except (ValueError, OSError, RuntimeError, ImportError, tf.errors.OpError) as error:
         raise UserError(
             f"no TPU answers to the name {name!r} ({str(error).splitlines()[0]}); set TPU_NAME to "
-            "that of yours, leave it out on a TPU VM, which has its own, or use "
+            "the name of yours, leave it unset on a TPU VM, which has its own, or use "
             "--strategy=one_device"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
@@ -127,6 +127,6 @@ def check_xla(strategy):
     on_cpu = any("CPU" in device for device in strategy.extended.worker_devices)
     if on_cpu and strategy.num_replicas_in_sync > 1:
         raise UserError(
-            f"XLA compiles no step that {strategy.num_replicas_in_sync} CPUs share; bind "
+            f"XLA cannot compile a step that {strategy.num_replicas_in_sync} CPUs share; bind "
             "TrainingLoop.jit_compile = False, or use --strategy=one_device"
         )

@@ -1,4 +1,4 @@
-"""The worker processes of one run: which writes, what they agree on, what is said of a lost one."""
+"""The worker processes of one run: which one writes, what they agree on, how a lost one is told."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ def is_chief():
 
 
 def gather(number):
-    """The number that each worker gives, as an array alike on all; every worker must call it."""
+    """The numbers that all workers give, as the same array on each; every worker must call it."""
     index, count = _place()
     if count == 1:
         return np.array([number])

@@ -1,4 +1,4 @@
-"""What a measurement may mislead about: each function gives a sentence, or None without a doubt."""
+"""Why a measurement may mislead: each function gives a sentence, or None if there is no doubt."""
 
 import math
 
@@ -35,8 +35,9 @@ def of_accuracy(name, accuracy, images):
     if accuracy > chance + 2 * error:
         return None
     return (
-        f"{name} is {accuracy:.1f} %, and always answering the commonest class of {images.name} "
-        f"gives {chance:.1f} %: nothing about the classes was learned that this number could show"
+        f"{name} is {accuracy:.1f} %, but always answering the commonest class of {images.name} "
+        f"gives {chance:.1f} %: this number does not show that anything about the classes was "
+        "learned"
     )
 
 
@@ -45,13 +46,13 @@ def of_information(name, value, num_candidates):
     ceiling = math.log(num_candidates)
     if not value >= 0:
         return (
-            f"{name} is {value:.2f} nats, below 0, which no mutual information is: the networks "
-            "tell no pair from the others"
+            f"{name} is {value:.2f} nats, but mutual information is never below 0: the networks "
+            "cannot tell a pair from the others"
         )
     if value > 0.98 * ceiling:
         return (
             f"{name} is {value:.2f} nats, at its ceiling log {num_candidates} = {ceiling:.2f}: "
-            "the views share at least so much; more candidates could tell how much"
+            "the views share at least that much; more candidates could show how much"
         )
     return None
 
@@ -67,13 +68,13 @@ def of_uniformity(value):
 
 
 def of_inversion(error):
-    """A generator whose inverse is further off than rounding takes it."""
+    """A generator whose inverse is less accurate than rounding explains."""
     if error < 1e-3:
         return None
     return (
-        f"inversion_error is {error:.1e}, where rounding makes about 1e-6: g is hardly invertible "
-        "any more, so the views may have lost some of the image; a lower learning rate of the "
-        "generator may help"
+        f"inversion_error is {error:.1e}, while rounding alone gives about 1e-6: g is barely "
+        "invertible any more, so the views may have lost some of the image; a lower learning rate "
+        "of the generator may help"
     )
 
 
@@ -88,6 +89,6 @@ def of_length(steps, steps_per_epoch, usual):
     if steps >= max(_FEW_STEPS, steps_per_epoch):
         return None
     return (
-        f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, where the paper trains for "
-        f"{usual}: numbers after so few say little about the views"
+        f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, while the paper trains for "
+        f"{usual}: numbers after so few steps say little about the views"
     )

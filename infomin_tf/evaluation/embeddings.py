@@ -1,4 +1,4 @@
-"""What trained encoders make of two views of held-out images: I_NCE, alignment, uniformity."""
+"""How trained encoders embed two views of held-out images: I_NCE, alignment, uniformity."""
 
 import tensorflow as tf
 

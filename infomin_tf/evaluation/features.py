@@ -19,7 +19,7 @@ def check_finite(*sets):
 
 
 class Features:
-    """What a function makes of images: one view of every image, each set extracted once.
+    """What a function gives for images: one view of every image, each set extracted once.
 
     Args:
         function: such as a `FeatureExtractor`, see `extract`.
@@ -44,7 +44,7 @@ def extract(function, images, view, batch_size=256, seed=0):
             tf.function is called as it is.
         images: loaded images.
         view: function (images uint8, seed) -> views.
-        batch_size: images a call; the last call may have fewer.
+        batch_size: images per call; the last call may have fewer.
         seed: integer, of a view that is random.
 
     Returns:

@@ -13,7 +13,7 @@ class NearestNeighbours(CachedProbe):
     """Weighted kNN by cosine, see `knn_predict`.
 
     Args:
-        k: neighbours; all training images when there are fewer.
+        k: number of neighbours; all training images when there are fewer.
         temperature: T of the weights exp(cosine / T).
     """
 
@@ -48,7 +48,7 @@ def knn_predict(
         num_classes: C.
         k: neighbours; all of them when there are fewer.
         temperature: T > 0.
-        chunk: test features a step, to bound memory.
+        chunk: test features per step, to bound memory.
 
     Returns:
         float32 [Q, C], the sum of weights of each class.
@@ -61,7 +61,7 @@ def knn_predict(
     train_labels = tf.constant(train_labels, tf.int32)
     if k < 1 or temperature <= 0:
         raise UserError(
-            f"kNN takes k of at least 1 and a temperature above 0, not k={k} and "
+            f"kNN needs k of at least 1 and a temperature above 0, not k={k} and "
             f"temperature={temperature}"
         )
     k = min(k, len(train_features))

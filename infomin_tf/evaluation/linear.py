@@ -67,19 +67,19 @@ class ProbeLearner(Learner):
 class LinearProbe(Probe):
     """The probe of section C.2 (SGD, rate 30, 60 epochs) and section B.2 (100 epochs, single crop).
 
-    A rate of 30 that suits one encoder fails on another; `learning_rates` makes the probe choose.
-    Every tenth image of the TRAINING split is held out, a short probe is trained on the rest at
-    each rate, and the rate that is best on the held-out images is used for the probe that counts,
-    on the whole training split.
+    A rate of 30 suits one encoder but fails on another; with `learning_rates` the probe chooses
+    one. Every tenth image of the TRAINING split is held out, and a short probe is trained on the
+    rest at each rate. The rate that is best on the held-out images is used for the final probe,
+    which is trained on the whole training split.
 
     Args:
         optimizer: keras optimizer; each probe takes a copy.
         train_view: sampler of training views, such as `pairs.CropAndFlip`.
         epochs: passes through the labelled training images.
         batch_size: images per step.
-        schedule: course of the learning rate.
-        learning_rates: to choose from; None to use the optimizer's.
-        tuning_epochs: length of each probe that chooses.
+        schedule: how the learning rate changes.
+        learning_rates: rates to choose from; None to use the optimizer's.
+        tuning_epochs: length of each short probe.
         loop: `TrainingLoop`.
     """
 
@@ -104,7 +104,7 @@ class LinearProbe(Probe):
         self._learning_rates = learning_rates
         self._training(self._rate, epochs)
         for rate in learning_rates or ():
-            check(self, ABOVE_ZERO, learning_rates=rate)
+            check("each of LinearProbe", ABOVE_ZERO, learning_rates=rate)
             for length in (epochs, tuning_epochs):
                 self._training(rate, length)
 
@@ -127,7 +127,7 @@ class LinearProbe(Probe):
     def measure(self, run, features, subject):
         """See `Probe`: trains in model_dir/evaluate/linear_probe_<subject>, or continues.
 
-        Measures top-5, too, of more than ten classes.
+        Also measures top-5 accuracy when there are more than ten classes.
         """
         if not self._train_view.is_adapted:
             self._train_view.adapt(run.train.sample(2000))

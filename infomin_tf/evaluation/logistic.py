@@ -43,8 +43,8 @@ class LogisticFit:
     """What the probe found.
 
     Args:
-        accuracy: on the test features, percent.
-        held_out_accuracy: on the part of the training features that chose C, percent.
+        accuracy: on the test features, in percent.
+        held_out_accuracy: on the part of the training features that chose C, in percent.
         chosen_c: inverse strength of the L2 penalty.
         preprocessing: in words.
     """
@@ -66,7 +66,7 @@ def fit_logistic(
     Args:
         train_features: [M, D]; train_labels: int [M].
         test_features: [Q, D]; test_labels: int [Q].
-        seed: of the division and of the reduction.
+        seed: of the division and the reduction.
         grid: values of C.
 
     Returns:
@@ -95,17 +95,17 @@ def fit_logistic(
 
 
 def check_labels(labels):
-    """Raises UserError unless there are 10 training images of two classes, two of one of them."""
+    """Raises UserError for fewer than 10 training images, a single class, or only lone images."""
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) < 2 or len(labels) < 10:
         raise UserError(
-            "logistic regression needs 10 labelled images of two classes; there are "
-            f"{len(labels)} of {len(counts)}"
+            "logistic regression needs at least 10 labelled images of two classes or more, not "
+            f"{len(labels)} of {len(counts)}; add labelled images"
         )
     if max(counts) < 2:
         raise UserError(
-            "logistic regression needs two labelled images of at least one class, but each of "
-            f"the {len(counts)} classes has one; add images, or leave @FastLinearProbe() out of "
+            "logistic regression needs two labelled images of at least one class, but each of the "
+            f"{len(counts)} classes has only one; add images, or leave @FastLinearProbe() out of "
             "Evaluate.probes"
         )
 

@@ -17,9 +17,9 @@ class Estimate:
 
     Args:
         mean: in the unit of the measure; nats for a bound.
-        standard_error: of the mean, over batches; nan for a single one. Where N x draws exceeds the
-            images, batches hold the same ones in new views; the choice of images is in it only as
-            far as batches differ.
+        standard_error: of the mean, over batches; nan for a single one. If N x draws exceeds the
+            number of images, batches hold the same images in new views, and the choice of images
+            affects it only as far as batches differ.
         num_candidates: N, pairs in a batch, the positive included. I_NCE cannot exceed log(N).
         draws: batches.
         images: which images were in them, in words.
@@ -33,7 +33,7 @@ class Estimate:
 
     @property
     def protocol(self):
-        """How it came about, in words."""
+        """How it was measured, in words."""
         counts = f"N {self.num_candidates}, {self.draws} batches of {self.images}"
         return f"{counts}, standard error {self.standard_error:.3f}"
 
@@ -45,11 +45,11 @@ def estimate(embed, measures, images, pair, seed, num_candidates=128, draws=20):
         embed: function (x1, x2) -> (z1, z2), [N, D] each, of views [N, H, W, 3] whose rows are
             positive pairs: any trained pair of encoders in inference mode.
         measures: dict name -> function (z1, z2) -> scalar, such as an object of `learners.bounds`.
-        images: loaded images that the encoders have not been trained on.
+        images: loaded images on which the encoders were not trained.
         pair: `Pair`, whose batches hold (x1, x2).
         seed: of the batches and the views.
-        num_candidates: N; all images when there are fewer. Above 2048 rounded down to a multiple of
-            that, embedded in parts, and in fewer batches, at least 2.
+        num_candidates: N; all images when there are fewer. Above 2048 it is rounded down to a
+            multiple of 2048, and batches are embedded in parts and are fewer, but at least 2.
         draws: batches, at least 1.
 
     Returns:

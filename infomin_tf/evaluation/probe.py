@@ -1,4 +1,4 @@
-"""What every probe of frozen features answers to."""
+"""The interface of every probe of frozen features."""
 
 import time
 
@@ -15,7 +15,7 @@ class Probe:
 
     Attributes:
         key, label: of its measurements, "knn" and "kNN".
-        baselines: which subjects besides the pre-trained features it can judge.
+        baselines: which subjects it can judge in addition to the pre-trained features.
         takes_views: whether it needs the single view of an image.
     """
 
@@ -24,7 +24,7 @@ class Probe:
     takes_views = True
 
     def check(self, run):
-        """Raises UserError unless the run has what the probe will need; trains nothing."""
+        """Raises UserError unless the run has what the probe needs; trains nothing."""
 
     def sets(self, run):
         """dict role -> loaded images of its own."""
@@ -55,7 +55,7 @@ class Probe:
 
 
 class CachedProbe(Probe):
-    """A probe of cached features of one view of every image; it can judge raw pixels, too."""
+    """A probe of cached features of one view of every image; it can also judge raw pixels."""
 
     baselines = (UNTRAINED, RAW_PIXELS)
 

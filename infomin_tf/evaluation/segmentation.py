@@ -60,7 +60,7 @@ class SegmentationProbe(Probe):
     Args:
         train, test: sources of `SegmentationImages`.
         num_classes: classes 0, ..., num_classes - 1.
-        ignored: value of pixels without a label, left out of the loss and of the measure.
+        ignored: value of pixels without a label, left out of the loss and the measure.
         epochs, batch_size, learning_rate: of Adam with cosine decay.
         filters: of the decoder.
         loop: `TrainingLoop`.
@@ -90,21 +90,22 @@ class SegmentationProbe(Probe):
         self._training = Training(self, (adam,), epochs, batch_size, Cosine(), loop)
 
     def check(self, run):
-        """Raises UserError unless the sets fit each other and the settings, networks have maps."""
+        """Raises UserError unless sets and settings fit each other, and the networks have maps."""
         train, test = self.load(run.data_dir)
         for images in (train, test):
             _check_maps(images, self._num_classes, self._ignored)
         if train.maps.shape[1:] != test.maps.shape[1:]:
             raise UserError(
                 f"the label maps of {train.name} are {train.maps.shape[1:]}, those of {test.name} "
-                f"{test.maps.shape[1:]}; give both sources of SegmentationProbe one size"
+                f"{test.maps.shape[1:]}; give both sources of SegmentationProbe the same size"
             )
         self._training.check(run, train)
         for backbone in run.backbones:
             if not hasattr(backbone, "feature_map"):
                 raise UserError(
-                    f"segmentation needs feature maps, which {type(backbone).__name__} has not; "
-                    "bind another backbone (such as ResNet18), or leave out @SegmentationProbe()"
+                    f"segmentation needs feature maps, which {type(backbone).__name__} does not "
+                    "have; bind another backbone (such as ResNet18), or leave out "
+                    "@SegmentationProbe()"
                 )
 
     def load(self, data_dir):
@@ -180,7 +181,7 @@ def _check_maps(images, num_classes, ignored):
         )
     if np.all(found == ignored):
         raise UserError(
-            f"no pixel of the label maps of {images.name} is labelled, as all are "
+            f"no pixel of the label maps of {images.name} is labelled, because all are "
             f"SegmentationProbe.ignored = {ignored}; fix the maps or that value"
         )
 
@@ -191,7 +192,7 @@ def feature_maps(extractor, images, batch_size=32):
     Args:
         extractor: `FeatureExtractor`.
         images: uint8 [M, H, W, 3].
-        batch_size: images a call.
+        batch_size: images per call.
     """
 
     @graphs.compiled

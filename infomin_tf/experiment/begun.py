@@ -1,4 +1,4 @@
-"""What a stage was begun with: its images and planned learning rates; in <stage>/begun.json."""
+"""What a stage started with: its images and planned learning rates; in <stage>/begun.json."""
 
 import json
 import os
@@ -30,7 +30,9 @@ def read(run, stage):
     path = os.path.join(run.directory(stage.name), FILE_NAME)
     if not os.path.lexists(path):
         return None
-    return files.read_json(path, "delete that file, and changes since then are not seen")
+    return files.read_json(
+        path, "delete that file; earlier changes of the images then go unnoticed"
+    )
 
 
 def changes(run, stage):
@@ -63,7 +65,7 @@ def check_images(run, stage, finished):
         return not finished and not stage.trains_on and read(run, stage) is None
     words = "; ".join(f"{role}: {change}" for role, change in found.items())
     if finished:
-        _warn("%s is finished, and its results are of the images of then (%s)", stage.name, words)
+        _warn("%s is finished, and its results are of the earlier images (%s)", stage.name, words)
         return False
     if checkpoint.newest_step(run.directory(stage.name)) and found.keys() & set(stage.trains_on):
         raise UserError(
@@ -101,7 +103,11 @@ def _change(then, now):
         return f"{then['size']} images then, {now['size']} now"
     if then["classes"] != now["classes"]:
         return f"classes {_listed(then['classes'])} then, {_listed(now['classes'])} now"
-    return None if then["digest"] == now["digest"] else f"{now['size']} images as then, but others"
+    return (
+        None
+        if then["digest"] == now["digest"]
+        else f"{now['size']} images as before, but different ones"
+    )
 
 
 def _listed(names):

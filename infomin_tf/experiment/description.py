@@ -1,4 +1,4 @@
-"""The settings of objects as a gin configuration, for runs from Python, where no file says them."""
+"""The settings of objects as a gin configuration, for runs from Python, which have no gin file."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _OF_KERAS = {"name", "build_config", "trainable", "shared_object_id"}
 def describe(parts):
     """The settings of an experiment, alike in every process.
 
-    They hold no addresses, no order of sets and no counted names. Objects are told by their
+    They hold no addresses, no order of sets and no numbered names. Objects are described by their
     attributes, Keras's by their configuration, functions by what they compute.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stage 3: what the frozen features are worth."""
+"""Stage 3: how good the frozen features are."""
 
 import pathlib
 import shutil
@@ -25,10 +25,10 @@ class Evaluate(EvaluationStage):
         test_view: the single view of an image, such as `pairs.CenterCrop`; None where no probe
             takes views.
         probes: in the order of the results; None for `standard_probes`.
-        extra_probes: after these, such as `SegmentationProbe` and `Transfer`, so that a gin file
-            can add to those of another.
-        random_encoder: probe the same networks untrained, too.
-        raw_pixels: probe the pixels of the views, too; of the probes that can.
+        extra_probes: more probes after these, such as `SegmentationProbe` and `Transfer`, so that a
+            gin file can add to those of another.
+        random_encoder: also probe the same networks untrained.
+        raw_pixels: also probe the pixels of the views, with the probes that can.
     """
 
     def __init__(
@@ -111,5 +111,5 @@ def check_probes(what, probes):
 
 
 def standard_probes():
-    """The probes that have nothing to be set."""
+    """The probes that need no settings."""
     return NearestNeighbours(), FastLinearProbe()

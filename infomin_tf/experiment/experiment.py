@@ -52,12 +52,14 @@ class Experiment:
         self._parts = {name: part for name, part in locals().items() if name != "self"}
         if precision != in_use():
             raise ValueError(
-                f"the layers were made in {in_use()}; call precision.use({precision!r}) before"
+                f"the layers were made in {in_use()}; call precision.use({precision!r}) before "
+                "you make them"
             )
         if (view_learning is not None) != (split.generator is not None):
             raise UserError(
-                "Experiment.view_learning and ChannelSplit.generator go together: a generator that "
-                "is never trained, or view learning without a generator; bind both or neither"
+                "Experiment.view_learning and ChannelSplit.generator need each other: either the "
+                "generator is never trained, or view learning has no generator; bind both or "
+                "neither"
             )
         if pair.views_are_one and split.num_parts == 1:
             raise UserError(
@@ -86,9 +88,9 @@ class Experiment:
             seed: of everything random.
             data_dir: where prepared TFDS data sets are looked for.
             until: name of the last stage to run; None for all.
-            configuration: text of the operative configuration, of which model_dir is already; ""
-                for the settings of the objects that this experiment is made of, which are compared
-                with those that model_dir was begun with.
+            configuration: text of the operative configuration, which model_dir already has; "" to
+                compare the settings of this experiment's objects with those that model_dir was
+                begun with.
 
         Returns:
             dict stage -> content of its results.json, for all stages that are finished:
@@ -101,7 +103,7 @@ class Experiment:
         model_dir = expand(model_dir)
         if until and until not in self.stage_names:
             names = ", ".join(self.stage_names)
-            raise UserError(f"--until={until} is none of this experiment's stages: {names}")
+            raise UserError(f"--until={until} is not one of this experiment's stages: {names}")
         wanted = self._stages[: self.stage_names.index(until) + 1] if until else self._stages
         with self._claimed(model_dir, seed, configuration) as text:
             run = self._prepare(model_dir, strategy, seed, data_dir, text)
@@ -142,8 +144,8 @@ class Experiment:
             data_dir, seed: see `run`.
 
         Raises:
-            UserError: the picture cannot be written, or lies in a folder of images; or the views
-                are all alike.
+            UserError: the picture cannot be written or lies in a folder of images, or the views are
+                all alike.
         """
         path = expand(path)
         inspection.check_outside(path, self._data.sources)

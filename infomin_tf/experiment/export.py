@@ -19,8 +19,8 @@ class Export(Stage):
     """Writes model_dir/export/saved_model and model_dir/export/encoder.keras.
 
     Args:
-        view: `pairs.CenterCrop` that the exported model applies, so that it takes images of any
-            size; None: the model takes images of exactly the views' size.
+        view: `pairs.CenterCrop` that the exported model applies, so that it accepts images of any
+            size; None if the model accepts only images of exactly the views' size.
     """
 
     name = "export"

@@ -37,14 +37,14 @@ class LearnViews(TrainedStage):
         generator_optimizer: keras optimizer of g, c1, c2.
         pair: the crops that views are learned on, such as the two of `pairs.IndependentPair`
             (authors' code) or the one of `pairs.SharedPair` (equation 2 has one X); None for those
-            of pre-training. As large as these.
+            of pre-training. They must be as large as these.
         classifier_backbone: factory of the backbones of c1 and c2; None for no classifiers.
         bound: the estimate of I(v1; v2) that is minimised.
-        unsupervised_weight, supervised_weight: of the two terms of equation 3.
+        unsupervised_weight, supervised_weight: weights of the two terms of equation 3.
         batch_size: unlabelled images per step (N of I_NCE).
         labelled_batch_size: labelled images per step.
         epochs: passes through the unlabelled images.
-        schedule: course of both learning rates.
+        schedule: how both learning rates change.
         loop: `TrainingLoop`.
     """
 
@@ -78,7 +78,7 @@ class LearnViews(TrainedStage):
         )
         if not unsupervised_weight and not (supervised_weight and classifier_backbone):
             raise ValueError(
-                "LearnViews trains the generator by nothing: bind unsupervised_weight above 0, or "
+                "nothing in LearnViews trains the generator: bind unsupervised_weight above 0, or "
                 "supervised_weight above 0 with a classifier_backbone"
             )
         self.pair, self._critics = pair, (critic(), critic())
@@ -184,7 +184,7 @@ class LearnViews(TrainedStage):
         return i_nce, figures
 
     def _classifier_accuracy(self, run):
-        """Percent of test images that c1 and c2 classify rightly, on one sample of each view."""
+        """Percent of test images that c1 and c2 classify correctly, on one sample of each view."""
         seed = seeds.stream(run.seed, "learn_views/accuracy of classifiers")
         logits, labels = features.extract(self._classify, run.test, self._pair(run), seed=seed)
         choices = logits.reshape(len(labels), 2, -1).argmax(axis=2)

@@ -1,4 +1,4 @@
-"""A finished or unfinished training that continues to another end than it was begun with."""
+"""A finished or unfinished training that continues to another length than it was begun with."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from infomin_tf.training.checkpoint import newest_step
 
 
 def settle(run, stages, wanted):
-    """Accepts another length of the training where it ends as if it had been so from the start.
+    """Accepts another length of the training if it ends as if it had been so from the start.
 
     Saves the configuration. Stages that then have more to do, and those after them, are unfinished
     again.
@@ -60,14 +60,14 @@ def _why_not(run, stage, later):
     """Why a stage does not end as if it had begun with the new length; None where it does."""
     name, done, end = stage.name, _done(run, stage), _end(run, stage)
     if end < done:
-        return f"{name} has done {done} steps, and {end} are asked for: steps cannot be taken back"
+        return f"{name} has done {done} steps, but only {end} are asked for: steps cannot be undone"
     if done < end and any(_done(run, other) for other in later):
         return f"{later[0].name} has begun on the views of {name}, which more training would change"
     if not done:
         return None
     planned = (begun.read(run, stage) or {}).get("learning_rates")
     if planned is None:
-        return f"{name} was begun by an earlier version, which did not note its learning rates"
+        return f"{name} was begun by an earlier version, which did not record its learning rates"
     steps = np.array(planned["steps"])
     then = np.array(planned["rates"])[:, steps < done]
     steps = steps[steps < done]
@@ -79,6 +79,6 @@ def _why_not(run, stage, later):
     return (
         f"{name} has done {done} steps, and with {schedule} the learning rate at step "
         f"{steps[first]} was {then[:, first].max():.6g}, but would have been "
-        f"{now[:, first].max():.6g}. What keeps the rates of the steps that are done continues: "
-        "Constant, or StepDecay with of_epochs bound to the new length"
+        f"{now[:, first].max():.6g}. A schedule that keeps the rates of the steps already done "
+        "can continue: Constant, or StepDecay with of_epochs bound to the new length"
     )

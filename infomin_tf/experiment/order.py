@@ -1,4 +1,4 @@
-"""The stages of a run one after the other, and one of them again."""
+"""Running the stages of a run in order, or one of them again."""
 
 import contextlib
 import time
@@ -36,7 +36,7 @@ def run_stages(run, stages):
 
 
 def repeat(run, before, stage):
-    """Runs a stage again, on what the stages before it have trained."""
+    """Runs a stage again, with what the stages before it have trained."""
     before = [earlier for earlier in before if earlier.trains_on]
     for needed in before:
         if run.results_of(needed.name) is None:

@@ -34,10 +34,10 @@ class Pretrain(PretrainingStage):
         weight_decay, decay_only_kernels, shuffle_keys: see `ContrastiveLearner`.
         batch_size: images per step.
         epochs: passes through the unlabelled images.
-        schedule: course of the learning rate.
-        knn_every_epochs: how often kNN accuracy is measured on the way, which needs labels; 0 for
-            never.
-        knn_view: the test view for it (`pairs.CenterCrop`).
+        schedule: how the learning rate changes.
+        knn_every_epochs: epochs between measurements of kNN accuracy during training, which need
+            labels; 0 for none.
+        knn_view: the test view for these (`pairs.CenterCrop`).
         num_candidates: N of the I_NCE in the results, which cannot exceed log N.
         loop: `TrainingLoop`.
     """
@@ -72,12 +72,13 @@ class Pretrain(PretrainingStage):
         name = called(self)
         if num_candidates < 2 or knn_every_epochs < 0:
             raise ValueError(
-                f"{name} takes num_candidates >= 2 and knn_every_epochs >= 0, not {num_candidates} "
-                f"and {knn_every_epochs}"
+                f"{name} needs num_candidates >= 2 and knn_every_epochs >= 0, not "
+                f"{num_candidates} and {knn_every_epochs}"
             )
         if decay_only_kernels and not weight_decay:
             raise ValueError(
-                f"{name}.decay_only_kernels changes nothing without weight_decay; bind that, too"
+                f"{name}.decay_only_kernels changes nothing without weight_decay; bind "
+                "weight_decay, too"
             )
         if weight_decay and optimizer.weight_decay:
             raise ValueError(
@@ -101,7 +102,7 @@ class Pretrain(PretrainingStage):
         self._num_candidates = num_candidates
 
     def check_views(self, pair, split):
-        """See `Stage`; settings that do not go with each other, too."""
+        """See `Stage`; also refuses settings that do not fit each other."""
         super().check_views(pair, split)
         check_view_size(pair, self.knn_view, "Pretrain.knn_view")
         negatives, num_parts = called(self._negatives), split.num_parts
@@ -113,13 +114,13 @@ class Pretrain(PretrainingStage):
         one_way = self.jigsaw_head is not None or not self._learning["both_directions"]
         if self._learning["sum_directions"] and one_way:
             raise UserError(
-                "Pretrain.sum_directions goes with both_directions and without a JigSaw head; bind "
+                "Pretrain.sum_directions needs both_directions and no JigSaw head; bind "
                 "Pretrain.sum_directions = False"
             )
         if self._learning["shuffle_keys"] and not self._negatives.uses_key_encoders:
             raise UserError(
-                f"Pretrain.shuffle_keys is for key encoders, which {negatives} has not; leave it "
-                "out"
+                f"Pretrain.shuffle_keys is for key encoders, which {negatives} does not have; "
+                "leave it out"
             )
 
     def make_encoders(self, num_parts):
@@ -187,13 +188,13 @@ class Pretrain(PretrainingStage):
     def _warn_of_repeats(self, run, learner):
         negatives = learner.num_candidates(self.training.batch_size) - 1
         message = (
-            "%d negatives of %d images hold each more than once, so that I_NCE is of fewer "
+            "%d negatives of %d images hold each image more than once, so I_NCE has fewer "
             "candidates than N; lower MemoryBank.size, or bind None for the whole bank"
         )
         if self._negatives.uses_key_encoders:
             message = (
-                "a queue of %d keys holds each of %d images more than once, so that older keys of "
-                "an image are among its negatives; lower MomentumQueue.size"
+                "a queue of %d keys holds each of %d images more than once, so older keys of an "
+                "image are among its negatives; lower MomentumQueue.size"
             )
         if negatives > run.unlabelled.size:
             logging.warning(message, negatives, run.unlabelled.size)

@@ -21,7 +21,7 @@ from infomin_tf.training import precision
 
 @dataclasses.dataclass
 class Run:
-    """One run of an experiment: where it writes, on what it runs, what it reads.
+    """One run of an experiment: where it writes, what it runs on, what it reads.
 
     Args:
         model_dir: each stage writes under model_dir/<stage>.
@@ -36,7 +36,7 @@ class Run:
         data_dir: where prepared TFDS data sets are looked for; None for TFDS's own folder.
         backbones: of the pre-trained networks, built or not.
         extractor: the pre-trained `FeatureExtractor`, once that stage has left it here.
-        untrained: function that makes one of the same networks untrained.
+        untrained: function that makes a `FeatureExtractor` of the same networks, untrained.
         place: of the stage that is under way, for what is said of it.
     """
 
@@ -59,7 +59,7 @@ class Run:
     def __post_init__(self):
         if self.held_out and self.held_out.size < 2:
             raise UserError(
-                f"mutual information takes two images or more, but {self.held_out.name} has "
+                f"mutual information needs two images or more, but {self.held_out.name} has "
                 f"{self.held_out.size}; add images, or bind Data.held_out"
             )
 
@@ -81,10 +81,10 @@ class Run:
             stage: its name.
             measurements: list of `Measurement`.
             steps: of training, behind the measurements.
-            seconds: wall-clock time, besides that of the measurements.
-            doubts: further ones, besides those of the measurements; all are said in one warning,
-                but not of a trial that `TrainingLoop.steps_limit` cut short, which is said to be
-                one.
+            seconds: wall-clock time, in addition to that of the measurements.
+            doubts: in addition to those of the measurements. One warning gives them all, except for
+                a trial that `TrainingLoop.steps_limit` cut short, which is only reported as a
+                trial.
             **facts: more for results.json.
         """
         if workers.is_chief():

@@ -1,4 +1,4 @@
-"""What every stage of a run answers to."""
+"""The interface of every stage of a run."""
 
 from infomin_tf.data.checks import check_jigsaw
 from infomin_tf.evaluation import doubts
@@ -18,7 +18,7 @@ class Stage:
     pair = None  # the `Pair` of its own; None for that of the experiment
 
     def check_views(self, pair, split):
-        """Raises UserError unless the stage goes with the sampling of views and their split."""
+        """Raises UserError unless the stage fits the sampling of views and their split."""
 
     def check(self, run):
         """Raises UserError when something is missing that the stage needs; writes nothing."""
@@ -32,7 +32,7 @@ class Stage:
         raise NotImplementedError
 
     def restore(self, run):
-        """Gives later stages what the finished stage made; nothing where they need nothing."""
+        """Gives later stages what the finished stage made; nothing if they need nothing."""
 
     def begin_again(self, run):
         """Forgets what an earlier run of the stage kept; nothing where it keeps nothing."""
@@ -99,7 +99,7 @@ class TrainedStage(Stage):
 
 
 class EvaluationStage(Stage):
-    """What the pre-trained networks are worth."""
+    """How good the pre-trained networks are."""
 
     name = "evaluate"
 

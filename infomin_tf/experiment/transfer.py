@@ -1,4 +1,4 @@
-"""What the frozen features are worth on other images."""
+"""How good the frozen features are on other images."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Transfer(Probe):
     """Probes of the pre-trained features on another labelled data set.
 
     Args:
-        name: in the results.
+        name: name of the data set in the results.
         train, test: sources of labelled images.
         probes: in the order of the results; None for `standard_probes`.
         test_view: the single view of an image; None for that of `Evaluate`.
@@ -32,7 +32,9 @@ class Transfer(Probe):
         test_view: Callable | None = None,
     ):
         if set(",/") & set(name) or not name:
-            raise UserError(f"Transfer.name={name!r} stands in keys; give one without , and /")
+            raise UserError(
+                f"Transfer.name={name!r} becomes part of keys; give a name without , and /"
+            )
         self.name, self.key, self._test_view = name, f"transfer {name}", test_view
         self._probes = check_probes(
             "Transfer.probes", standard_probes() if probes is None else probes

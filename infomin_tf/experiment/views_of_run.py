@@ -1,4 +1,4 @@
-"""In the place of stage 1: the views that another run has learned."""
+"""Instead of stage 1: the views that another run has learned."""
 
 import os
 
@@ -12,10 +12,12 @@ from infomin_tf.views import saved
 class ViewsOfRun(Stage):
     """Takes g from a run whose view learning is finished.
 
-    So several pre-trainings share it: of other seeds, other backbones (Fig. 8), other crops.
+    Thus several pre-trainings can share it, with other seeds, other backbones (Fig. 8) or other
+    crops.
 
     Args:
-        model_dir: of that run; its split has the same colour space, channels and kind of generator.
+        model_dir: of that run; its split must have the same colour space, channels and kind of
+            generator.
     """
 
     name = "learn_views"

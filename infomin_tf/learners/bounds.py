@@ -1,11 +1,10 @@
 """Variational bounds on I(v1; v2) in nats, of embeddings or of a critic's scores.
 
-A gin file names one of these classes.
-All share one interface: `bound(z1, z2)` is the estimate, `bound.objective(scores)` what the critic
-is trained to maximise. Scores h are float32 [B, B], h_ij of (v1_i, v2_j): the diagonal is drawn
-from the joint, the rest from the product of the marginals. Bounds other than InfoNCE need
-embeddings that are not normalised (`LinearHead.normalize = False`), as they have to represent
-log-density ratios of any size.
+A gin file names one of these classes. All share one interface: `bound(z1, z2)` is the estimate,
+`bound.objective(scores)` what the critic is trained to maximise. Scores h are float32 [B, B], h_ij
+of (v1_i, v2_j): the diagonal is drawn from the joint, the rest from the product of the marginals.
+Bounds other than InfoNCE need embeddings that are not normalised (`LinearHead.normalize = False`),
+because they have to represent log-density ratios of any size.
 """
 
 import math
@@ -92,7 +91,7 @@ class DonskerVaradhan(Bound):
 class NWJ(Bound):
     """E_joint[h] - E_marginals[exp(h - 1)] (Nguyen, Wainwright and Jordan).
 
-    Without bias, of high variance. Source: arXiv:0809.0853; as used for neural critics in
+    Unbiased, with high variance. Source: arXiv:0809.0853; as used for neural critics in
     arXiv:1905.06922, equation 6.
     """
 

@@ -30,20 +30,20 @@ class ContrastiveLearner(Learner):
         key_encoders: like `encoders`, needed by a MomentumQueue; they start equal to the encoders.
         both_directions: L_NCE from view 1 to 2 and from 2 to 1; otherwise only from 1 to 2.
         sum_directions: the loss is the sum of both directions, as in the code of CMC and of the
-            authors (PyContrast), so that each of two encoders has the gradient that a rate of
-            theirs is for; otherwise the mean. I_NCE is of the mean.
+            authors (PyContrast), so that their learning rates fit the gradient of each of two
+            encoders; otherwise it is the mean. I_NCE is always that of the mean.
         weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled),
             before any clipping.
         decay_only_kernels: leave biases and the parameters of batch normalisation out of weight
             decay.
         shuffle_keys: shuffle the images of the key encoders over the replicas; for batch
-            normalisation by replica, or by parts of a replica's batch (`normalization_splits` of a
+            normalisation per replica, or per part of a replica's batch (`normalization_splits` of a
             ResNet).
         jigsaw_head: `heads.JigsawHead`, for batches with a third view of patches; None for none.
         jigsaw_weight: beta.
-        num_images: images of the set, for a MemoryBank.
+        num_images: number of images in the set, for a MemoryBank.
         unlike_views: whether x1 and x2 differ in more than independent draws; a MemoryBank then has
-            a bank for each view, also of one shared encoder, and both directions are needed to fill
+            one bank per view, even with one shared encoder, and both directions are needed to fill
             them.
         seed: of a bank's samples and of the shuffling of keys.
         make_views: function (images, draws) -> views on the device; None when batches hold views.
@@ -79,11 +79,13 @@ class ContrastiveLearner(Learner):
         self._needs_second_query = both_directions or not has_tables
         if not both_directions and self._num_tables > 1 and has_tables:
             raise ValueError(
-                "one direction embeds view 1 alone for training, but there are two parts, or two "
-                "banks; set both_directions"
+                "with one direction only view 1 is embedded for training, but there are two "
+                "parts, or two banks; set both_directions"
             )
         if sum_directions and (jigsaw_head or not both_directions):
-            raise ValueError("sum_directions goes with both_directions, and without a JigSaw head")
+            raise ValueError(
+                "sum_directions needs both_directions and no JigSaw head; set sum_directions=False"
+            )
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
@@ -120,9 +122,9 @@ class ContrastiveLearner(Learner):
 
         Args:
             batch: ((x1, x2), labels) or ((x1, x2, patches), labels): views [b, H, W, 3] and patches
-                [b, 9, h, w, 3] in [0, 1]; labels are not used, but for a MemoryBank they are the
-                images' places in the set. With `make_views`, (images, draws) in the place of the
-                views.
+                [b, 9, h, w, 3] in [0, 1]; labels are used only by a MemoryBank, for which they are
+                the images' places in the set. With `make_views`, the batch holds (images, draws)
+                instead of the views.
 
         Returns:
             Means over this replica (or over the global batch where noted in `_scalars`).
@@ -249,8 +251,10 @@ def _check_parts(split, encoders, negatives, key_encoders, jigsaw_head):
         )
     needed = len(encoders) if negatives.uses_key_encoders else 0
     if len(key_encoders) != needed:
-        raise ValueError(f"{kind} needs {needed} key encoder(s), {len(key_encoders)} were given")
+        raise ValueError(
+            f"{kind} needs {needed} key encoder(s), but {len(key_encoders)} were given"
+        )
     if jigsaw_head is not None and len(encoders) > 1:
-        raise ValueError("a JigSaw head goes with views of whole images; use Whole")
+        raise ValueError("a JigSaw head needs views of whole images; use Whole")
     if negatives.one_encoder_only and len(encoders) > 1:
         raise ValueError(f"{kind} compares embeddings of one shared encoder; use InBatch for two")

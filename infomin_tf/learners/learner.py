@@ -1,4 +1,4 @@
-"""What the training loop asks of whatever it trains."""
+"""What the training loop requires of whatever it trains."""
 
 import keras
 
@@ -9,7 +9,7 @@ class Learner(keras.Model):
     """Networks, their loss, and the optimizers that lower it.
 
     Attributes:
-        optimizers: all `Update`s, whose state belongs into a checkpoint.
+        optimizers: all `Update`s, whose state belongs in a checkpoint.
         tables: variables that a step reads whole and then writes by rows; () for none.
     """
 

@@ -95,7 +95,7 @@ def info_nce_bound(loss, num_candidates):
 def by_rows(function, z):
     """Results [B] of a function of rows [R, D] of z [B, D] and their places [R], some at a time.
 
-    So that a matrix [B, B] is never whole in memory.
+    Thus a matrix [B, B] is never held in memory as a whole.
     """
     size, whole = z.shape[0], z.shape[0] // ROWS * ROWS
     places = tf.range(size)

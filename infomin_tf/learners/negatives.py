@@ -29,7 +29,7 @@ class Slot(typing.NamedTuple):
 
 
 class Negatives:
-    """What the learner asks of negatives.
+    """What the learner requires of its negatives.
 
     Attributes:
         temperature: tau > 0.
@@ -62,7 +62,7 @@ class Negatives:
         raise NotImplementedError
 
     def update(self, q, k, slot):
-        """Takes the queries and keys [b, D] of a step into the tables, where there are some."""
+        """Puts the queries and keys [b, D] of a step into the tables, if there are any."""
 
 
 class InBatch(Negatives):
@@ -106,7 +106,7 @@ class MomentumQueue(Negatives, keras.layers.Layer):
     """A queue of K keys per encoder, filled by momentum encoders (MoCo, arXiv:1911.05722, 3.2).
 
     Queues start as random unit vectors; the pointer is a weight, so a resumed run continues where
-    it was. Any K and any batch size go together.
+    it was. K and the batch size may have any values.
 
     Args:
         size: K, keys in a queue.
@@ -143,7 +143,7 @@ class MomentumQueue(Negatives, keras.layers.Layer):
         return losses.queue_info_nce(q, k, queue, self.temperature)
 
     def update(self, q, k, slot):
-        """Writes the keys of all replicas over the oldest, in place; of more than K, the last K."""
+        """Writes the keys of all replicas over the oldest, in place; if more than K, the last K."""
         keys = replicas.all_gather(tf.cast(k, tf.float32))[-self.size :]  # [min(B, K), D]
         pointer = self.pointers[slot.table]
         count = keys.shape[0]
@@ -155,8 +155,8 @@ class MomentumQueue(Negatives, keras.layers.Layer):
 class MemoryBank(Negatives, keras.layers.Layer):
     """One key for each image of the set: the running mean of its embeddings.
 
-    Views of two encoders, or of unlike kinds, have a bank each, and a query meets that of the other
-    view (CMC). Sources: InstDis, arXiv:1805.01978; PIRL.
+    Views of two encoders, or of different kinds, have one bank each, and a query is contrasted with
+    the bank of the other view (CMC). Sources: InstDis, arXiv:1805.01978; PIRL.
 
     Deviation from the authors' code: the K negatives of a step are shared by its queries, which
     needs K x D numbers instead of B x K x D; and an image's own entry is never its negative.

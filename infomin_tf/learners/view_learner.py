@@ -14,7 +14,7 @@ class ViewLearner(Learner):
     a I_NCE(g(X)_1; g(X)_2:3) + b [CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y)].
 
     a = 1, b = 0 is equation 2 (unsupervised), a = b = 1 equation 3 (semi-supervised), a = 0, b = 1
-    the supervised row of Table 5 (the critics are then trained as a monitor only). Each step makes
+    the supervised row of Table 5 (the critics are then trained only as a monitor). Each step makes
     one update of the critics with g fixed, then one of g, c1 and c2 against the updated critics.
 
     Args:
@@ -48,7 +48,7 @@ class ViewLearner(Learner):
         if bool(supervised_weight) != bool(classifiers):
             raise UserError(
                 f"supervised_weight={supervised_weight} and {len(classifiers)} classifiers do not "
-                "go together; give both classifiers and a weight, or neither"
+                "fit together; give both classifiers and a weight, or neither"
             )
         if not unsupervised_weight and not supervised_weight:
             raise UserError("both weights are 0, so the generator would learn nothing; raise one")

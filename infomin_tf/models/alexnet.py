@@ -30,7 +30,7 @@ class AlexNetHalf(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 < width < math.inf or not 0 <= dropout < 1:
             raise ValueError(
-                f"AlexNetHalf takes width > 0 and 0 <= dropout < 1, not {width} and {dropout}"
+                f"AlexNetHalf needs width > 0 and 0 <= dropout < 1, not {width} and {dropout}"
             )
         if units is not None:
             check(self, COUNT, units=units)
@@ -40,7 +40,7 @@ class AlexNetHalf(keras.layers.Layer):
         """Makes the weights for images of shape (None, H, W, C); H and W at least 24."""
         if min(input_shape[1:3]) < 24:
             raise UserError(
-                f"AlexNetHalf takes images of at least 24x24 px, not {tuple(input_shape[1:3])}; "
+                f"AlexNetHalf needs images of at least 24x24 px, not {tuple(input_shape[1:3])}; "
                 "enlarge the views"
             )
         policy = {"dtype": self.dtype_policy}

@@ -14,9 +14,10 @@ class ImageEncoder(keras.Model):
         extractor: `FeatureExtractor`.
         size: side in pixels of the views that the extractor takes.
         resize: side in pixels to which images of any size are resized before the centre crop, both
-            sides alike (cut oblong images to squares first, as the sources of the training images
-            do); None: images are `size` x `size` already.
-        white: of images of floats: 1, or 255 for the floats that Keras makes of uint8 images.
+            sides alike (cut images that are not square to squares first, as the sources of the
+            training images do); None if images are `size` x `size` already.
+        white: white value of float images: 1, or 255 for the floats that Keras makes from uint8
+            images.
     """
 
     def __init__(self, extractor, size, resize=None, white=1.0, **kwargs):

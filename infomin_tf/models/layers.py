@@ -71,10 +71,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         splits: equal parts of a replica's batch of images, each normalised by its own statistics,
-            as so many replicas would; for shuffled keys on few devices (MoCo, arXiv:1911.05722,
-            section 3.3). The moving statistics take the parts' mean. More than 1 goes with
-            synchronized = False and maps [b, H, W, C] in single or half precision, b divisible by
-            it; batches whose size the graph does not know (a SavedModel's) are not split.
+            as on that many replicas; for shuffled keys on few devices (MoCo, arXiv:1911.05722,
+            section 3.3). The moving statistics take the parts' mean. More than 1 needs synchronized
+            = False and maps [b, H, W, C] in single or half precision, with b divisible by it;
+            batches whose size the graph does not know (a SavedModel's) are not split.
         arguments: of Keras's layer.
     """
 
@@ -82,7 +82,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**arguments)
         if splits < 1 or (splits > 1 and self.synchronized):
             raise ValueError(
-                "splits take synchronized = False and a number of at least 1, not "
+                "splits need synchronized = False and a number of at least 1, not "
                 f"{self.synchronized} and {splits}"
             )
         self.splits = splits
@@ -138,10 +138,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 class GroupedConvolution(keras.layers.Conv2D):
     """Convolution in groups: each group of filters sees its own group of channels.
 
-    Keras compiles grouped convolutions with XLA, which takes hundreds of times longer than oneDNN
-    on a CPU. This layer calls TensorFlow's operation; where that has no gradient (a CPU without
-    oneDNN, or float16 on a CPU), it convolves eight blocks of groups, with zeros in the kernel
-    between the groups of a block.
+    Keras compiles grouped convolutions with XLA, which is hundreds of times slower than oneDNN on a
+    CPU. This layer calls TensorFlow's operation; where that has no gradient (a CPU without oneDNN,
+    or float16 on a CPU), it convolves eight blocks of groups, with zeros in the kernel between the
+    groups of a block.
     """
 
     def convolution_op(self, inputs, kernel):

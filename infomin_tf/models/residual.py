@@ -106,7 +106,7 @@ class Bottleneck(ResidualBlock):
     """1x1, 3x3 and 1x1 convolution, the last with four times the filters.
 
     The 3x3 convolution has `groups` groups of `group_width` filters in the first stage at width 1,
-    and at least one filter a group.
+    and at least one filter per group.
     """
 
     expansion = 4

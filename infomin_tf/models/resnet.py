@@ -1,4 +1,4 @@
-"""Residual networks as torchvision has them (v1.5: a bottleneck strides in its 3x3 convolution)."""
+"""Residual networks like torchvision's (v1.5: a bottleneck strides in its 3x3 convolution)."""
 
 import itertools
 
@@ -31,8 +31,8 @@ class ResNet(keras.layers.Layer):
         synchronized: batch statistics over all replicas; False: each replica's own, of which the
             first replica's are saved.
         normalization_splits: parts of a replica's batch that are normalised apart, see
-            `layers.BatchNormalization`; more than 1 goes with synchronized = False and a batch that
-            it divides.
+            `layers.BatchNormalization`; more than 1 needs synchronized = False and a batch that it
+            divides.
         rematerialize: compute the maps inside each block again in the backward pass instead of
             keeping them: less memory, more time, the same numbers.
     """
@@ -59,8 +59,8 @@ class ResNet(keras.layers.Layer):
         if normalization_splits > 1 and synchronized:
             raise UserError(
                 f"{type(self).__name__}.normalization_splits = {normalization_splits} normalises "
-                "parts of a replica's batch, which synchronized statistics are not; bind "
-                f"{type(self).__name__}.synchronized = False as well"
+                "parts of a replica's batch separately, which synchronized statistics do not "
+                f"allow; bind {type(self).__name__}.synchronized = False as well"
             )
         self.width, self.stem_filters = width, stem_filters
         self.small_images, self.max_pool = small_images, max_pool
@@ -173,7 +173,7 @@ class ResNeXt50(ResNet):
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class ResNeXt101(ResNet):
-    """ResNeXt-101 32x8d, as torchvision has it; features of 2048 * width."""
+    """ResNeXt-101 32x8d, like torchvision's; features of 2048 * width."""
 
     blocks_per_stage, block = (3, 4, 23, 3), Bottleneck32x8d
 

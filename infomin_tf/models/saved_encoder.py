@@ -13,7 +13,8 @@ class SavedEncoder(keras.layers.TFSMLayer):
 
     Args:
         path: of the SavedModel's folder.
-        white: of images of floats: 1, or 255 for the floats that Keras makes of uint8 images.
+        white: white value of float images: 1, or 255 for the floats that Keras makes from uint8
+            images.
     """
 
     def __init__(self, path, white=1.0):
@@ -37,7 +38,7 @@ class SavedEncoder(keras.layers.TFSMLayer):
         raise UserError(
             "a model with the layer of a SavedModel cannot be saved as .keras, which holds no "
             "graph; build it on load_encoder(model_dir/export/encoder.keras) instead, or save it "
-            "by model.export(path)"
+            "with model.export(path)"
         )
 
 

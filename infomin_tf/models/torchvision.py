@@ -11,7 +11,7 @@ _SHOWN = 4
 
 
 def load_torchvision_resnet(backbone, state_dict):
-    """Copies torchvision's weights of a ResNet or ResNeXt into ours; all, or with an error none.
+    """Copies torchvision's weights of a ResNet or ResNeXt into ours: all or, after an error, none.
 
     The backbone then gives what torchvision's network gives before `fc`, for the images that the
     weights were trained on: those of torchvision are RGB in [0, 1], less (0.485, 0.456, 0.406),
@@ -38,7 +38,7 @@ def load_torchvision_resnet(backbone, state_dict):
         )
     if not isinstance(state_dict, Mapping):
         raise UserError(
-            "load_torchvision_resnet takes a dict of names and arrays, not a "
+            "load_torchvision_resnet needs a dict of names and arrays, not a "
             f"{type(state_dict).__name__}; call the torch module's state_dict()"
         )
     variables = dict(_named_variables(backbone))
@@ -90,14 +90,14 @@ def _check_names(kind, expected, given):
     wrong = [f"{verb} {_some(n)}" for verb, n in (("lacks", missing), ("has", unknown)) if n]
     if not wrong:
         return
-    fix = f"take the backbone that the weights belong to instead of {kind}"
+    fix = f"use the backbone that the weights belong to instead of {kind}"
     nested = [name for name, value in given.items() if isinstance(value, Mapping)]
     if nested:
         fix = f"give what is in it under {' or '.join(map(repr, nested))}"
     wrapped = [name for name in unknown if name.endswith(".layer1.0.conv1.weight")]
     if wrapped:
         prefix = wrapped[0].removesuffix("layer1.0.conv1.weight")
-        fix = f"keep only the names that begin with {prefix!r}, and cut that off"
+        fix = f"keep only the names that begin with {prefix!r}, and remove that prefix"
     raise UserError(f"the state dict does not fit {kind}: it {' and '.join(wrong)}; {fix}")
 
 
@@ -110,8 +110,8 @@ def _check_shapes(kind, variables, arrays):
     if wrong:
         raise UserError(
             f"the state dict does not fit {kind}: {_some(wrong)} (kernels as [k, k, C / groups, "
-            "filters]); take the backbone of the same kind, with its width, small_images and "
-            "number of channels"
+            "filters]); use a backbone of the same kind, width, small_images and number of "
+            "channels"
         )
 
 

@@ -6,12 +6,14 @@ from infomin_tf.errors import UserError
 
 # Augmentation may overshoot a little; no picture in 0..255, -1..1 or of mean 0, deviation 1 fits.
 _LOWEST, _HIGHEST = -0.5, 1.5
-_OF_INTEGERS = "images of integers are 0 to 255 (with another range, divide floats by their white)"
+_OF_INTEGERS = (
+    "images of integers must be 0 to 255 (for another range, give floats divided by their white)"
+)
 # Without quotes, which TensorFlow's assertions escape.
 _OF_UNIT_FLOATS = (
-    "images of floats are 0 to 1, with images of integers 0 to 255: divide by 255; or, as Keras "
-    "makes floats of uint8 images, begin the model with a keras.Input of dtype uint8, or load "
-    "the encoder by load_encoder with dtype uint8"
+    "images of floats must be 0 to 1, images of integers 0 to 255: divide by 255; or, if Keras "
+    "made floats from uint8 images, begin the model with a keras.Input of dtype uint8, or load "
+    "the encoder with load_encoder and dtype uint8"
 )
 _OF_BYTE_FLOATS = (
     'an encoder of load_encoder(path, dtype="uint8") takes images of 0 to 255; leave out the dtype '
@@ -37,7 +39,7 @@ def check_shape(shape, side=None):
         fix = "resize them, or export with Export.view bound, for images of any size"
     if fix:
         found = [extent if extent is not None else "?" for extent in shape]
-        _refuse(f"the encoder takes images {wanted}, not [{', '.join(map(str, found))}]; {fix}")
+        _refuse(f"the encoder expects images {wanted}, not [{', '.join(map(str, found))}]; {fix}")
 
 
 def to_unit(images, white=1.0):
@@ -55,7 +57,9 @@ def to_unit(images, white=1.0):
         tf.errors.InvalidArgumentError: the same in a graph.
     """
     if not (images.dtype.is_integer or images.dtype.is_floating):
-        _refuse(f"the encoder takes images of numbers, not {images.dtype.name}; {_OF_UNIT_FLOATS}")
+        _refuse(
+            f"the encoder expects images of numbers, not {images.dtype.name}; {_OF_UNIT_FLOATS}"
+        )
     values = tf.cast(images, tf.float32)
     if images.dtype.is_integer:
         unit, lowest, highest, message = values / 255.0, 0.0, 1.0, _OF_INTEGERS

@@ -22,8 +22,8 @@ _ENOUGH = Range("a number of at least 10", lambda frames: frames >= 10)
 class FactorProbe(Probe):
     """Linear heads on the frozen backbone: digit, background (error in %), position (pixels off).
 
-    With pre-trained features come the errors of the best constant answers: the most frequent class,
-    the mean position.
+    Pre-trained features are accompanied by the errors of the best constant answers: the most
+    frequent class and the mean position.
 
     Args:
         num_train, num_test: frames, drawn once from the training and from the test images.
@@ -82,8 +82,8 @@ def check_sequences(what, images):
     """Raises UserError unless images are `Sequences`; `what` takes them."""
     if not isinstance(images, Sequences):
         raise UserError(
-            f"{what} takes sequences, which {images.name} is not; "
-            "bind MovingMnist, or what is for images"
+            f"{what} needs sequences, which {images.name} is not; bind MovingMnist, or use what "
+            "is made for images"
         )
 
 

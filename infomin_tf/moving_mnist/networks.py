@@ -20,9 +20,11 @@ class ConvNet(keras.layers.Layer):
     def __init__(self, filters=(8, 16, 32, 64), **kwargs):
         super().__init__(**kwargs)
         if not filters:
-            raise ValueError("ConvNet.filters takes one number or more, such as (8, 16), not ()")
+            raise ValueError(
+                "ConvNet.filters must hold at least one number, such as (8, 16), not ()"
+            )
         for number in filters:
-            check(self, COUNT, filters=number)
+            check("each of ConvNet", COUNT, filters=number)
         self.filters = tuple(filters)
         self.output_dimension = self.filters[-1]
 

@@ -12,7 +12,7 @@ from infomin_tf.views.picture import grid
 
 
 class FactorPair(Pair):
-    """v1 = frames 1 to k; v2 = an image that keeps chosen factors of frame t, others drawn anew.
+    """v1 = frames 1 to k; v2 = an image with chosen factors of frame t and the others drawn again.
 
     A kept digit is the same drawing, a kept background the same crop.
 
@@ -38,8 +38,8 @@ class FactorPair(Pair):
         check(self, COUNT, size=size)
         if not 1 <= num_frames < target_frame:
             raise UserError(
-                "FactorPair takes 1 <= num_frames < target_frame, "
-                f"not {num_frames} and {target_frame}"
+                f"FactorPair needs 1 <= num_frames < target_frame, not {num_frames} and "
+                f"{target_frame}"
             )
         kept = {"digit": keep_digit, "position": keep_position, "background": keep_background}
         self.shared = tuple(name for name, keep in kept.items() if keep)
@@ -49,8 +49,8 @@ class FactorPair(Pair):
         """See `Sampler`."""
         if images.image_shape is not None:
             raise UserError(
-                f"FactorPair takes sequences, which {images.name} is not; "
-                "bind MovingMnist, or another pair"
+                f"FactorPair needs sequences, which {images.name} is not; bind MovingMnist, or "
+                "another pair"
             )
 
     def batches(self, images, order):
@@ -85,7 +85,7 @@ class FactorPair(Pair):
         return v1, sequences.render(target, target["corner"][:, None])[:, 0]
 
     def factors(self, sequences, count, seed):
-        """The factors of v1 and those of v2, a dict with `corner` [B, 2] besides."""
+        """The factors of v1 and those of v2, a dict that also has `corner` [B, 2]."""
         seeds = split_seed(seed, 2)
         first, fresh = sequences.draw(count, seeds[0]), sequences.draw(count, seeds[1])
         second = fresh | {"corner": fresh["start"]}

@@ -15,7 +15,7 @@ SPEED = 0.1
 
 
 class MovingMnist:
-    """Sequences of digits of one source over backgrounds of another.
+    """Sequences of digits from one source over backgrounds from another.
 
     Args:
         digits: source of labelled square images of white digits on black, such as TFDS mnist.
@@ -44,8 +44,8 @@ class MovingMnist:
         digit, background = digits.image_shape[:2], backgrounds.image_shape[:2]
         if max(digit) >= self._canvas or min(background) < self._canvas:
             raise UserError(
-                f"a canvas of {self._canvas} px takes smaller digits and backgrounds of that size "
-                f"or larger, not {digit[0]} px and {background} px; change MovingMnist.canvas"
+                f"a canvas of {self._canvas} px needs smaller digits and backgrounds of at least "
+                f"that size, not {digit[0]} px and {background} px; change MovingMnist.canvas"
             )
         return Sequences(digits, backgrounds, self._canvas)
 

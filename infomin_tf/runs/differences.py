@@ -1,4 +1,4 @@
-"""In what two texts of a configuration differ, and what that concerns."""
+"""Where two texts of a configuration differ, and what that concerns."""
 
 import inspect
 import re
@@ -18,8 +18,8 @@ _LENGTH = re.compile(
 def compare(old, new):
     """Lines "binding: old -> new" for the bindings in which two configuration texts differ.
 
-    A parameter that the program did not have when the old text was written, and that has its
-    default, is no difference.
+    A parameter that the program did not have when the old text was written is no difference if it
+    has its default.
     """
     before, after = bindings_of(old), bindings_of(new)
     return [

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, however a process ends."""
+"""Files that are either complete or absent, however a process ends."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def read_json(path, fix):
 
 
 def write_atomically(path, content):
-    """Writes a file, of text or bytes, of which no reader sees half, not even after a kill.
+    """Writes a file of text or bytes; readers never see part of it, not even after a kill.
 
     Raises:
         UserError: it cannot be written; a file that was there before stays as it is.

@@ -29,13 +29,13 @@ def check_folder(name, path, is_run):
     """
     if "://" in (path or ""):
         raise UserError(
-            f"--{name}={path} is a URL; give a folder of this machine, such as one where that "
+            f"--{name}={path} is a URL; give a folder on this machine, such as one where that "
             "storage is mounted"
         )
     if is_run and any("\udc80" <= letter <= "\udcff" for letter in path or ""):
         raise UserError(
-            f"--{name}={ascii(path)} is no UTF-8, so TensorFlow cannot write there; use a "
-            "folder of another name"
+            f"--{name}={ascii(path)} is not UTF-8, so TensorFlow cannot write there; use a folder "
+            "with another name"
         )
 
 
@@ -43,8 +43,8 @@ def check_folder(name, path, is_run):
 def without_patterns(directory):
     """A name of a folder that TensorFlow does not take for a pattern, while the context lasts.
 
-    Its readers of checkpoints look for files that match the path, and of runs/lr=[0.1] would find
-    nothing.
+    Its readers of checkpoints look for files that match the path, and would find nothing in
+    runs/lr=[0.1].
     """
     if not _PATTERNS & set(directory):
         yield directory

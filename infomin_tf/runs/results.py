@@ -20,16 +20,16 @@ _PACKAGES = ("infomin_tf", "tensorflow", "keras", "numpy", "scikit-learn")
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """One figure and how it came about.
+    """One figure and how it was measured.
 
     Args:
-        key: by which programs know it, such as "knn/pre-trained".
+        key: its name for programs, such as "knn/pre-trained".
         label: what was measured, in words: "kNN, pre-trained".
         value: float.
         unit: "%", "nats", ...; "" for a pure number.
         protocol: how: data, views, features, probe or estimator, and its settings.
-        doubts: what the value may mislead about, in words; None among them says nothing.
-        seconds: of work behind it; 0 where another measurement or the training counts them.
+        doubts: reasons why the value may mislead, in words; None among them is ignored.
+        seconds: of work behind it; 0 if another measurement or the training counts them.
     """
 
     key: str
@@ -88,7 +88,7 @@ def read(directory):
                 f"{path} was written by an earlier version, which called its measurements numbers; "
                 "use that version to read it, or another --model_dir"
             )
-        raise UserError(f"{path} has no list of measurements, as a run writes it; {fix}")
+        raise UserError(f"{path} does not hold the list of measurements that a run writes; {fix}")
     return content
 
 

@@ -25,11 +25,11 @@ _LOCK = "run.lock"
 def locked(model_dir):
     """Makes this process the only writer of model_dir, and removes what a killed one left there.
 
-    The kernel takes the lock back however the process ends. The lock's file stays.
+    The kernel releases the lock however the process ends. The lock's file stays.
 
     Raises:
-        UserError: another process writes to model_dir, files there are no run's, or nothing can be
-            written there.
+        UserError: another process writes to model_dir, the files there are not those of a run, or
+            nothing can be written there.
     """
     _found(model_dir)
     with contextlib.ExitStack() as stack:
@@ -57,7 +57,7 @@ def _lock(file, model_dir):
             "or use another --model_dir"
         ) from error
     except OSError as error:
-        message = "%s cannot be locked (%s); see to it that no other process writes there"
+        message = "%s cannot be locked (%s); make sure that no other process writes there"
         logging.warning(message, model_dir, error.strerror)
 
 
@@ -75,7 +75,7 @@ def claim(model_dir, text, overwrite, again=None):
 
     Raises:
         UserError: model_dir holds a run of another configuration, or files of those names that are
-            no run.
+            not a run.
     """
     found = _found(model_dir)
     with _clear_errors(model_dir):
@@ -136,13 +136,13 @@ def _found(model_dir):
     """What of a run is in model_dir.
 
     Raises:
-        UserError: files of those names that are no run.
+        UserError: files of those names that are not a run.
     """
     found = [name for name in _MADE_BY_A_RUN if os.path.lexists(os.path.join(model_dir, name))]
     if found and FILE_NAME not in found:
         raise UserError(
-            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is no run to continue "
-            "or delete; use another --model_dir, or remove these yourself"
+            f"{model_dir} holds {', '.join(found)} but no {FILE_NAME}, so it is not a run that "
+            "can be continued or deleted; use another --model_dir, or remove these yourself"
         )
     return found
 

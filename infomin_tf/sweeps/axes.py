@@ -62,7 +62,7 @@ class FileAxis:
 
 
 class BindingsAxis:
-    """Values that take several gin bindings each.
+    """Values that consist of several gin bindings each.
 
     Args:
         settings: dict label -> bindings, such as {"off": ("families.infomin.layers = 0",)}.
@@ -87,8 +87,9 @@ class Combinations:
 
     Args:
         axes: of the other classes.
-        settings: a tuple of labels each, one of every axis.
-        base: such a tuple; a combination is called by what it has in other values.
+        settings: one tuple of labels per combination, with one label of every axis.
+        base: such a tuple; a combination is named after the values in which it differs from the
+            base.
     """
 
     name, ordered = "setting", False
@@ -125,15 +126,15 @@ def joined(axes, places):
 def _check_values(values, labels, what):
     if len(values) < 2 or (labels and len(labels) != len(values)):
         raise UserError(
-            f"{what} needs two values or more, and as many labels, if any; it has {len(values)} "
-            f"values and {len(labels or ())} labels"
+            f"{what} needs at least two values, and as many labels if it has any, not "
+            f"{len(values)} values and {len(labels or ())} labels"
         )
 
 
 def check_list(values, what):
     """Raises UserError for a string or a single value where several are meant."""
     if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise UserError(f"{what} takes a tuple, not {values!r}; write ({values!r},)")
+        raise UserError(f"{what} must be a tuple, not {values!r}; write ({values!r},)")
 
 
 def _gin_text(value):

@@ -19,9 +19,9 @@ _MARKERS = "osD^vP*X<>"
 def draw_curve(outcome):
     """A figure: accuracy against I_NCE, a point per setting, coloured and labelled by strength.
 
-    Error bars are one standard deviation over seeds; the best setting has a star. Where there are
-    enough settings, a parabola and its 95 % band (`reverse_u`). Without accuracies, I_NCE of each
-    setting.
+    Error bars are one standard deviation over seeds; the best setting has a star. If there are
+    enough settings, there is a parabola with its 95 % band (`reverse_u`). Without accuracies, the
+    figure shows I_NCE of each setting.
 
     Args:
         outcome: `outcome.Outcome` with a setting or more.

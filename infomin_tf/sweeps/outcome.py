@@ -1,4 +1,4 @@
-"""What came out of a sweep: rows, means over seeds, and what may be said of the best point."""
+"""The outcome of a sweep: rows, means over seeds, and what may be said about the best point."""
 
 import csv
 import dataclasses
@@ -25,7 +25,7 @@ class Row:
         measurements: dict key -> `Measurement`, of all its stages; empty when it has no results.
         seconds: wall-clock time of its stages.
         problem: why it has no results; None otherwise.
-        command: that makes it.
+        command: the command that makes it.
     """
 
     point: object
@@ -137,7 +137,7 @@ class Outcome:
         others = [s for s in self.settings if s is not best and self.metric in s.values]
         comparison = Comparison(self.settings, self.metric)
         if not others or not comparison.freedom:
-            return "With one seed the spread is unknown, so no difference is called real."
+            return "With one seed the spread is unknown, so no difference is called significant."
         apart, alike = [], []
         for setting in others:
             named = apart if comparison.is_better(best, setting) else alike

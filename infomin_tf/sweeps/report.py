@@ -1,4 +1,4 @@
-"""A sweep to look at: a page that needs no other file."""
+"""The report of a sweep: a page that needs no other file."""
 
 import base64
 import html
@@ -33,8 +33,8 @@ def write(outcome, pictures, configuration, out):
         bullets(outcome.verdict()),
         f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
         image(drawn, f"accuracy against {about}") if drawn else "",
-        "<h2>Means over seeds</h2><p>± one standard deviation over seeds. "
-        f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in all.</p>",
+        f"<h2>Means over seeds</h2><p>± one standard deviation over seeds. {len(outcome.rows)} "
+        f"points, {minutes:.0f} minutes of stages in total.</p>",
         table(*outcome.table()),
         *details(outcome.rows, pictures, configuration),
         "<h2>All that was measured</h2>" + table(*outcome.whole_table()),

@@ -10,11 +10,11 @@ _SURE = 0.95
 class ReverseU:
     """A parabola through all runs, and a straight line on each side of its top.
 
-    A curve that rises and flattens bends as well, so that a parabola alone would find a top where
-    there is none: the lines must rise and fall, too (the two-lines test,
+    A curve that rises and flattens bends as well, so a parabola alone would find a top where there
+    is none. Therefore the lines must rise and fall, too (the two-lines test,
     https://doi.org/10.1177/2515245918805755). What is uncertain of the parabola comes from settings
-    drawn again with replacement (a cluster bootstrap): seeds of one setting are no independent
-    draws of its I_NCE. With few settings take the intervals as the least uncertainty.
+    drawn again with replacement (a cluster bootstrap): seeds of one setting are not independent
+    draws of its I_NCE. With few settings, the true uncertainty is at least that of the intervals.
 
     Args:
         runs: (I_NCE, accuracy) of each setting, arrays over its seeds; `LEAST` settings or more.
@@ -64,7 +64,7 @@ class ReverseU:
         return tuple(self._level + values for values in (powers @ self._fit, *ends))
 
     def sentence(self, information, metric):
-        """What may be said of the two, in words."""
+        """What may be said about the two, in words."""
         share = np.floor(1000 * self.bends_down) / 10
         said = (
             f"a parabola bends down in {share:.1f} % of {len(self._resamples):,} resamples of the "
@@ -73,9 +73,9 @@ class ReverseU:
         if self.top:
             top, low, high = self.top
             said += (
-                f", its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); that a line "
-                f"rises before it has p {self.rises:.2g}, that one falls after it {self.falls:.2g} "
-                "(one-sided t tests over means of settings)"
+                f", its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); a line that "
+                f"rises before it has p {self.rises:.2g}, one that falls after it p "
+                f"{self.falls:.2g} (one-sided t tests over means of settings)"
             )
         verdict = "A reverse U" if self.is_shown else "No reverse U"
         return f"{verdict} of {metric} over {information} is shown: {said}."

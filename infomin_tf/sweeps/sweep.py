@@ -51,15 +51,15 @@ class Sweep:
         gin_files: of the base experiment, as bin/train takes them.
         axes: one or two of `Axis`, `FileAxis`, `BindingsAxis`, `Combinations`.
         gin_params: bindings that all points share.
-        seeds: each value is run with each.
-        left_out: combinations that are not run, a tuple of labels each, one of every axis.
-        hours: no new point is started after so many; None for no limit.
+        seeds: every combination of values is run with each of these seeds.
+        left_out: combinations that are not run, each a tuple with one label of every axis.
+        hours: no new point is started after this many hours; None for no limit.
         metrics: keys of the measurements to compare, such as "knn/pre-trained"; the first says
             which point is best. () for the first probe that was run.
         information: key of what is on the horizontal axis: "i_nce" of held-out images, or
-            "i_nce/training", whose N is that of the negatives and whose ceiling is thus higher.
+            "i_nce/training", whose N is that of the negatives, so that its ceiling is higher.
         until: the last stage of a point.
-        title: of the report.
+        title: title of the report.
         expectation: what the paper found, for the report.
     """
 
@@ -78,20 +78,20 @@ class Sweep:
         expectation="",
     ):
         if not 1 <= len(axes) <= 2:
-            raise UserError(f"Sweep.axes takes one axis or two, not {len(axes)}")
+            raise UserError(f"Sweep.axes must hold one or two axes, not {len(axes)}")
         given = dict(gin_files=gin_files, gin_params=gin_params, seeds=seeds)
         for name, values in dict(**given, left_out=left_out, metrics=metrics).items():
             check_list(values, f"Sweep.{name}")
         if labels := [metric for metric in metrics if " " in metric]:
             raise UserError(
-                "Sweep.metrics takes keys of measurements, such as knn/pre-trained, not "
+                "Sweep.metrics must be keys of measurements, such as knn/pre-trained, not "
                 f"{labels[0]!r}; docs/sweeps.md lists them"
             )
         if until not in STAGES:
-            raise UserError(f"Sweep.until={until!r} is none of {', '.join(STAGES)}")
+            raise UserError(f"Sweep.until={until!r} is not one of {', '.join(STAGES)}")
         if information not in _INFORMATION:
             raise UserError(
-                f"Sweep.information={information!r} is none of {', '.join(_INFORMATION)}"
+                f"Sweep.information={information!r} is not one of {', '.join(_INFORMATION)}"
             )
         check_seeds(self, seeds=seeds)
         if hours is not None:
@@ -101,7 +101,7 @@ class Sweep:
         self.title, self.expectation = title, expectation
         self._gin_files, self._gin_params = list(gin_files), list(gin_params)
         for labels in left_out:
-            check_list(labels, "Sweep.left_out, each combination,")
+            check_list(labels, "each combination in Sweep.left_out")
         self._left_out = {tuple(map(str, labels)) for labels in left_out}
         known = set(itertools.product(*(axis.labels for axis in axes)))
         if unknown := self._left_out - known:

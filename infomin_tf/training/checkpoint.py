@@ -33,8 +33,8 @@ def newest_step(directory):
 class Checkpoint:
     """A learner and its step in `directory/checkpoints`; a checkpoint is complete or not counted.
 
-    What is there is read from the folder itself: TensorFlow's `CheckpointManager` goes by a list in
-    a file, and drops from it what was written under a clock that ran ahead, such as another
+    What is there is read from the folder itself: TensorFlow's `CheckpointManager` relies on a list
+    in a file, and drops from it what was written under a clock that ran ahead, such as another
     machine's.
 
     Args:
@@ -87,12 +87,12 @@ class Checkpoint:
         return float(self._seconds.numpy())
 
     def count_skipped(self, more):
-        """Notes that so many more steps were left out; returns how many were, over all runs."""
+        """Notes that this many more steps were left out; returns their number over all runs."""
         self._skipped.assign_add(more)
         return int(self._skipped.numpy())
 
     def note_i_nce(self, values, begins_epoch):
-        """Adds I_NCE of steps of an epoch in order, its first ones or further ones."""
+        """Adds I_NCE of steps of an epoch, in order: its first ones or those that follow."""
         total, count = (0.0, 0.0) if begins_epoch else self._epoch.numpy()
         for value in values:  # one by one, so that calls of any length give the same bits
             total += float(value)
@@ -108,12 +108,12 @@ class Checkpoint:
         """Loads the newest checkpoint that can be read, if any; returns its step (0 without).
 
         Args:
-            needed: the keras variables that must fit; others may have another shape in the
-                checkpoint, and are then left as they are, such as a memory bank for another number
-                of images. None: all.
+            needed: the keras variables that must fit; others, such as a memory bank for another
+                number of images, may have another shape in the checkpoint and then stay as they
+                are. None for all.
 
         Raises:
-            UserError: there are checkpoints, but none can be opened, or none read into this model;
+            UserError: there are checkpoints, but none can be opened, or read into this model;
             or workers read different ones.
         """
         step = self._restore(needed)
@@ -172,13 +172,13 @@ class Checkpoint:
         if (found := int(self._streams.numpy())) != seeds.VERSION:
             raise UserError(
                 f"the unfinished stage in {os.path.dirname(self._directory)} was begun by a "
-                "version of this program that made other random numbers of a seed (streams "
-                f"{found}, now {seeds.VERSION}), so the rest would not go with it; use another "
+                "version of this program that drew other random numbers from a seed (streams "
+                f"{found}, now {seeds.VERSION}), so the rest would not match it; use another "
                 "--model_dir, or finish it with that version"
             )
 
     def save(self, step):
-        """Writes a checkpoint, the chief of several workers does; then older ones go.
+        """Writes a checkpoint and deletes older ones; of several workers, the chief does.
 
         Raises:
             UserError: a weight that is not finite, or a disk that cannot be written.
@@ -187,7 +187,7 @@ class Checkpoint:
             return
         if not all(np.isfinite(v.numpy()).all() for v in self._variables if v.dtype.is_floating):
             raise UserError(
-                f"weights are not finite any more at step {step}; the last good checkpoint is "
+                f"weights are no longer finite at step {step}; the last good checkpoint is "
                 f"{self.newest or 'none yet'}. Lower the learning rate, and start with another "
                 "--model_dir"
             )

@@ -26,7 +26,7 @@ _RANGES = {
 
 
 def check_optimizer(owner, optimizer):
-    """Raises ValueError for settings of a Keras optimizer without sense, or without effect here.
+    """Raises ValueError for Keras optimizer settings that make no sense or have no effect here.
 
     Args:
         owner: what takes it, for the message.
@@ -35,22 +35,22 @@ def check_optimizer(owner, optimizer):
     config, kind = optimizer.get_config(), type(optimizer).__name__
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         raise ValueError(
-            f"{called(owner)} scales the loss itself where the precision asks for it; bind the "
-            f"inner optimizer of the {kind}"
+            f"{called(owner)} scales the loss itself if the precision requires it; bind the inner "
+            f"optimizer of the {kind}"
         )
     rate = config["learning_rate"]
     if not isinstance(rate, int | float):
         raise ValueError(
-            f"{kind}.learning_rate of {called(owner)} is a schedule of Keras; bind a number, and "
-            f"a schedule of infomin_tf.training.schedules to {called(owner)}.schedule"
+            f"{kind}.learning_rate of {called(owner)} is a Keras schedule; bind a number, and a "
+            f"schedule of infomin_tf.training.schedules to {called(owner)}.schedule"
         )
     check(kind, ABOVE_ZERO, learning_rate=rate)
     in_vain = {n: config[n] for n, usual in _OF_KERAS_LOOP.items() if config.get(n, usual) != usual}
     if in_vain:
         raise ValueError(
             f"{', '.join(f'{kind}.{name} = {value}' for name, value in in_vain.items())}: "
-            f"{called(owner)} does not train with it, so it would change nothing or the learning "
-            "rate; remove it"
+            f"{called(owner)} does not train with it, so it would change nothing, or only the "
+            "learning rate; remove it"
         )
     if config.get("nesterov") and not config.get("momentum", 1.0):
         raise ValueError(f"{kind}.nesterov changes nothing without momentum; bind {kind}.momentum")
@@ -105,7 +105,7 @@ class Update:
 
     @property
     def learning_rate(self):
-        """Of the next update."""
+        """The learning rate of the next update."""
         return tf.convert_to_tensor(self._optimizer.learning_rate)
 
     @property
@@ -117,7 +117,7 @@ class Update:
 
     @property
     def loss_scale(self):
-        """What the loss is multiplied by, a scalar; None where it is not scaled."""
+        """What the loss is multiplied by, a scalar; None if it is not scaled."""
         return self._optimizer.dynamic_scale.value if self._scales_loss else None
 
     def gradients(self, tape, loss, variables):

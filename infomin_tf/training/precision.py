@@ -8,7 +8,7 @@ _PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def use(precision):
-    """Lets the layers that are made from now on compute in that precision.
+    """Makes layers that are created from now on compute in that precision.
 
     Weights, batch statistics, colour spaces, generators, embeddings of unit length, similarities
     and losses stay float32.
@@ -18,12 +18,12 @@ def use(precision):
             GPUs; the loss is scaled, see `optimizer.Update`).
 
     Raises:
-        UserError: none of these.
+        UserError: an unknown precision.
     """
     if precision not in _PRECISIONS:
         raise UserError(
-            f"Experiment.precision = {precision!r} is none of {', '.join(_PRECISIONS)}; bind one "
-            "of these"
+            f"Experiment.precision = {precision!r} is not one of {', '.join(_PRECISIONS)}; bind "
+            "one of these"
         )
     keras.config.set_dtype_policy(precision)
 

@@ -1,4 +1,4 @@
-"""The length of a stage, and the course of the learning rate over it, from the optimizer's own."""
+"""The length of a stage, and how the optimizer's learning rate changes over it."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from infomin_tf.training.optimizer import check_optimizer
 
 @typing.runtime_checkable
 class Schedule(typing.Protocol):
-    """What a gin file binds for the course of a learning rate."""
+    """What a gin file binds as a schedule of the learning rate."""
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
         """A keras schedule (or number) for a stage of `total_steps` steps."""
@@ -33,7 +33,7 @@ class Cosine:
     """Cosine decay to a share of the learning rate, after an optional linear warm-up.
 
     Args:
-        floor: share of the learning rate at the end (0.001 in the authors' code).
+        floor: learning rate at the end, as a share of the optimizer's (0.001 in the authors' code).
         warmup_epochs: epochs of linear growth, fewer than those of the training.
         warmup_from: the learning rate at the start of the growth, at most the optimizer's (0.01 in
             the authors' code, for large batches).
@@ -54,7 +54,7 @@ class Cosine:
         warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if total_steps and self.warmup_epochs * steps_per_epoch >= total_steps:
             raise ValueError(
-                f"Cosine.warmup_epochs = {self.warmup_epochs} is no shorter than the training, "
+                f"Cosine.warmup_epochs = {self.warmup_epochs} is not shorter than the training, "
                 f"which has {total_steps / steps_per_epoch:g} epochs; bind fewer warmup_epochs"
             )
         if self.warmup_from > learning_rate:
@@ -76,8 +76,8 @@ class StepDecay:
     Args:
         at_epochs: rising epochs, counted from 0, all above 0 and below `of_epochs`.
         factor: of each decay, above 0 and at most 1.
-        of_epochs: the length for which `at_epochs` is meant; a run of another length shifts them in
-            proportion.
+        of_epochs: the length for which `at_epochs` are meant; a run of another length shifts them
+            in proportion.
     """
 
     def __init__(self, at_epochs=(60, 80), factor=0.2, of_epochs=100):
@@ -86,8 +86,8 @@ class StepDecay:
         rise = all(low < high for low, high in itertools.pairwise((0, *at_epochs)))
         if not at_epochs or not rise:
             raise ValueError(
-                "StepDecay.at_epochs takes at least one epoch above 0, and rising ones, such as "
-                f"(60, 80), not {at_epochs}"
+                "StepDecay.at_epochs must be rising epochs above 0, one or more, such as (60, "
+                f"80), not {at_epochs}"
             )
         self.at_epochs, self.factor, self.of_epochs = tuple(at_epochs), factor, of_epochs
 
@@ -108,7 +108,7 @@ class StepDecay:
 
 
 def check_length(owner, epochs, batch_size, least=1):
-    """Raises ValueError for less than no epochs, or batches of fewer than `least` images.
+    """Raises ValueError for a negative number of epochs, or batches of fewer than `least` images.
 
     `owner` is what takes them, for the message.
     """
@@ -116,13 +116,13 @@ def check_length(owner, epochs, batch_size, least=1):
     is_length = are_numbers and 0 <= epochs < math.inf
     if not is_length or batch_size < least or batch_size != int(batch_size):
         raise ValueError(
-            f"{type(owner).__name__} takes 0 epochs or more and whole batches of at least {least} "
+            f"{type(owner).__name__} needs 0 epochs or more and whole batches of at least {least} "
             f"images, not {epochs} epochs and a batch of {batch_size}"
         )
 
 
 def check_training(owner, optimizer, schedule, epochs):
-    """Raises ValueError for an optimizer or a schedule without sense in a training.
+    """Raises ValueError for an optimizer or a schedule that makes no sense in a training.
 
     Args:
         owner: what takes them, for the message.

@@ -130,12 +130,12 @@ def _skipping(step, variables):
 
 
 def check_finite(history, task, step, checkpoint):
-    """Raises UserError where a loss is not finite, or no scale of the loss makes the gradients so.
+    """Raises UserError if a loss is not finite, or if no scale of the loss makes gradients finite.
 
     Args:
         history: dict metric -> values of the steps after `step`.
         task: `Task`.
-        step: before them.
+        step: number of steps before them.
         checkpoint: `Checkpoint`, whose newest is named.
     """
     if "loss_scale" in history and history["loss_scale"].min(initial=1.0) < 1.0:

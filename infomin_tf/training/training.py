@@ -1,4 +1,4 @@
-"""How a learner is trained: optimizers, length, batches, course of the learning rates, loop."""
+"""How a learner is trained: optimizers, length, batches, learning-rate schedule, loop."""
 
 from infomin_tf.data.checks import check_batches
 from infomin_tf.data.order import Order, Shard
@@ -7,19 +7,19 @@ from infomin_tf.training.loop import Task, TrainingLoop
 
 
 class Training:
-    """What all that trains has in common.
+    """What every training has in common.
 
     Args:
         owner: what takes these settings, for messages.
         optimizers: keras optimizers, of which each training takes copies.
         epochs: passes through the images.
         batch_size: images per step.
-        schedule: course of the learning rates; None for `Constant`.
+        schedule: how the learning rates change; None for `Constant`.
         loop: `TrainingLoop`; None for one with its defaults.
         least: images of the smallest batch that makes sense.
 
     Raises:
-        ValueError: settings without sense.
+        ValueError: settings that make no sense.
     """
 
     def __init__(self, owner, optimizers, epochs, batch_size, schedule=None, loop=None, least=1):
@@ -45,7 +45,7 @@ class Training:
         return min(total, self.loop.steps_limit or total)
 
     def scheduled(self, images):
-        """New optimizers, each with its course of the learning rate."""
+        """New optimizers, each with its schedule of the learning rate."""
         per_epoch, total = self.steps(images)
         return [schedules.scheduled(o, self.schedule, total, per_epoch) for o in self.optimizers]
 

@@ -1,4 +1,4 @@
-"""Frequency bands in the place of colours, so that grey images have channels to split."""
+"""Frequency bands instead of colours, so that grey images have channels to split."""
 
 import keras
 import tensorflow as tf
@@ -15,7 +15,7 @@ class Bands(ColorSpace):
 
     Blur(Y, 3 fine), Blur(Y, fine) - Blur(Y, 3 fine), Y - Blur(Y, fine). Section B.3 divides an
     image in two by a blur; this divides it in three, as a `ChannelSplit` and its generator need.
-    Nothing but the luminance of colours is left. Images are float32 [B, H, W, 3], no sequences.
+    Only the luminance of the colours is left. Images are float32 [B, H, W, 3], not sequences.
 
     Args:
         fine: the smaller sigma of the Gaussian blurs, in pixels of the view, above 0.

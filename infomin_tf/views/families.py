@@ -26,15 +26,15 @@ class Family(Sampler):
         operations: of `infomin_tf.views.augment`, applied in order.
 
     Raises:
-        ValueError: a crop that is no `Crop`, an operation that is no `Transform`.
+        ValueError: a crop that is not a `Crop`, or an operation that is not a `Transform`.
     """
 
     def __init__(self, crop: Crop, operations: tuple[Transform, ...] = ()):
         for part, kind in ((crop, Crop), *((operation, Transform) for operation in operations)):
             if not isinstance(part, kind):
                 raise ValueError(
-                    f"Family takes a {kind.__name__}, which {type(part).__name__} is not; "
-                    f"make it a subclass of {kind.__module__}.{kind.__name__}"
+                    f"Family needs a {kind.__name__}, which {type(part).__name__} is not; make it "
+                    f"a subclass of {kind.__module__}.{kind.__name__}"
                 )
         self.crop, self.operations, self.size = crop, tuple(operations), crop.size
         self._finish_one_by_one = one_by_one(self._finish)
@@ -63,9 +63,9 @@ class Family(Sampler):
         Args:
             images: uint8 [B, H, W, 3].
             draws: as of `draw`.
-            dense: the whole batch at once, for accelerators (every operation is computed and
-                selected from, unless the batch is one image); otherwise image by image, compiled,
-                on the processor.
+            dense: compute the whole batch at once, for accelerators (every operation is computed
+                and then selected from, unless the batch is one image); otherwise image by image,
+                compiled, on the CPU.
         """
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
@@ -159,7 +159,7 @@ def infomin_colorless(
     magnitude=10.0,
     fill: tuple[float, float, float] | None = None,
 ):
-    """For views split by colour: of `infomin` what leaves colour, RandAugment of 8 operations."""
+    """For views split by colour: `infomin` without colour changes, RandAugment of 8 operations."""
     blur = GaussianBlur(probability=blur_probability)
     augment = RandAugment(layers, magnitude, operations=OPERATIONS_LEAVING_COLOR, fill=fill)
     return Family(RandomResizedCrop(size, area), [blur, augment])

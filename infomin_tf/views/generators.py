@@ -27,15 +27,15 @@ class PixelFlow(keras.layers.Layer):
             raise ValueError(f"num_blocks must be at least 1, not {num_blocks}")
         if lone_channels is not None and not (lone_channels and set(lone_channels) <= {0, 1, 2}):
             raise ValueError(
-                "lone_channels must name channels 0, 1 or 2, as (0, 1, 2) or (0,), "
-                f"not {lone_channels}"
+                "lone_channels must name channels 0, 1 or 2, such as (0, 1, 2) or (0,), not "
+                f"{lone_channels}"
             )
         self.num_blocks, self.lone_channels = num_blocks, lone_channels
 
     def build(self, input_shape):
         """Makes the weights for images of shape (None, H, W, 3)."""
         if input_shape[-1] != 3:
-            raise ValueError(f"{type(self).__name__} takes 3 channels, not {input_shape[-1]}")
+            raise ValueError(f"{type(self).__name__} needs 3 channels, not {input_shape[-1]}")
         cycle = self.lone_channels or (0, 1, 2)
         self.blocks = [
             self.block(index, cycle[index % len(cycle)], len(cycle) == 1)
@@ -99,7 +99,7 @@ class ReversibleGenerator(PixelFlow):
     def __init__(self, num_blocks=4, **kwargs):
         if "lone_channels" in kwargs:
             raise ValueError(
-                "ReversibleGenerator divides the channels in a fixed way; leave lone_channels out"
+                "ReversibleGenerator divides the channels in a fixed way; leave out lone_channels"
             )
         super().__init__(num_blocks, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Sampling, the half of a view that is random: from a batch of images to the views of a step."""
+"""Sampling, the random half of a view: from a batch of images to the views of a step."""
 
 from infomin_tf.errors import UserError
 from infomin_tf.views import picture
@@ -44,15 +44,17 @@ class CenterCrop:
     """The test view: resize to a square, centre crop; not random.
 
     Args:
-        resize: side in pixels after resizing; None for that of `share`, or 70.
+        resize: side in pixels after resizing; None for size / share or, without a share, 70.
         size: side of the view in pixels.
-        share: of the resized side that is kept, in (0, 1], so that `size` alone changes both; not
-            used with `resize`.
+        share: share of the resized side that is kept, in (0, 1], so that binding `size` changes
+            both sides; not used with `resize`.
     """
 
     def __init__(self, resize: int | None = None, size=64, share: float | None = None):
         if share is not None and not 0 < share <= 1:
-            raise ValueError(f"CenterCrop.share takes a number above 0 and at most 1, not {share}")
+            raise ValueError(
+                f"CenterCrop.share must be a number above 0 and at most 1, not {share}"
+            )
         if resize is None:
             resize = round(size / share) if share else 70
         if not 1 <= size <= resize:
@@ -72,7 +74,7 @@ class Pair(Sampler):
     Attributes:
         samplers: the sampler of each view that is made.
         jigsaw: `JigsawPatches` of the third view; None for two views.
-        views_are_one: whether x1 and x2 are one and the same.
+        views_are_one: whether x1 and x2 are the same.
         views_are_alike: whether x1 and x2 are independent draws of one sampler, so that an earlier
             x1 stands for x2.
     """
@@ -85,15 +87,15 @@ class Pair(Sampler):
         return self
 
     def of_one_view(self):
-        """The same pair with x1 in the place of x2, for learners that encode x1 alone.
+        """The same pair with x1 instead of x2, for learners that encode x1 alone.
 
         Raises:
             UserError: x1 does not stand for x2.
         """
         raise UserError(
-            f"{type(self).__name__} makes two unlike views, but a memory bank with "
-            "Pretrain.both_directions = False sees the first alone; bind "
-            "Pretrain.both_directions = True, which keeps a bank for each view, or other negatives"
+            f"{type(self).__name__} makes two different views, but a memory bank with "
+            "Pretrain.both_directions = False sees only the first; bind Pretrain.both_directions "
+            "= True, which keeps a bank for each view, or other negatives"
         )
 
     def picture(self, images, seed=0):
@@ -119,8 +121,9 @@ class IndependentPair(Pair):
     Args:
         sampler: a `Family`.
         jigsaw: `JigsawPatches` for a third view, its patches; None for two views.
-        on_device: whether the learner makes the views on the accelerator, crops too, instead of the
-            host in the input pipeline. Draws are the same, and so are views up to rounding.
+        on_device: whether the learner makes the views, crops included, on the accelerator;
+            otherwise the input pipeline makes them on the host. Draws are the same, and so are
+            views up to rounding.
     """
 
     def __init__(self, sampler: Family, jigsaw: JigsawPatches | None = None, on_device=False):
@@ -230,13 +233,13 @@ class SharedPair(IndependentPair):
 class PatchPair(IndependentPair):
     """Two patches of an image, at (x, y) and at (x + d, y + d), uniform (section 3.3, B.1).
 
-    The larger d, the less they share.
+    The larger d is, the less they share.
 
     Args:
         size: p, side of the patches in pixels.
-        distance: d, in pixels, exactly; of any size for which the images have room.
+        distance: d, in pixels; any distance for which the images have room.
         min_std: leaves out patches of little contrast, see `RandomPatch`.
-        operations: as of a `Family`, drawn for each patch by itself.
+        operations: as for a `Family`, drawn separately for each patch.
         on_device: see `IndependentPair`.
     """
 

@@ -50,18 +50,18 @@ def check_changes(pair, images):
     """Makes sure that a pair's views differ, and that each of its operations changes an image.
 
     Args:
-        pair: of `pairs`; when its views are one, only operations are looked at.
-        images: uint8 [M, H, W, 3]; some dozens.
+        pair: of `pairs`; if its two views are one and the same, only operations are checked.
+        images: uint8 [M, H, W, 3]; a few dozen are enough.
 
     Raises:
-        UserError: the two views of every image are alike.
+        UserError: the two views of every image are the same.
     """
     images = np.resize(images, (64, *images.shape[1:]))
     x1, x2 = pair(images, tf.constant(_SEED))
     if not pair.views_are_one and float(tf.reduce_max(tf.abs(x1 - x2))) < 1.0 / 255.0:
         raise UserError(
-            "the two views of an image are alike, so there is nothing to learn; choose a family "
-            "that changes images, such as families.infomin, or a crop area below 1"
+            "the two views of each image are the same, so there is nothing to learn; choose a "
+            "family that changes images, such as families.infomin, or a crop area below 1"
         )
     sampler = pair.sampler
     draws = sampler.draw(len(images), tf.constant(_SEED))

@@ -12,7 +12,7 @@ class Sampler:
     Attributes:
         size: side of the views in pixels.
         on_device: whether batches hold images and draws, of which the learner makes views.
-        is_adapted: whether nothing is left to be measured in the data.
+        is_adapted: whether nothing is left to measure in the data.
     """
 
     size, on_device, is_adapted = 64, False, True
@@ -29,7 +29,7 @@ class Sampler:
         """Raises UserError unless views of these `Images` can be made; reads none."""
         if images.image_shape is None:
             raise UserError(
-                f"{type(self).__name__} takes images, but {images.name} are sequences that are "
+                f"{type(self).__name__} needs images, but {images.name} are sequences that are "
                 "made on the fly; bind FactorPair and the stages for sequences, or other images"
             )
         self.cuts_files(images)

@@ -44,7 +44,7 @@ def load_into(split, directory):
         directory: as of `save`.
 
     Raises:
-        UserError: there is nothing, it is damaged, or it is of another split.
+        UserError: the file is missing, damaged, or of another split.
     """
     path = os.path.join(paths.expand(directory), results.VIEWS)
     if not os.path.isfile(path):
@@ -63,7 +63,7 @@ def load_into(split, directory):
     other = [name for name in own if own[name] != saved.get(name)]
     if other:
         differences = ", ".join(f"{n} {saved.get(n)} there, {own[n]} here" for n in other)
-        raise UserError(f"{path} is of another split: {differences}; bind the same ones")
+        raise UserError(f"{path} is of another split: {differences}; bind the same settings")
     if [value.shape for value in values] != [tuple(v.shape) for v in split.variables]:
         raise UserError(f"{path} is damaged: its weights have other shapes; {remedy}")
     for variable, value in zip(split.variables, values, strict=True):

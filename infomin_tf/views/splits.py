@@ -1,4 +1,4 @@
-"""Splitting, the half of a view that the model makes: from an image to the parts of the encoders.
+"""Splitting, the half of a view that the model makes: from an image to the encoders' parts.
 
 A split is a Keras layer: image [B, H, W, 3] in [0, 1] -> tuple of parts; it runs on the device, is
 differentiable and is exported with the encoders.
@@ -151,8 +151,8 @@ class ChannelSplit(Split):
         self.other_channels = tuple({0, 1, 2} - set(first_channels))
         if (len(self.first_channels), len(self.other_channels)) not in ((1, 2), (2, 1)):
             raise ValueError(
-                "first_channels takes one or two of 0, 1 and 2, such as (0,) or (0, 2), "
-                f"not {first_channels}"
+                "first_channels must be one or two of 0, 1 and 2, such as (0,) or (0, 2), not "
+                f"{first_channels}"
             )
         self.generator = generator
         if generator is not None and generator.lone_channels is None:

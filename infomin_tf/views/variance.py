@@ -1,4 +1,4 @@
-"""Whether channels vary in the images: one that does not would be rounding noise, made large."""
+"""Whether channels vary in the images: one that does not would become amplified rounding noise."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ def adapt(split, pairs, unlabelled):
     Args:
         split: of `infomin_tf.views.splits`, built.
         pairs: of `infomin_tf.views.pairs`.
-        unlabelled: `Images`; of those that are made on the fly nothing is measured.
+        unlabelled: `Images`; nothing is measured on those that are made on the fly.
 
     Raises:
         UserError: see `check_variance`.
@@ -38,16 +38,16 @@ def check_variance(split, images, name):
     """Makes sure that channels of a split vary more over the images than rounding to 8 bits.
 
     The rounding of a channel is measured: what it changes by when every pixel moves within its grey
-    level. Of each channel the tenth of the pixels that changes least counts, as hue jumps wherever
-    a pixel is nearly grey.
+    level. For each channel only the tenth of the pixels that changes least counts, because hue
+    jumps wherever a pixel is nearly grey.
 
     Args:
         split: of `infomin_tf.views.splits`, built, with its constants.
         images: uint8 [M, H, W, 3] of the data.
         name: of the data.
 
-    A constant channel of `Whole` or `FrequencySplit` is told only, where the constants are given
-    and each part has other channels: it stays as small as it is, and nothing is made of it.
+    A constant channel of `Whole` or `FrequencySplit` causes only a warning if the constants are
+    given and each part has other channels: it stays as small as it is, and no noise is amplified.
 
     Raises:
         UserError: a channel without variance; images that are all alike; or the parts of a
@@ -55,7 +55,8 @@ def check_variance(split, images, name):
     """
     if len(images) > 1 and (images == images[:1]).all():
         raise UserError(
-            f"{name}: all images are the same, so there is nothing to tell apart; give others"
+            f"{name}: all images are the same, so there is nothing to tell apart; give different "
+            "images"
         )
     bands = isinstance(split.color_space, Bands)
     blurs = bands or isinstance(split, FrequencySplit)

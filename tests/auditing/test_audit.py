@@ -123,7 +123,7 @@ def test_failed_runs_and_single_seeds_are_said(tmp_path):
     second = audit.second_round(str(tmp_path), FACTS, first)
     found = write_numbers(second, tmp_path / "two", numbers)
     sure = " ".join(findings_module.Findings(audit, FACTS, first, found).uncertainty())
-    assert "With one seed a round the spread is unknown" in sure
+    assert "With one seed per round the spread is unknown" in sure
     assert "2 runs have no results" in sure  # x 1 and y on
     lost = write_numbers(second, tmp_path / "lost", {"x 3": numbers["x 3"]})
     with pytest.raises(UserError, match="base has no results in the second round"):
@@ -193,7 +193,9 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
     assert "Next to nothing" not in " ".join(found.uncertainty())
     found.first.settings.append(settings[0])
     assert "Next to nothing was learned" in " ".join(found.uncertainty())
-    assert "with constants: ranked by accuracy all the same" in " ".join(found.uncertainty())
+    assert "with constants. These are ranked by accuracy nevertheless" in " ".join(
+        found.uncertainty()
+    )
 
 
 def test_colour_is_left_out_for_grey_images(tmp_path):
@@ -234,7 +236,7 @@ def test_findings_with_labels(tmp_path):
         and "differs by 3.30" in sure
     )
     # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.
-    assert "500 test images, a standard error of 2.2 points" in sure
+    assert "500 test images. This adds a standard error of 2.2 points" in sure
     assert "would have put x 3 first" in sure
 
 

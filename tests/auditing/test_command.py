@@ -73,7 +73,7 @@ def test_nothing_is_written_where_images_are(tmp_path):
     photos = tmp_path / "<photos>"
     photos.mkdir()
     arguments = [gin_files.find_file("gin/audit_views.gin")], [], str(photos), None
-    with pytest.raises(UserError, match="lie in each other"):
+    with pytest.raises(UserError, match="lies inside the other"):
         command.run(*arguments, str(photos / "audit"), 1, [])
     assert not list(photos.iterdir())
 

@@ -88,7 +88,7 @@ def test_nothing_but_its_own_is_deleted_or_taken_for_the_same(tmp_path):
     preparation.prepare(photos, csv, str(tmp_path / "out"), standing_audit())
     with open(csv, "a") as file:
         file.write("210.png,1\n")
-    with pytest.raises(UserError, match="another contents; use another --out"):
+    with pytest.raises(UserError, match="differs in contents; use another --out"):
         preparation.prepare(photos, csv, str(tmp_path / "out"), standing_audit())
 
 
@@ -111,7 +111,7 @@ def test_places_that_would_mix_are_refused(tmp_path):
     save_images(tmp_path / "photos", 2)
     photos = str(tmp_path / "photos")
     for out in (photos, str(tmp_path / "photos" / "out"), str(tmp_path)):
-        with pytest.raises(UserError, match="lie in each other"):
+        with pytest.raises(UserError, match="lies inside the other"):
             places.check(photos, None, out)
     places.check(photos, None, str(tmp_path / "photos2"))
     with pytest.raises(UserError, match="neither a folder nor a csv file"):

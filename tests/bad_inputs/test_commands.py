@@ -70,7 +70,7 @@ def test_views_of_odd_photos_are_shown_and_the_bad_ones_named(finished):
     place, status, _, said = finished["show_views"]
     assert status == 0 and "Traceback" not in said, said
     assert "\nwarning: 2 of 12 images in photos é cannot be read" in f"\n{said}"
-    assert "pipe.jpg (it is no regular file" in said and "left out" in said
+    assert "pipe.jpg (it is not a regular file" in said and "left out" in said
     with Image.open(place / "views.png") as picture:
         assert np.asarray(picture).std() > 10
 

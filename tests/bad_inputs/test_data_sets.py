@@ -64,26 +64,29 @@ def set_that_was_never_finished(folder):
     load(folder)
 
 
-@refused.by("tiny cannot be opened", r"has: 1.0.0 \(of use only with a whole dataset_info.json")
+@refused.by(
+    "tiny cannot be opened",
+    r"versions of tiny: 1.0.0 \(usable only with a complete dataset_info.json",
+)
 def description_that_is_cut(folder):
     path = prepared(folder) / "dataset_info.json"
     path.write_text(path.read_text()[:100])
     load(folder)
 
 
-@refused.by("tiny cannot be opened", "of use only with a whole dataset_info.json")
+@refused.by("tiny cannot be opened", "usable only with a complete dataset_info.json")
 def description_that_is_empty(folder):
     (prepared(folder) / "dataset_info.json").write_text("")
     load(folder)
 
 
-@refused.by("tiny cannot be opened", "of use only with a whole dataset_info.json")
+@refused.by("tiny cannot be opened", "usable only with a complete dataset_info.json")
 def description_that_is_gone(folder):
     (prepared(folder) / "dataset_info.json").unlink()
     load(folder)
 
 
-@refused.by("tiny was not found", "of use only with a whole dataset_info.json and features.json")
+@refused.by("tiny was not found", "usable only with a complete dataset_info.json and features.json")
 def features_that_are_cut(folder):
     path = prepared(folder) / "features.json"
     path.write_text(path.read_text()[:50])
@@ -116,7 +119,7 @@ def records_that_are_gone(folder):
 
 
 @refused.by(
-    r"Tfds.split='train\[:0\]' is no split of tiny with examples in it \(train\[0:0\] is empty",
+    r"Tfds.split='train\[:0\]' is not a split of tiny with examples in it \(train\[0:0\] is empty",
     r"it has train, combined as in 'train\+test'",
 )
 def split_of_no_images(folder):
@@ -136,7 +139,7 @@ def split_of_a_percent_of_few_images(folder):
     load(folder, "train[:1%]")
 
 
-@refused.by(r"takes 2 images twice: train\[0:4\] and train\[2:6\] overlap", "write each image once")
+@refused.by(r"uses 2 images twice: train\[0:4\] and train\[2:6\] overlap", "name each image once")
 def split_of_overlapping_slices(folder):
     prepared(folder)
     load(folder, "train[:4]+train[2:6]")
@@ -148,13 +151,13 @@ def version_that_is_not_there(folder):
     load(folder, version="2.0.0")
 
 
-@refused.by("'test' is no split of tiny", "it has train")
+@refused.by("'test' is not a split of tiny", "it has train")
 def segmentation_of_no_such_split(folder):
     prepared(folder)
     TfdsSegmentation("tiny", "test", map_feature="label").load(str(folder))
 
 
-@refused.by("tiny has no feature 'segmentation_label' but", "bind TfdsSegmentation.map_feature")
+@refused.by("tiny has no feature 'segmentation_label', only", "bind TfdsSegmentation.map_feature")
 def segmentation_without_maps(folder):
     prepared(folder)
     TfdsSegmentation("tiny", "train").load(str(folder))
@@ -166,7 +169,7 @@ def moving_mnist_without_digits(folder):
     MovingMnist(Tfds("other", "train"), Shapes("train")).load(str(folder))
 
 
-@refused.by("takes smaller digits", "change MovingMnist.canvas")
+@refused.by("needs smaller digits", "change MovingMnist.canvas")
 def digits_as_large_as_the_canvas(folder):
     MovingMnist(Shapes("train"), Shapes("train"), canvas=32).load()
 
@@ -199,7 +202,7 @@ def fewer_images_than_a_batch(folder):
     pipeline.training_batches(images([0] * 7), Order(8, 0), None)
 
 
-@refused.by("a batch has at least 1 image, not 0", "fix the batch size")
+@refused.by("a batch must have at least 1 image, not 0", "fix the batch size")
 def batch_of_nothing(folder):
     pipeline.training_batches(images([0] * 7), Order(0, 0), None)
 
@@ -214,7 +217,7 @@ def images_without_classes(folder):
     run(images([0, 1]), images([-1, -1], (), "photos")).need_labels("evaluation")
 
 
-@refused.by("only some has owl, only test has none", "give both the same class names")
+@refused.by("only some has owl, only test has none", "give both sets the same class names")
 def a_class_that_is_not_tested(folder):
     run(images([0, 1]), images([0, 0], ("ant",), "test")).need_labels("evaluation")
 
@@ -229,7 +232,7 @@ def images_without_a_label(folder):
     run(images([0, 1]), images([0, -1])).need_labels("evaluation")
 
 
-@refused.by("2 classes, 0 to 1, but a label 7", "prepare it again with all of its classes")
+@refused.by("2 classes, 0 to 1, but also the label 7", "prepare it again with all of its classes")
 def label_out_of_range(folder):
     run(images([0, 1]), images([0, 7])).need_labels("evaluation")
 
@@ -242,7 +245,7 @@ def class_of_a_map_out_of_range(folder):
     probe.check(types.SimpleNamespace(data_dir=None))
 
 
-@refused.by("needs 10 labelled images of two classes", "there are 20 of 1")
+@refused.by("needs at least 10 labelled images of two classes or more", "not 20 of 1")
 def one_class_to_tell_apart(folder):
     x, y = noise(20, 4), np.zeros(20, int)
     fit_logistic(x, y, x, y)

@@ -81,7 +81,7 @@ def image_outside_of_the_classes(folder):
     load(folder, labelled=True)
 
 
-@refused.by("none of 1 images in .* is in the split 'test'", "another ImageFolder.test_share")
+@refused.by("none of the 1 images in .* is in the split 'test'", "another ImageFolder.test_share")
 def nothing_to_test_on(folder):
     save(folder / "a.png")
     load(folder, split="test", test_share=0.0)

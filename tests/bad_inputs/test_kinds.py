@@ -36,7 +36,7 @@ REFUSED = [
     ("Evaluate.extra_probes = (1, 2)", "a tuple of Probe objects", ""),
     ("Evaluate.extra_probes = (@Transfer,)", "a tuple of Probe", ""),
     ("test/Shapes.size = 2.5", "a whole number", ""),
-    ("Pretrain.encoder = None", "what makes a Layer", ""),
+    ("Pretrain.encoder = None", "something that makes a Layer", ""),
     ("Export.view = 64", "an object of class CenterCrop", ""),
     (
         "ChannelSplit.color_space = 'YDbDr'",
@@ -51,9 +51,9 @@ REFUSED = [
     ("Pretrain.schedule = @Cosine", "Schedule", "add ()"),
     ("Pretrain.optimizer = 'sgd'", r"class Optimizer \(keras\)", ""),
     ("Pretrain.optimizer = @SGD", "Optimizer", "add ()"),
-    ("Pretrain.encoder = 'alexnet'", "what makes a Layer", ""),
-    ("Pretrain.encoder = @Encoder()", "what makes a Layer", "remove the ()"),
-    ("Pretrain.encoder = @TrainingLoop", "what makes a Layer", ""),
+    ("Pretrain.encoder = 'alexnet'", "something that makes a Layer", ""),
+    ("Pretrain.encoder = @Encoder()", "something that makes a Layer", "remove the ()"),
+    ("Pretrain.encoder = @TrainingLoop", "something that makes a Layer", ""),
     ("Pretrain.negatives = 64", "InBatch .* or .*MomentumQueue .* or", ""),
     ("Encoder.head = @MlpHead", "Layer", "add ()"),
     ("Evaluate.test_view = @CenterCrop", "a function", "add ()"),
@@ -81,7 +81,7 @@ def test_a_value_of_another_kind_is_refused(binding, taken, hint, tmp_path):
     any_hint = r"; (add|remove the) \(\)"
     ending = re.escape(f"; {hint}") if hint else rf"(?<!\(\))(?!.*{any_hint})"
     check_refused(
-        load, f"{re.escape(binding)}: takes (?!.*{any_hint}.).*{taken}.*{ending}$", tmp_path
+        load, f"{re.escape(binding)}: must be (?!.*{any_hint}.).*{taken}.*{ending}$", tmp_path
     )
 
 
@@ -103,13 +103,13 @@ def test_sweeps_of_another_kind_are_refused(binding, tmp_path):
     def load(_):
         gin_files.load(Sweep, [file], [binding])
 
-    check_refused(load, f"{re.escape(binding)}: takes", tmp_path)
+    check_refused(load, f"{re.escape(binding)}: must be", tmp_path)
 
 
 @pytest.mark.usefixtures("clean_gin")
 def test_a_macro_is_shown_with_what_it_stands_for():
     gin.parse_config(f"{TEXT}c/test_kinds.takes.size = %one\none = %two\ntwo = 'four'")
-    said = "%one, which is 'four': takes a tuple or a whole number"
+    said = "%one, which is 'four': must be a tuple or a whole number"
     assert kinds.wrong_kinds() == [f"c/test_kinds.takes.size = {said}"]
 
 
@@ -211,7 +211,7 @@ def test_annotations_that_say_nothing_sure_refuse_nothing(parameter, value):
 def test_what_is_sure_to_be_wrong_in_other_packages_is_refused(binding, hint):
     gin.parse_config(f"{TEXT}test_kinds.takes.{binding}")
     [line] = kinds.wrong_kinds()
-    assert line.startswith(f"test_kinds.takes.{binding}: takes ") and line.endswith(hint or "s")
+    assert line.startswith(f"test_kinds.takes.{binding}: must be ") and line.endswith(hint or "s")
 
 
 def test_every_parameter_of_this_package_that_a_gin_file_may_bind_tells_its_kind():

@@ -1,4 +1,4 @@
-"""Folders of images with label maps that do not go together, or are none."""
+"""Folders of images with label maps that do not fit together, or are none."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.bad_inputs.test_folders import save
 refused = Refused()
 
 
-@refused.by("none is no folder that can be read", "bind SegmentationFolder.images")
+@refused.by("none is not a readable folder", "bind SegmentationFolder.images")
 def no_maps(folder):
     save(folder / "images" / "a.png")
     SegmentationFolder(str(folder / "images"), str(folder / "none")).load()
@@ -22,7 +22,7 @@ def segmented(folder, **of_map):
     return SegmentationFolder(str(folder / "images"), str(folder / "maps"), (8, 12)).load()
 
 
-@refused.by("a.png is no label map of one 8-bit channel", "its pixels must be classes")
+@refused.by("a.png is not a label map with one 8-bit channel", "its pixels must be classes")
 def map_of_16_bits(folder):
     segmented(folder, dtype=np.uint16)
 
@@ -46,7 +46,7 @@ def map_that_is_a_jpeg(folder):
     SegmentationFolder(str(folder / "images"), str(folder / "maps")).load()
 
 
-@refused.by("images/a.jpg and .*images/a.png have one name", "remove one of them")
+@refused.by("images/a.jpg and .*images/a.png have the same name", "remove one of them")
 def two_images_of_one_name(folder):
     save(folder / "images" / "a.jpg")
     segmented(folder)

@@ -67,12 +67,14 @@ def test_numbers_and_words_are_classes(tmp_path):
     assert set(labels(tmp_path, table).values()) == {"1", "10", "none"}
 
 
-@refused.by("line 3: is '1E\\+03' the same class as '1000' .line 2.", "write one class in one way")
+@refused.by("line 3: is '1E\\+03' the same class as '1000' .line 2.", "write each class in one way")
 def number_as_a_spreadsheet_shortens_it(folder):
     labels(folder, "file,label\na.png,1000\nb/c.png,1E+03\n")
 
 
-@refused.by("line 3: is 'owl.u200b' the same class as 'owl' .line 2.", "write one class in one way")
+@refused.by(
+    "line 3: is 'owl.u200b' the same class as 'owl' .line 2.", "write each class in one way"
+)
 def letter_that_is_not_seen(folder):
     labels(folder, "file,label\na.png,owl\nb/c.png,owl\u200b\n")
 
@@ -97,7 +99,7 @@ def other_separator_in_the_rows(folder):
     labels(folder, "file,label\na.png;owl\n")
 
 
-@refused.by("several columns label, number 2 and 3", "remove or rename all but one")
+@refused.by("several columns named label, numbers 2 and 3", "remove or rename all but one")
 def column_twice(folder):
     labels(folder, "file,label, Label\na.png,dog,cat\n")
 
@@ -112,22 +114,22 @@ def two_labels(folder):
     labels(folder, "file,label\na.png,owl\n./a.png,ant\n")
 
 
-@refused.by("line 3: is 'owl' the same class as 'Owl' .line 2.", "write one class in one way")
+@refused.by("line 3: is 'owl' the same class as 'Owl' .line 2.", "write each class in one way")
 def labels_that_differ_by_case(folder):
     labels(folder, "file,label\na.png,Owl\nb/c.png, owl \n")
 
 
-@refused.by("line 3: is 'barn owl' the same class as 'barn owl'", "write one class in one way")
+@refused.by("line 3: is 'barn owl' the same class as 'barn owl'", "write each class in one way")
 def labels_that_differ_by_blanks(folder):
     labels(folder, "file,label\na.png,barn owl\nb/c.png,barn  owl\n")
 
 
-@refused.by("line 3: is '1.0' the same class as '1'", "write one class in one way")
+@refused.by("line 3: is '1.0' the same class as '1'", "write each class in one way")
 def numbers_in_two_forms(folder):
     labels(folder, "file,label\na.png,1\nb/c.png,1.0\n")
 
 
-@refused.by("line 3: is '1,0' the same class as '01'", "write one class in one way")
+@refused.by("line 3: is '1,0' the same class as '01'", "write each class in one way")
 def numbers_with_a_decimal_comma(folder):
     labels(folder, "file;label\na.png;01\nb/c.png;1,0\n")
 
@@ -155,7 +157,8 @@ def path_of_another_machine(folder):
 
 
 @refused.by(
-    "d.heic is not an image under .* that can be read: its kind is none", "give paths relative"
+    "d.heic is not an image under .* that can be read: its file type is not supported",
+    "give paths relative",
 )
 def file_of_another_kind(folder):
     (folder / "images").mkdir()
@@ -173,17 +176,17 @@ def quote_that_is_not_closed(folder):
     labels(folder, 'file,label\nb/c.png,ant\n"a.png,owl\n')
 
 
-@refused.by("line 2: cannot be read", "write a quote within quotes twice")
+@refused.by("line 2: cannot be read", "double each quote within quotes")
 def quote_within_quotes(folder):
     labels(folder, 'file,label\na.png,"an "old" owl"\n')
 
 
-@refused.by("is a workbook of a spreadsheet, whatever its name", "export the sheet as CSV")
+@refused.by("is a spreadsheet workbook, whatever its name", "export the sheet as CSV")
 def workbook(folder):
     labels(folder, b"PK\x03\x04" + bytes(40))
 
 
-@refused.by("zero bytes, as no text does", "give a csv file in UTF-8")
+@refused.by("zero bytes, which no text does", "give a csv file in UTF-8")
 def no_text(folder):
     labels(folder, b"file,label\na.png,\0\0\xff\n")
 

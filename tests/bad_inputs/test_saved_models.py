@@ -23,7 +23,7 @@ def torch_weights(folder, change):
     load_torchvision_resnet(backbone, change({"conv1.weight": np.zeros(kernel[::-1])}))
 
 
-@refused.by("does not fit ResNet18: it lacks bn1.weight", "take the backbone that the weights")
+@refused.by("does not fit ResNet18: it lacks bn1.weight", "use the backbone that the weights")
 def weights_that_are_incomplete(folder):
     torch_weights(folder, lambda weights: weights)
 
@@ -34,7 +34,7 @@ def weights_in_a_checkpoint(folder):
 
 
 @refused.by(
-    "takes a dict of names and arrays, not a list", r"call the torch module's state_dict\(\)"
+    "needs a dict of names and arrays, not a list", r"call the torch module's state_dict\(\)"
 )
 def weights_in_a_list(folder):
     torch_weights(folder, list)
@@ -46,7 +46,7 @@ def test_weights_that_are_refused(function, pattern, tmp_path):
 
 
 def other_model(folder):
-    """A SavedModel that is none of ours."""
+    """A SavedModel that is not one of ours."""
     module = tf.Module()
     module.variable = tf.Variable(1.0)
     tf.saved_model.save(module, str(folder / "saved_model"))
@@ -75,5 +75,5 @@ def cut_archive(folder):
 def test_exports_that_are_damaged_are_refused(make, tmp_path):
     make(tmp_path)
     name = "encoder.keras" if "archive" in make.__name__ else ""
-    pattern = "damaged or no export of this package.*make it again by bin/export"
+    pattern = "damaged or is not an export of this package.*export again with bin/export"
     check_refused(lambda folder: infomin_tf.load_encoder(folder / name), pattern, tmp_path)

@@ -50,17 +50,17 @@ def results_that_are_binary(folder):
     finished(folder, bytes(range(256)))
 
 
-@refused.by("results.json has no list of measurements", RUN_AGAIN)
+@refused.by("results.json does not hold the list of measurements", RUN_AGAIN)
 def results_that_are_null(folder):
     finished(folder, "null")
 
 
-@refused.by("results.json has no list of measurements", RUN_AGAIN)
+@refused.by("results.json does not hold the list of measurements", RUN_AGAIN)
 def results_of_another_shape(folder):
     finished(folder, '{"accuracy": 93.1}')
 
 
-@refused.by("results.json has no list of measurements", RUN_AGAIN)
+@refused.by("results.json does not hold the list of measurements", RUN_AGAIN)
 def results_whose_numbers_lack_values(folder):
     finished(folder, '{"measurements": [{"key": "knn"}]}')
 

@@ -65,7 +65,7 @@ def circle_of_includes_in_a_sweep(folder):
     gin_files.digest(["b.gin"])
 
 
-@files.by("include each other without end", "remove one of these includes")
+@files.by("include each other in a circle", "remove one of these includes")
 def circle_of_includes_in_a_binding(folder):
     write("b.gin", 'include "b.gin"\n')
     build(HEADER + PART, "include 'b.gin'")
@@ -82,7 +82,7 @@ def file_in_utf_16(folder):
 
 
 @files.by(
-    "bind nothing of|not bound; add", "bin/sweep takes files that bind Sweep|Experiment.first = ..."
+    "bind nothing of|not bound; add", "bin/sweep needs files that bind Sweep|Experiment.first = ..."
 )
 def empty_file(folder):
     build("# nothing\n")
@@ -123,12 +123,12 @@ def macro_that_is_not_bound(folder):
     build(HEADER + PART, "fake_experiment.Part.rate = %SIZE")
 
 
-@files.by("lead back to themselves", "A = %B and B = %A; fix one of them")
+@files.by("refer to each other in a circle", "A = %B and B = %A; fix one of them")
 def macros_in_a_circle(folder):
     build(HEADER + PART + "A = %B\nB = %A\nfake_experiment.Part.rate = %A\n")
 
 
-@files.by("lead back to themselves", "fix one of them")
+@files.by("refer to each other in a circle", "fix one of them")
 def object_made_of_itself(folder):
     build(HEADER + PART, "fake_experiment.Part.size = @fake_experiment.Part()")
 
@@ -164,35 +164,35 @@ NEEDED = {
     "GaussianBlur": "",
 }
 WITHOUT_SENSE = [
-    ("Pretrain", "epochs = -1", "takes 0 epochs or more"),
+    ("Pretrain", "epochs = -1", "needs 0 epochs or more"),
     ("Pretrain", "batch_size = 0", "batches of at least 2 images"),
     ("Pretrain", "batch_size = 1", "batches of at least 2 images"),
     ("Pretrain", "batch_size = 2.5", "whole batches"),
-    ("Pretrain", "num_candidates = 1", "takes num_candidates >= 2"),
+    ("Pretrain", "num_candidates = 1", "needs num_candidates >= 2"),
     ("Pretrain", "knn_every_epochs = -1", "knn_every_epochs >= 0"),
     ("TrainingLoop", "steps_per_call = 0", "of at least 1, not steps_per_call = 0"),
     ("TrainingLoop", "checkpoint_steps = -3", "of at least 1, not checkpoint_steps = -3"),
     ("TrainingLoop", "skipped_steps_limit = -1", "is 0 or more, not -1"),
     ("Pretrain", "epochs = None", "not None epochs"),
     ("LinearProbe", "batch_size = -8", "batches of at least 1 images"),
-    ("LinearProbe", "tuning_epochs = -1", "takes 0 epochs or more"),
-    ("NearestNeighbours", "k = 0", "takes a whole number of at least 1"),
-    ("NearestNeighbours", "temperature = 0", "takes a number above 0"),
+    ("LinearProbe", "tuning_epochs = -1", "needs 0 epochs or more"),
+    ("NearestNeighbours", "k = 0", "must be a whole number of at least 1"),
+    ("NearestNeighbours", "temperature = 0", "must be a number above 0"),
     ("Data", "limit = -1", "None or at least 2 images"),
-    ("ImageFolder", "image_size = 0", "image_size and limit of at least 1"),
-    ("ImageFolder", "limit = 0", "image_size and limit of at least 1"),
-    ("ImageFolder", "test_share = 1.5", r"shares in \[0, 1\]"),
-    ("ImageFolder", "split = 'valid'", "none of all, train, test"),
+    ("ImageFolder", "image_size = 0", "image_size and limit must be at least 1"),
+    ("ImageFolder", "limit = 0", "image_size and limit must be at least 1"),
+    ("ImageFolder", "test_share = 1.5", r"shares of ImageFolder must be in \[0, 1\]"),
+    ("ImageFolder", "split = 'valid'", "not one of all, train, test"),
     ("Tfds", "image_size = 0", "at least 1 pixel"),
-    ("InBatch", "temperature = 0", "takes a number above 0"),
-    ("MomentumQueue", "temperature = 0.0", "temperature takes a number above 0"),
-    ("MomentumQueue", "size = 0", "size takes a whole number of at least 1"),
-    ("MemoryBank", "temperature = -1", "temperature takes a number above 0"),
-    ("MemoryBank", "momentum = 1.5", "momentum takes a number of at least 0 and below 1"),
-    ("GaussianBlur", "probability = 1.5", r"lies in \[0, 1\]"),
-    ("CropAndFlip", "size = 0", "takes size >= 1"),
+    ("InBatch", "temperature = 0", "must be a number above 0"),
+    ("MomentumQueue", "temperature = 0.0", "temperature must be a number above 0"),
+    ("MomentumQueue", "size = 0", "size must be a whole number of at least 1"),
+    ("MemoryBank", "temperature = -1", "temperature must be a number above 0"),
+    ("MemoryBank", "momentum = 1.5", "momentum must be a number of at least 0 and below 1"),
+    ("GaussianBlur", "probability = 1.5", r"must be in \[0, 1\]"),
+    ("CropAndFlip", "size = 0", "needs size >= 1"),
     ("CropAndFlip", "area = (0.5, 2)", "0 < low <= high <= 1"),
-    ("CropAndFlip", "ratio = (0, 1)", "ratio 0 < low <= high"),
+    ("CropAndFlip", "ratio = (0, 1)", r"ratio \(low, high\) with 0 < low <= high"),
     ("ShiftAndFlip", "pixels = -1", "pixels >= 0"),
     ("CenterCrop", "size = 80", "make 1 <= size <= resize"),
     ("CenterCrop", "size = 0", "make 1 <= size <= resize"),

@@ -53,15 +53,18 @@ def test_what_is_no_array_of_images_is_refused(saved, tmp_path):
     np.savez(tmp_path / "two.npz", PIXELS, PIXELS)
     path = saved("p.npy", PIXELS)
     for arguments, message in (
-        ((str(tmp_path / "none.npy"),), "is no .npy file that can be read"),
-        ((str(tmp_path / "text.npy"),), "is no .npy file that can be read"),
-        ((saved("f.npy", PIXELS / 255.0),), "holds float64 .* images are uint8"),
-        ((saved("w.npy", PIXELS[..., :2]),), "images are uint8"),
-        ((path, saved("s.npy", np.arange(49))), r"labels are integers or texts \[50\]"),
-        ((path, saved("r.npy", np.arange(50) / 2)), "labels are integers or texts"),
-        ((path, saved("m.npy", np.full(50, -1))), "none of 50 images .* and labelled"),
+        ((str(tmp_path / "none.npy"),), "is not a readable .npy file"),
+        ((str(tmp_path / "text.npy"),), "is not a readable .npy file"),
+        ((saved("f.npy", PIXELS / 255.0),), "holds float64 .* images must be uint8"),
+        ((saved("w.npy", PIXELS[..., :2]),), "images must be uint8"),
+        ((path, saved("s.npy", np.arange(49))), r"labels must be integers or strings \[50\]"),
+        ((path, saved("r.npy", np.arange(50) / 2)), "labels must be integers or strings"),
+        (
+            (path, saved("m.npy", np.full(50, -1))),
+            "none of the 50 images .* is labelled and in the split",
+        ),
         ((str(tmp_path / "two.npz"),), "holds several arrays"),
-        ((path, None, "valid"), "none of all, train, test"),
+        ((path, None, "valid"), "not one of all, train, test"),
     ):
         with pytest.raises(UserError, match=message):
             ArrayFile(*arguments).load()

@@ -106,7 +106,7 @@ def test_a_white_that_is_bound(tmp_path, caplog):
     assert levels(tmp_path, white=2000.0) == [128, 255, 255] and not caplog.text
     assert levels(tmp_path, white=60000.0) == [4, 8, 13]
     assert "3 of them use less than a sixteenth of the range of 0 to 60000" in caplog.text
-    with pytest.raises(UserError, match="white is a pixel value above 0, not 0"):
+    with pytest.raises(UserError, match="white must be a pixel value above 0, not 0"):
         ImageFolder(str(tmp_path), 8, white=0)
 
 
@@ -145,7 +145,7 @@ def test_dark_colours_of_16_bits_are_told(tmp_path, caplog):
         png(b"".join(b"\0" + row.tobytes() for row in rows), depth=16, color=2)
     )
     assert levels(tmp_path) == [15]
-    assert "1 of 1 colour pictures of 16 bits" in caplog.text
+    assert "1 of 1 colour images of 16 bits" in caplog.text
 
 
 def test_nan_is_black_also_where_black_is_not_0(tmp_path):

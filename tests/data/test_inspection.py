@@ -38,7 +38,9 @@ def test_test_images_among_the_unlabelled_are_counted_and_said(photos, gib, capl
     inspection.warn(everything, train, test, test)
     [record] = caplog.records
     said = record.getMessage()
-    assert said.startswith(f"{test.size} of {test.size} images of photos:test are among the unl")
+    assert said.startswith(
+        f"{test.size} of {test.size} images of photos:test are also among the unl"
+    )
     inspection.warn(train, train, test, test)
     assert len(caplog.records) == 1
 
@@ -69,7 +71,9 @@ def test_copies_in_training_and_test_images_are_counted(photos, caplog):
     both = np.concatenate([train.images, test.images[:2]])
     labels = np.concatenate([train.labels, test.labels[:2]])
     inspection.warn(None, ArrayImages("copied", both, labels, train.class_names), test, None)
-    assert f"2 of {test.size} images of photos:test are among the training images" in caplog.text
+    assert (
+        f"2 of {test.size} images of photos:test are also among the training images" in caplog.text
+    )
 
 
 @pytest.mark.parametrize("gib", [1.0, 0.0])

@@ -95,7 +95,7 @@ def test_shape_and_size_can_be_told_from_the_outline_and_rotation_up_to_symmetry
 def test_pairs_may_share_nothing_and_only_what_exists():
     first, second, kept = shapes.pair_batch(0, 3, ())
     assert kept.shape == (3, 0) and not np.array_equal(first, second)
-    with pytest.raises(UserError, match="'colour' is none of shape, color"):
+    with pytest.raises(UserError, match="'colour' is not one of shape, color"):
         shapes.pair_batch(0, 3, ("colour",))
 
 
@@ -110,10 +110,10 @@ def test_splits_are_disjoint_and_labelled():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="none of train, test, unlabelled"):
+    with pytest.raises(UserError, match="not one of train, test, unlabelled"):
         shapes.Shapes("valid")
-    with pytest.raises(UserError, match="none of shape"):
+    with pytest.raises(UserError, match="not one of shape"):
         shapes.Shapes(label="shapes")
     for wrong in (-1, 2.5, 256, "dark"):
-        with pytest.raises(ValueError, match="Shapes.shading takes a whole grey level"):
+        with pytest.raises(ValueError, match="Shapes.shading must be a whole grey level"):
             shapes.Shapes(shading=wrong)

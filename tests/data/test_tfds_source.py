@@ -69,7 +69,7 @@ def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path):
     assert {x.tobytes() for x in batch.numpy()} == {x.tobytes() for x in pixels}
     with pytest.raises(UserError, match="it has train"):
         Tfds("tiny", "valid").load(str(tmp_path))
-    with pytest.raises(UserError, match="Of tiny it has: 1.0.0"):
+    with pytest.raises(UserError, match="It holds these versions of tiny: 1.0.0"):
         Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
 
 

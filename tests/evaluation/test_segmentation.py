@@ -110,9 +110,9 @@ def test_folders_pair_by_name_and_say_what_is_missing(tmp_path):
     source = SegmentationFolder(str(tmp_path / "images"), str(tmp_path / "maps"), (8, 10))
     np.testing.assert_array_equal(source.load().maps[0], label_map)
     Image.fromarray(label_map).save(tmp_path / "maps" / "b.png")
-    with pytest.raises(UserError, match="without partner: b"):
+    with pytest.raises(UserError, match="without a partner: b"):
         source.load()
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a readable folder"):
         SegmentationFolder(str(tmp_path / "none"), str(tmp_path / "maps")).load()
 
 

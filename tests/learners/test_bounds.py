@@ -100,5 +100,5 @@ def test_compiled_equals_eager_and_gradients_are_finite(bound):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="temperature must be above 0"):
         bounds.NWJ(0.0)
-    with pytest.raises(ValueError, match="SMILE.clip takes a number above 0"):
+    with pytest.raises(ValueError, match="SMILE.clip must be a number above 0"):
         bounds.SMILE(-1.0)

@@ -56,7 +56,7 @@ def test_summed_directions_train_as_twice_the_rate_and_report_the_same_i_nce():
         assert float(b["i_nce"]) == pytest.approx(float(a["i_nce"]), rel=1e-3, abs=1e-4)
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="sum_directions goes with both_directions"):
+    with pytest.raises(ValueError, match="sum_directions needs both_directions"):
         small.contrastive_learner(both_directions=False, sum_directions=True)
 
 

@@ -134,7 +134,7 @@ def test_the_report_shows_learned_channels_of_the_first_seed_that_has_them(tmp_p
 
 
 def test_other_information_is_refused(tmp_path):
-    with pytest.raises(UserError, match="'MI' is none of i_nce, i_nce/training"):
+    with pytest.raises(UserError, match="'MI' is not one of i_nce, i_nce/training"):
         finished(tmp_path, (1, 2), [[1.0], [2.0]], information="MI")
 
 

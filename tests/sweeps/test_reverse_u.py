@@ -43,7 +43,7 @@ def test_the_top_is_found_and_lies_in_its_interval():
     assert found.sentence("I_NCE", "kNN") == (
         "A reverse U of kNN over I_NCE is shown: a parabola bends down in 100.0 % of 2,000 "
         f"resamples of the settings, its top is at {top:.2f} nats (95 %: {low:.2f} to {high:.2f}); "
-        f"that a line rises before it has p {found.rises:.2g}, that one falls after it "
+        f"a line that rises before it has p {found.rises:.2g}, one that falls after it p "
         f"{found.falls:.2g} (one-sided t tests over means of settings)."
     )
 

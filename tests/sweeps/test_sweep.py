@@ -57,26 +57,30 @@ def test_combinations_may_be_left_out():
     assert found == [("1", "p"), ("1", "q"), ("2", "p"), ("2", "r")] and len(points) == 8
     with pytest.raises(UserError, match=r"left_out has no such combinations: \[\('3', 'q'\)\]"):
         Sweep(["base.gin"], axes, left_out=[(3, "q")])
-    with pytest.raises(UserError, match="each combination, takes a tuple, not 1"):
+    with pytest.raises(
+        UserError, match="each combination in Sweep.left_out must be a tuple, not 1"
+    ):
         Sweep(["base.gin"], axes[:1], left_out=(1,))
-    with pytest.raises(UserError, match="each combination, takes a tuple, not 'p'"):
+    with pytest.raises(
+        UserError, match="each combination in Sweep.left_out must be a tuple, not 'p'"
+    ):
         Sweep(["base.gin"], axes, left_out=("p", "q"))
     with pytest.raises(UserError, match="leaves no combination"):
         Sweep(["base.gin"], axes[:1], left_out=[(1,), (2,)])
 
 
 def test_sweeps_that_cannot_be_are_refused():
-    with pytest.raises(UserError, match="two values or more"):
+    with pytest.raises(UserError, match="at least two values"):
         Axis("a.B.x", [1])
     with pytest.raises(UserError, match="as many labels"):
         Axis("a.B.x", [1, 2], labels=["one"])
     with pytest.raises(UserError, match=r"one folder \(1.0_seed0"):
         sweep_over(1.0, -1.0)
-    with pytest.raises(UserError, match=r"y, off takes a tuple, not 'a.b = 0'"):
+    with pytest.raises(UserError, match=r"y, off must be a tuple, not 'a.b = 0'"):
         BindingsAxis({"off": "a.b = 0", "on": ("a.b = 1",)}, "y")
-    with pytest.raises(UserError, match=r"Sweep.seeds takes a tuple, not 3; write \(3,\)"):
+    with pytest.raises(UserError, match=r"Sweep.seeds must be a tuple, not 3; write \(3,\)"):
         sweep_over(1.0, 2.0, seeds=3)
-    with pytest.raises(UserError, match="one axis or two"):
+    with pytest.raises(UserError, match="one or two axes"):
         Sweep(["base.gin"], [])
 
 

@@ -50,7 +50,7 @@ def test_it_is_kept_with_a_model():
 
 @pytest.mark.parametrize("fine", [0.0, -1.0, float("nan")])
 def test_a_blur_without_width_is_refused(fine):
-    with pytest.raises(ValueError, match=r"Bands.fine takes a number above 0"):
+    with pytest.raises(ValueError, match=r"Bands.fine must be a number above 0"):
         bands.Bands(fine)
 
 

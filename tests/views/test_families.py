@@ -192,7 +192,7 @@ def test_parts_of_a_family_that_are_of_another_kind_are_named():
     class Fade:
         pass
 
-    with pytest.raises(ValueError, match="takes a Transform, which Fade is not; make it a sub"):
+    with pytest.raises(ValueError, match="needs a Transform, which Fade is not; make it a sub"):
         families.Family(RandomResizedCrop(24), [Fade()])
-    with pytest.raises(ValueError, match="takes a Crop, which Greyscale is not; make it a sub"):
+    with pytest.raises(ValueError, match="needs a Crop, which Greyscale is not; make it a sub"):
         families.Family(Greyscale())

@@ -118,7 +118,7 @@ def test_an_earlier_view_stands_for_the_other_only_where_both_are_drawn_alike():
 
 @pytest.mark.parametrize("bad", [{"size": 0}, {"distance": -1}, {"min_std": 0.7}])
 def test_settings_out_of_range_are_refused(bad):
-    with pytest.raises(ValueError, match=f"RandomPatch.{next(iter(bad))} takes"):
+    with pytest.raises(ValueError, match=f"RandomPatch.{next(iter(bad))} must be"):
         RandomPatch(**bad)
 
 

@@ -33,7 +33,7 @@ def test_any_channels_of_any_space_are_split_and_joined(space, first):
 
 @pytest.mark.parametrize("bad", [(), (0, 1, 2), (3,), (1, 1)])
 def test_a_partition_leaves_nothing_empty_and_takes_nothing_twice(bad):
-    with pytest.raises(ValueError, match="first_channels takes one or two of 0, 1 and 2"):
+    with pytest.raises(ValueError, match="first_channels must be one or two of 0, 1 and 2"):
         splits.ChannelSplit(color.RGB(), first_channels=bad)
 
 
@@ -61,7 +61,7 @@ def test_a_frequency_split_standardises_first_and_has_its_settings_saved():
     config = keras.saving.serialize_keras_object(split)
     copy = keras.saving.deserialize_keras_object(config)
     np.testing.assert_array_equal(copy(IMAGES)[1], parts[1])
-    with pytest.raises(ValueError, match="FrequencySplit.sigma takes a number above 0"):
+    with pytest.raises(ValueError, match="FrequencySplit.sigma must be a number above 0"):
         splits.FrequencySplit(0.0)
 
 

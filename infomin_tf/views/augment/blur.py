@@ -23,7 +23,7 @@ def gaussian_blur(images, sigma, kernel_size):
     radius = kernel_size // 2
     if kernel_size % 2 == 0 or radius >= min(height, width):
         raise ValueError(
-            f"a blur of {height}x{width} px takes an odd kernel of less than "
+            f"a blur of {height}x{width} px needs an odd kernel of less than "
             f"{2 * min(height, width)} px, not {kernel_size}"
         )
     taps = tf.exp(-0.5 * tf.square(tf.range(radius + 1.0) / sigma[:, None]))  # [B, radius + 1]

@@ -70,7 +70,7 @@ def bernoulli(num_images, seed, probability):
 def check_probability(probability):
     """Returns it, or raises ValueError when it is not in [0, 1]."""
     if not 0.0 <= probability <= 1.0:
-        raise ValueError(f"a probability lies in [0, 1]; got {probability}")
+        raise ValueError(f"a probability must be in [0, 1], not {probability}")
     return probability
 
 

@@ -11,7 +11,7 @@ from infomin_tf.views.augment.transform import Crop
 def crop_and_resize(images, boxes, size, flip=None):
     """Cuts a box out of each image and resizes it to a square; bilinear, antialiased, as Pillow.
 
-    Two matrix products an image, so that it runs on every device.
+    Two matrix products per image, so that it runs on every device.
 
     Args:
         images: [B, H, W, C], uint8 or float.
@@ -81,7 +81,7 @@ def shift(images, offsets):
 def resize_and_center_crop(images, resize, crop):
     """The test view: resize to a square, then cut its centre; bilinear, antialiased, as Pillow.
 
-    Matrix products, as XLA and TFLite have no operation for `tf.image.resize(antialias=True)`.
+    By matrix products, because XLA and TFLite lack `tf.image.resize(antialias=True)`.
 
     Args:
         images: [B, H, W, C], of any size that may be unknown until it runs.
@@ -133,10 +133,13 @@ class RandomResizedCrop(Crop):
         flip_probability=0.5,
     ):
         if not 0.0 < area[0] <= area[1] <= 1.0:
-            raise ValueError(f"a crop's area takes 0 < low <= high <= 1, not {area}")
+            raise ValueError(
+                f"a crop's area must be (low, high) with 0 < low <= high <= 1, not {area}"
+            )
         if size < 1 or not 0.0 < ratio[0] <= ratio[1] < math.inf:
             raise ValueError(
-                f"a crop takes size >= 1 and a ratio 0 < low <= high, not {size} and {ratio}"
+                f"a crop needs size >= 1 and a ratio (low, high) with 0 < low <= high, not {size} "
+                f"and {ratio}"
             )
         self.size, self.area, self.ratio = size, area, ratio
         self.flip_probability = check_probability(flip_probability)
@@ -199,7 +202,7 @@ class RandomShift(Crop):
 
     def __init__(self, size=32, pixels=4, probability=0.8, flip_probability=0.5):
         if size < 1 or pixels < 0:
-            raise ValueError(f"a shift takes size >= 1 and pixels >= 0, not {size} and {pixels}")
+            raise ValueError(f"a shift needs size >= 1 and pixels >= 0, not {size} and {pixels}")
         self.size, self.pixels = size, pixels
         self.probability = check_probability(probability)
         self.flip_probability = check_probability(flip_probability)

@@ -15,7 +15,7 @@ class JigsawPatches:
     Args:
         size: side of the crop in pixels (255 for views of 224 px).
         area: (low, high), share of the image area.
-        grid: cells a side.
+        grid: cells per side.
         patch: side of a patch in pixels, at most size // grid.
     """
 

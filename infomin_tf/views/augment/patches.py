@@ -16,8 +16,9 @@ class RandomPatch(Crop):
         size: p, side of the patch in pixels.
         distance: how far down and to the right the partner lies, in pixels.
         min_std: least standard deviation of the pixels, in [0, 1], of a patch and of its partner;
-            those of less contrast are drawn anew; 0 takes every place.
-        tries: places that are drawn for it; when none will do, that of most contrast is taken.
+            patches of less contrast are drawn again; 0 accepts every place.
+        tries: places that are drawn to find one; if none has enough contrast, the one with the most
+            is taken.
     """
 
     def __init__(self, size=64, distance=128, min_std=0.0, tries=8):

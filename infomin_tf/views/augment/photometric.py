@@ -81,8 +81,8 @@ class ColorJitter(Transform):
         strengths = (brightness, contrast, saturation, hue)
         if not all(0 <= s < math.inf for s in strengths) or hue > 0.5:
             raise ValueError(
-                "ColorJitter takes strengths of at least 0 and a hue of at most 0.5, "
-                f"not {brightness}, {contrast}, {saturation}, {hue}"
+                "ColorJitter needs strengths of at least 0 and a hue of at most 0.5, not "
+                f"{brightness}, {contrast}, {saturation}, {hue}"
             )
         self.strengths, self.hue = (brightness, contrast, saturation), hue
         self.probability = check_probability(probability)

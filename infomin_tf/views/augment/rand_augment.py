@@ -62,13 +62,13 @@ class RandAugment(Transform):
     """`layers` operations in a row, drawn with replacement for each image.
 
     Args:
-        layers: operations an image.
+        layers: operations per image.
         magnitude: mean of the level L, in [0, 10].
         magnitude_std: standard deviation of L, which is then clipped to [0, 10].
         probability: of applying each drawn operation.
-        operations: what is drawn from.
-        fill: grey levels where a warp uncovers nothing; None for the mean of the data, which
-            `adapt` takes from images (until then that of ImageNet).
+        operations: operations to draw from.
+        fill: grey levels where a warped image has no pixels; None for the mean of the data, which
+            `adapt` measures (until then that of ImageNet).
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class RandAugment(Transform):
     ):
         if layers < 1 or not 0.0 <= magnitude <= 10.0:
             raise ValueError(
-                "RandAugment takes layers >= 1 and a magnitude in [0, 10], "
-                f"not {layers} and {magnitude}"
+                f"RandAugment needs layers >= 1 and a magnitude in [0, 10], not {layers} and "
+                f"{magnitude}"
             )
         check(self, FROM_ZERO, magnitude_std=magnitude_std)
         if not operations:
-            raise ValueError("RandAugment.operations takes one or more, not ()")
+            raise ValueError("RandAugment.operations must hold at least one operation, not ()")
         self.layers, self.magnitude, self.magnitude_std = layers, magnitude, magnitude_std
         self.probability = check_probability(probability)
         self.operations, self.fill = operations, fill or _IMAGENET_MEAN

@@ -2,9 +2,9 @@
 
 
 class Transform:
-    """One random step of a view. An own augmentation is a subclass with `draw` and `apply`.
+    """One random step of a view. Your own augmentation is a subclass with `draw` and `apply`.
 
-    `apply` must be what XLA compiles; it gets batches of one on the host, whole ones on a device.
+    XLA must be able to compile `apply`; it gets batches of one on the host, whole ones on a device.
     """
 
     is_adapted = True  # whether nothing is left to be measured in the data
