@@ -35,7 +35,10 @@ def test_names():
         ('{"cluster": {"worker": ["a:1"]}}', "KeyError"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "no worker 1"),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "does not train"),
-        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "must be a list"),
+        (
+            '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+            "must be a list",
+        ),
     ],
 )
 def test_a_tf_config_that_is_none_is_explained(text, reason, monkeypatch):
