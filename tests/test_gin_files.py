@@ -66,6 +66,7 @@ SMALL = sorted(
         "moving_mnist",
         "table4",
         "table5",
+        "table5_full_width",
     )
     and not path.stem.startswith("fig")
 )
