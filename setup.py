@@ -53,7 +53,14 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
-        "test": ["pytest>=8.0", "pytest-xdist>=3.8", "ruff>=0.9", "scikit-image>=0.25"],
+        "test": [
+            "pytest>=8.0",
+            "pytest-xdist>=3.8",
+            "ruff>=0.9",
+            "scikit-image>=0.25",
+            "nbclient>=0.10",
+            "ipykernel>=6.29",
+        ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
     },
     entry_points={

@@ -36,12 +36,13 @@ class Command:
 def of_documents():
     """Those of README.md and docs/: lines of blocks without a language, and what is in the text."""
     found = []
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
         lines = [
             line for kind, block in _BLOCK.findall(text) if not kind for line in _whole_lines(block)
         ]
-        found += [Command(page.name, line) for line in (*lines, *_INLINE.findall(text))]
+        name = page.relative_to(ROOT).as_posix().removeprefix("docs/")
+        found += [Command(name, line) for line in (*lines, *_INLINE.findall(text))]
     return list(dict.fromkeys(command for command in found if command.words))
 
 

@@ -107,7 +107,7 @@ def said(tmp_path_factory):
         return done.returncode, done.stdout + done.stderr
 
     def run(page, prepared):
-        place = tmp_path_factory.mktemp(page)
+        place = tmp_path_factory.mktemp(page.replace("/", "_"))
         stand_ins.write_photos(place)
         for command, line, before in prepared:
             if before and not (place / before[0] / "config.gin").exists():
