@@ -34,7 +34,8 @@ def _shown(output, pictures):
             name = f"figures/notebook_{len(pictures)}.{kind.removeprefix('image/')}"
             pictures[name] = base64.b64decode("".join(data))
             return f"![Output of the code above]({name})"
-    return f"```text\n{''.join(output.get('text', ())).rstrip()}\n```"
+    text = output.get("text") or output["data"]["text/plain"]
+    return f"```text\n{''.join(text).rstrip()}\n```"
 
 
 def on_page_markdown(markdown, page, **_):

@@ -20,7 +20,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.export import load_encoder
 from infomin_tf.runs import paths
-from infomin_tf.settings import COUNT, check, check_seeds
+from infomin_tf.settings import COUNT, SEED, check
 
 _WITH_LABELS, _WITHOUT = "gin/folder_semisup_views.gin", "gin/folder_unsup_views.gin"
 
@@ -102,9 +102,8 @@ def train(
     Raises:
         UserError: a mistake that the message explains.
     """
-    progress.be_quiet(quiet)
     default = _WITHOUT if labels is None else _WITH_LABELS
-    check_seeds("train", seed=(seed,))
+    check("train", SEED, seed=seed)
     if images is None and (gin_file is None or labels is not None):
         raise UserError("train needs images, with or without labels, or a gin_file that names both")
     named, own = _several(gin_file or default), _several(gin_param)
@@ -114,7 +113,7 @@ def train(
         bindings = [*_data(images, labels, kept), *own]
         options = {"data_dir": data_dir, "strategy": strategy, "seed": seed, "until": until}
         options |= {"overwrite": overwrite, "again": functools.partial(_again, model_dir, own)}
-        with _settings_restored():
+        with _settings_restored(), progress.quieted(quiet):
             stages = experiments.train(found, bindings, model_dir, **options)
     return Trained(model_dir, stages)
 
@@ -176,7 +175,6 @@ def audit(
     """
     from infomin_tf.auditing import command
 
-    progress.be_quiet(quiet)
     if not _is_path(images) or not (labels is None or _is_path(labels)):
         raise UserError(
             "audit reads a folder of images, and labels from folders or a table; write arrays to "
@@ -186,7 +184,7 @@ def audit(
     named = _several(gin_file or "gin/audit_views.gin")
     out = _folder(out or paths.default_folder(named[0]), "out")
     found = [gin_files.find_file(file) for file in named]
-    with gin_files.fresh():
+    with gin_files.fresh(), progress.quieted(quiet):
         folders = paths.expand(images), paths.expand(labels), out
         return command.audit(found, _several(gin_param), *folders, jobs, [str(d) for d in devices])
 

@@ -1,5 +1,6 @@
 """What a command says on its way: a bar on a terminal, a line a minute elsewhere, or nothing."""
 
+import contextlib
 import sys
 import time
 import typing
@@ -12,10 +13,15 @@ _BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}{p
 _quiet = False
 
 
-def be_quiet(quiet=True):
-    """Whether from now on nothing is said but warnings, errors and results."""
+@contextlib.contextmanager
+def quieted(quiet=True):
+    """A context in which, if quiet, nothing is said but warnings, errors and results."""
     global _quiet
-    _quiet = quiet
+    before, _quiet = _quiet, _quiet or quiet
+    try:
+        yield
+    finally:
+        _quiet = before
 
 
 def say(text):
@@ -58,7 +64,8 @@ class Place(typing.NamedTuple):
 class Progress:
     """How far a count has come: a bar on a terminal; elsewhere lines in a log.
 
-    The lines: where it begins, where it is after the first call, then one a minute, and the end.
+    The lines: where it begins, where it is after the first `update`, then at most one per minute,
+    and the end.
 
     Args:
         title: of what is done, such as "stage 1/4 learn_views".
@@ -81,8 +88,9 @@ class Progress:
 
     def __enter__(self):
         if self._is_shown and not self._bar:
-            begins = f"continues from {self._unit}" if self._done else f"begins at {self._unit}"
-            say(f"{self._title}: {begins} {self._count()}")
+            begins = "continues from " if self._done else "begins at "
+            begins = begins if self._done < self._total else ""
+            say(f"{self._title}: {begins}{self._unit} {self._count()}")
             self._said = self._done, ""
         return self
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from benchmarks.accelerator import export_steps, finish_sweep
+from infomin_tf.progress import Place
 from infomin_tf.training import loop
 from infomin_tf.training.checkpoint import Checkpoint
 from tests import small, tasks
+
+PLACE = Place(1, 1, "pretrain")  # as a stage passes it, by position
 
 
 def test_images_and_seeds_of_views_are_those_of_the_pipeline():
@@ -41,7 +44,7 @@ def test_a_training_ends_with_the_weights_that_came_back(ended, monkeypatch):
     monkeypatch.setattr(loop.TrainingLoop, "fit", finish_sweep.taken_from(str(folder)))
     task = tasks.contrastive_task(folder / "point_seed0" / "pretrain", total_steps=5)
     task.name = "pretrain"
-    trained = loop.TrainingLoop().fit(task, tasks.STRATEGY)
+    trained = loop.TrainingLoop().fit(task, tasks.STRATEGY, PLACE)
     assert (trained.steps, trained.seconds, trained.i_nce) == (5, 2.5, (2.0, 5))
     again = tasks.contrastive_task(folder / "point_seed0" / "pretrain", total_steps=5)
     assert Checkpoint(again.learner, again.directory).restore() == 5
@@ -54,13 +57,13 @@ def test_another_length_is_refused(ended, monkeypatch):
     task = tasks.contrastive_task(ended[0] / "point_seed0" / "pretrain", total_steps=6)
     task.name = "pretrain"
     with pytest.raises(SystemExit, match="5 of 6 steps"):
-        loop.TrainingLoop().fit(task, tasks.STRATEGY)
+        loop.TrainingLoop().fit(task, tasks.STRATEGY, PLACE)
 
 
 def test_a_training_without_an_end_state_runs_here(ended, monkeypatch):
     before = small.weights(tasks.contrastive_task("unused").learner)
     monkeypatch.setattr(loop.TrainingLoop, "fit", finish_sweep.taken_from(str(ended[0])))
     task = tasks.contrastive_task(ended[0] / "other_seed0" / "pretrain", total_steps=1)
-    assert loop.TrainingLoop().fit(task, tasks.STRATEGY).steps == 1
+    assert loop.TrainingLoop().fit(task, tasks.STRATEGY, PLACE).steps == 1
     changed = [np.any(a != b) for a, b in zip(before, small.weights(task.learner), strict=True)]
     assert any(changed)

@@ -75,7 +75,7 @@ def test_a_log_says_from_where_a_training_continues_and_what_came_last(clock, ca
 def test_what_is_done_already_is_said_once(clock, capsys):
     with Progress("own", "point", 3, done=3):
         pass
-    assert capsys.readouterr().err == "own: continues from point 3 of 3 (100%)\n"
+    assert capsys.readouterr().err == "own: point 3 of 3 (100%)\n"
 
 
 def test_an_error_is_not_followed_by_a_line(clock, capsys):
@@ -124,12 +124,11 @@ def test_a_line_stands_above_the_bar(clock, terminal):
 @pytest.mark.parametrize("place", ["log", "terminal"])
 def test_quiet_is_quiet(place, clock, request, capsys):
     said = request.getfixturevalue("terminal").getvalue if place == "terminal" else None
-    progress.be_quiet()
-    with Progress("x", "step", 3) as shown:
-        count_to(3, clock, 60.0, shown, "loss 1.00")
-    progress.say("x is finished")
+    with progress.quieted():
+        with progress.quieted(False), Progress("x", "step", 3) as shown:
+            count_to(3, clock, 60.0, shown, "loss 1.00")
+        progress.say("x is finished")
     assert (said or (lambda: capsys.readouterr().err))() == ""
-    progress.be_quiet(False)
     progress.say("x is finished")
     assert (said or (lambda: capsys.readouterr().err))() == "x is finished\n"
 

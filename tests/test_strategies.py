@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 import urllib.error
 
 import pytest
@@ -179,3 +180,20 @@ def test_workers_that_find_other_runs_are_refused():
     workers.check_one_run("runs/a", True)
     with pytest.raises(UserError, match="do not find the same run in runs/a; start all"):
         workers.check_one_run("runs/a", False)
+
+
+@pytest.mark.parametrize(
+    ("devices", "can"),
+    [
+        (["CPU:0"], True),
+        (["CPU:0", "CPU:1"], True),
+        (["GPU:0"], True),
+        (["GPU:0", "GPU:1"], False),
+        (["TPU:0"], False),
+        (["TPU:0", "TPU:1"], False),
+    ],
+)
+def test_batches_are_timed_where_nothing_waits_for_the_clock(devices, can):
+    names = [f"/job:localhost/replica:0/task:0/device:{device}" for device in devices]
+    strategy = types.SimpleNamespace(extended=types.SimpleNamespace(worker_devices=names))
+    assert strategies.can_time_batches(strategy) == can

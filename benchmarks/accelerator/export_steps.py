@@ -8,7 +8,8 @@ device from uint8 images; for each seed, initial weights and order of the images
 them. Draws under XLA come from another generator than on a CPU: other samples, equally distributed.
 `run_steps.py` runs them there, `finish_sweep.py` puts the end states back here.
 
-DIR then holds plan.json, one folder of arrays, named by their content, and PROGRAM.mlir files.
+DIR then holds SETTING.json, PROGRAM.mlir and PROGRAM.meta.json for each setting and stage, and a
+folder of arrays named by their content, those of more than a million values as float16.
 """
 
 import argparse
@@ -144,12 +145,14 @@ def export_program(out, program, stage, run, learner, task, streams):
 
 
 def order(images, size, seed, steps):
-    """Places uint16 [steps, batch] and views' seeds int32 [steps, 2], as the pipeline has them."""
+    """Places [steps, batch] and views' seeds int32 [steps, 2], as the pipeline has them."""
     drawn = Order(size, seed)
     per_step = drawn.shuffled(images.size, size).take(steps)
     views = drawn.by_step(drawn.views_seed).take(steps)
     return (
-        np.stack(list(per_step.as_numpy_iterator())).astype(np.uint16),
+        np.stack(list(per_step.as_numpy_iterator())).astype(
+            np.uint16 if images.size <= 2**16 else np.int32
+        ),
         np.stack(list(views.as_numpy_iterator())),
     )
 

@@ -47,11 +47,11 @@ def taken_from(folder):
 
     usual = loop.TrainingLoop.fit
 
-    def fit(self, task, strategy, **arguments):
+    def fit(self, task, strategy, place):
         point = os.path.basename(os.path.dirname(task.directory))
         path = os.path.join(folder, "ends", f"{point}_{task.name}.npz")
         if not os.path.exists(path):
-            return usual(self, task, strategy, **arguments)
+            return usual(self, task, strategy, place)
         checkpoint = Checkpoint(task.learner, task.directory)
         with np.load(path) as end:
             if len(end["i_nce"]) != task.total_steps:

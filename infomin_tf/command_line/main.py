@@ -73,8 +73,8 @@ def _main(command, description):
         files = _gin_files(values, command)
         environment.prepare(_written_folder(values))
         environment.show_warnings()
-        progress.be_quiet("quiet" in values and values.quiet)
-        _run(command, values, files)
+        with progress.quieted("quiet" in values and values.quiet):
+            _run(command, values, files)
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

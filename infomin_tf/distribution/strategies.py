@@ -130,3 +130,14 @@ def check_xla(strategy):
             f"XLA cannot compile a step that {strategy.num_replicas_in_sync} CPUs share; bind "
             "TrainingLoop.jit_compile = False, or use --strategy=one_device"
         )
+
+
+def can_time_batches(strategy):
+    """Whether a process can read the clock once a batch is there, and nothing waits for that.
+
+    The batches of several accelerators of one process are there when these have taken them, after
+    the step before. A TPU's host may be another machine, which cannot call back to read a clock.
+    """
+    devices = strategy.extended.worker_devices
+    is_one_gpu = len(devices) == 1 and "TPU" not in devices[0]
+    return is_one_gpu or all("CPU" in device for device in devices)

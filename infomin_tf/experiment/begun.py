@@ -103,11 +103,9 @@ def _change(then, now):
         return f"{then['size']} images then, {now['size']} now"
     if then["classes"] != now["classes"]:
         return f"classes {_listed(then['classes'])} then, {_listed(now['classes'])} now"
-    return (
-        None
-        if then["digest"] == now["digest"]
-        else f"{now['size']} images as before, but different ones"
-    )
+    if then["digest"] != now["digest"]:
+        return f"{now['size']} images as before, but different ones"
+    return None
 
 
 def _listed(names):

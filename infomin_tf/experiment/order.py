@@ -55,6 +55,8 @@ def repeat(run, before, stage):
 def _run(run, stage, place):
     begun.write(run, stage)
     run.place, started = place, time.monotonic()
+    if not stage.trains_on:  # a training says itself that it begins
+        _say(f"{place} begins")
     stage.run(run)
     _say(f"{place} is finished after {tqdm.format_interval(time.monotonic() - started)}")
 

@@ -245,9 +245,10 @@ def _stage(log):
     with open(log, "rb") as file:
         file.seek(max(0, os.path.getsize(log) - 2000))
         text = file.read().decode(errors="replace")
-    said = r"^stage \d+/\d+ (?:\w+: )?([^:\n]+): .*step \d+ of \d+ \((\d+%)\)"
+    training = r"(?:\w+: )?([^:\n]+): .*step \d+ of \d+ \((\d+%)\)"
+    said = rf"^stage \d+/\d+ (?:{training}|(\w+) begins$)"
     lines = re.findall(said, text, re.MULTILINE)
-    return " ".join(lines[-1]) if lines else "starts"
+    return " ".join(filter(None, lines[-1])) if lines else "starts"
 
 
 def _last_error(log):

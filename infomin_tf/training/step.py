@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.distribution import replicas
+from infomin_tf.distribution import replicas, strategies
 from infomin_tf.errors import UserError
 from infomin_tf.training.checkpoint import state
 
@@ -51,7 +51,7 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         metrics = strategy.run(step, args=(batch,))
         return {name: mean(value) for name, value in metrics.items()}
 
-    take_batch = _timed if _batches_stay_on_host(strategy) else lambda it: (next(it), {})
+    take_batch = _timed if strategies.can_time_batches(strategy) else lambda it: (next(it), {})
 
     @graphs.compiled
     def several_steps(iterator, count):
@@ -69,17 +69,6 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         return {name: array.stack() for name, array in history.items()}
 
     return lambda iterator, count: several_steps(iterator, tf.constant(count))
-
-
-def _batches_stay_on_host(strategy):
-    """Whether the clock can be read once a batch is there, and nothing else waits for that.
-
-    Batches of several accelerators are there when these have taken them, after the step before. A
-    TPU's host may be another machine, which cannot call back to read a clock.
-    """
-    devices = strategy.extended.worker_devices
-    is_one_gpu = len(devices) == 1 and "TPU" not in devices[0]
-    return is_one_gpu or all("CPU" in device for device in devices)
 
 
 def _timed(iterator):

@@ -32,9 +32,9 @@ def main(strategy_name, replicas, out, parts, other=None):
             tf.config.list_physical_devices("CPU")[0], devices
         )
     tf.config.experimental.enable_op_determinism()
-    if strategy_name != "one_device":
-        # TensorFlow's passes over a graph of four replicas take a third of a row's time. The row of
-        # one device, to which all others are compared, has them, as users' runs have.
+    if strategy_name == "multi_worker" or int(replicas) > 2:
+        # TensorFlow's passes over a graph take a third of the time of such a row. The rows of one
+        # device, to which all others are compared, and of two replicas have them, as users' runs.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     from infomin_tf.distribution import strategies
 

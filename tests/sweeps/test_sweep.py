@@ -242,6 +242,12 @@ def test_a_log_of_a_sweep_has_lines_and_a_quiet_one_only_what_went_wrong(
             "linear_probe_untrained 6%",
         ),
         (
+            "stage 2/3 pretrain: step 8 of 8 (100%)\n"
+            "stage 2/3 pretrain is finished after 00:01\n"
+            "stage 3/3 evaluate begins\n",
+            "evaluate",
+        ),
+        (
             "stage 3/3 evaluate: linear_probe_pre-trained_rate_0.3: step 9 of 44 (20%), then",
             "linear_probe_pre-trained_rate_0.3 20%",
         ),
