@@ -19,7 +19,7 @@ encoders will see. They should differ more and more, and none should become flat
 
 _VIEW_LEARNING = {
     "i_nce": (
-        "nats that the two views share, as the critics see it; at most log N for N images a step",
+        "nats that the two views share, as the critics see it; at most log N for N images per step",
         "rises while the critics learn, then falls as g learns. At 0 from the start, the critics "
         "have learned nothing, and g has nothing to learn against",
     ),
@@ -85,7 +85,8 @@ _PRETRAINING = {
 
 _ANY = {
     "waiting_for_data": (
-        "share of the time that steps waited for their batches",
+        "share of the time that steps waited for their batches; not measured with several "
+        "accelerators of a process, or on a TPU",
         "below 0.1 with an accelerator, which works on while the program waits, so that the share "
         "is the most that waiting costs. Above, the input is slow: more CPU cores or smaller "
         "images help. On CPUs alone input and steps share the cores, and 0.3 is common",
