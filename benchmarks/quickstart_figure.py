@@ -39,9 +39,7 @@ def draw(out, picture_rows=5):
     picture = pyplot.imread(path)
     height = picture.shape[0] * picture_rows // 8
     left.imshow(picture[:height])
-    left.set_title(
-        "raw channels, and learned views v1, v2: v1 has lost most of the clouds", fontsize=9
-    )
+    left.set_title("raw channels, and learned views v1 and v2: the texture stands out", fontsize=9)
     left.axis("off")
     for probe, marker in zip(_PROBES, "os", strict=True):
         for place, values in enumerate(accuracies(out)[probe].values()):
