@@ -1,4 +1,4 @@
-"""Finishes a sweep whose trainings `run_steps.py` ran elsewhere: takes their end states, goes on.
+"""Finishes a sweep whose trainings `run_steps.py` ran elsewhere: takes their end states, continues.
 
 python benchmarks/accelerator/finish_sweep.py DIR [flags of bin/sweep]
 
