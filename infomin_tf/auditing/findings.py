@@ -93,7 +93,7 @@ class Findings:
                 "is not strictly comparable with that of whole images. Label a few hundred images "
                 "and pass --labels to check."
             )
-        said += self._that_tell_nothing()
+        said += [*self._that_tell_nothing(), *self.facts["doubts"]]
         missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
         if missing:
             said.append(f"{missing} runs have no results; they may change this.")

@@ -8,10 +8,9 @@ import shutil
 import keras
 from absl import logging
 
-from infomin_tf.auditing import places
+from infomin_tf.auditing import hygiene, places
 from infomin_tf.data.image_files import find_images
 from infomin_tf.data.image_folder import ImageFolder
-from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
 from infomin_tf.views.augment.colors import are_grey
@@ -24,7 +23,7 @@ def prepare(images, labels, out, audit):
     """Writes out/copies: unlabelled/, held_out/ and, with labels, train/CLASS/ and test/CLASS/.
 
     A quarter of the images, chosen by a hash of their paths, is held out from pre-training, and so
-    is every other copy of a test image. What an earlier call with the same arguments and images
+    is every near-duplicate of a test image. What an earlier call with the same arguments and images
     wrote stays as it is.
 
     Args:
@@ -35,8 +34,8 @@ def prepare(images, labels, out, audit):
         audit: `Audit`.
 
     Returns:
-        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number, and
-        "grey", whether no image has colour.
+        dict: "arguments", "sizes", a dict part -> number of images, "classes", their number,
+        "grey", whether no image has colour, and "doubts", sentences on the images.
 
     Raises:
         UserError: nothing to read, too few images or classes, another audit or files in `out`.
@@ -56,13 +55,7 @@ def prepare(images, labels, out, audit):
     if os.path.lexists(directory) and not os.path.exists(marker):
         raise UserError(f"{directory} was not made by bin/audit_views; use another --out")
     loaded = {part: source.load() for part, source in _sources(images, labels, audit).items()}
-    tested = {
-        image.tobytes()
-        for part in {"held_out", "test"} & loaded.keys()
-        for image in loaded[part].images.numpy()
-    }
-    for part in {"unlabelled", "train"} & loaded.keys():
-        loaded[part] = _without(loaded[part], tested)
+    loaded = hygiene.keep_apart(loaded)
     _check_number(loaded, images, audit)
     classes = _usable_classes(loaded, labels)
     shutil.rmtree(directory, ignore_errors=True)
@@ -73,6 +66,7 @@ def prepare(images, labels, out, audit):
         "sizes": {p: _write(c, os.path.join(directory, p), classes) for p, c in loaded.items()},
         "classes": len(classes - {-1}),
         "grey": are_grey(loaded["unlabelled"].images.numpy()),
+        "doubts": hygiene.doubts(loaded),
     }
     files.write_atomically(path, json.dumps(facts, indent=2) + "\n")
     return facts
@@ -145,12 +139,6 @@ def _usable_classes(loaded, labels):
         shown = ", ".join(left_out[:10])
         logging.warning("%d classes with too few images are left out: %s", len(left_out), shown)
     return usable | {-1}
-
-
-def _without(content, tested):
-    """The images whose pixels are not among those that are tested on."""
-    places = [i for i, image in enumerate(content.images.numpy()) if image.tobytes() not in tested]
-    return ArrayImages(content.name, *content.gather(places), content.class_names)
 
 
 def _write(content, directory, classes):

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from infomin_tf.data.image_folder import is_in_split
+from infomin_tf.data import division, near_duplicates
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError, reason
 from infomin_tf.runs.files import write_atomically
@@ -22,12 +22,13 @@ class ArrayFile:
         labels: path of integers or strings [M], one class per image; None for no labels. A negative
             number or "" means no label; such images are left out where labels are needed.
         split: "all", "train" or "test"; the division is by a hash of each image's place, so images
-            keep their split when others are added.
+            keep their split when others are added, and near-duplicates are on one side, see
+            `division.in_split`.
         test_share: share of the images in "test".
     """
 
     def __init__(self, images: str, labels: str | None = None, split="all", test_share=0.2):
-        if split not in ("all", "train", "test"):
+        if split not in division.SPLITS:
             raise UserError(f"ArrayFile.split={split!r} is not one of all, train, test")
         check(self, SHARE, test_share=test_share)
         self._images, self._labels = expand(images), expand(labels)
@@ -44,8 +45,10 @@ class ArrayFile:
                 images.
         """
         images = check_pixels(self._images, _read(self._images))
-        places = map(str, range(len(images)))
-        chosen = np.array([is_in_split(p, self._split, self._test_share) for p in places], bool)
+        places = list(map(str, range(len(images))))
+        chosen = division.in_split(
+            *(places, self._split, self._test_share), lambda: near_duplicates.thumbnails(images)
+        )
         labels, names = np.full(len(images), -1), ()
         if self._labels:
             labels, names = self._classes(len(images))

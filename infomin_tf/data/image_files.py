@@ -1,5 +1,7 @@
 """Image files of any kind as arrays."""
 
+import concurrent.futures
+import functools
 import io
 import os
 
@@ -7,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from infomin_tf.data import deep_images
+from infomin_tf.data import deep_images, near_duplicates
 from infomin_tf.data.passed_over import PassedOver, is_of_system
 from infomin_tf.errors import UserError
 
@@ -98,6 +100,37 @@ def read_image(path, side, scales=None):
         image.draft("RGB", (2 * side, 2 * side))
         square = ImageOps.fit(_as_rgb(image, scales), (side, side), Image.Resampling.BILINEAR)
         return np.asarray(square)
+
+
+def read_thumbnails(directory, paths, scales=None):
+    """Thumbnails of `near_duplicates` of images under a folder, nan where one cannot be read.
+
+    Args:
+        directory: the folder.
+        paths: of the images, relative to it.
+        scales: see `read_image`.
+
+    Returns:
+        float32 [M, D].
+    """
+    full = [os.path.join(directory, path) for path in paths]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.stack(list(pool.map(lambda path: _thumbnail(path, scales), full)))
+
+
+def _thumbnail(path, scales):
+    try:
+        status = os.stat(path)
+        return _known_thumbnail(path, status.st_size, status.st_mtime_ns, scales)
+    except Exception:  # decoders fail in many ways; who loads the file counts and names it
+        return np.full(near_duplicates.SIDE**2, np.nan, np.float32)
+
+
+@functools.lru_cache(2**16)  # training, test and unlabelled images often come from one folder
+def _known_thumbnail(path, size, changed, scales):
+    """Of a file; `size` and `changed` tell one that is written anew."""
+    image = read_image(path, near_duplicates.SIDE, scales)
+    return image.mean(axis=-1, dtype=np.float32).ravel()
 
 
 def read_whole(path, scales=None):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import math
 import os
 
@@ -10,9 +9,16 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf.data import deep_images, folder_labels, folder_layout
+from infomin_tf.data import deep_images, division, folder_labels, folder_layout
 from infomin_tf.data.facts import Facts, fingerprint
-from infomin_tf.data.image_files import ENDINGS, find_images, is_plain_jpeg, read_as_png, read_image
+from infomin_tf.data.image_files import (
+    ENDINGS,
+    find_images,
+    is_plain_jpeg,
+    read_as_png,
+    read_image,
+    read_thumbnails,
+)
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
@@ -30,7 +36,8 @@ class ImageFolder:
         image_size: side in pixels; images are resized by their shorter side and cut to a square.
         labelled: whether subfolders are classes.
         split: "all", "train" or "test"; the division is by a hash of each path, so images keep
-            their split when others are added.
+            their split when others are added, and near-duplicates are on one side, see
+            `division.in_split`.
         test_share: share of the images in "test".
         max_corrupt_share: a larger share of unreadable files than this is an error.
         memory_limit_gib: sets that are larger than this when decoded are read from disk in every
@@ -57,7 +64,7 @@ class ImageFolder:
 
     def __post_init__(self):
         self.directory, self.labels_file = expand(self.directory), expand(self.labels_file)
-        if self.split not in ("all", "train", "test"):
+        if self.split not in division.SPLITS:
             raise UserError(f"ImageFolder.split={self.split!r} is not one of all, train, test")
         if self.labelled and self.labels_file:
             raise UserError(
@@ -90,8 +97,8 @@ class ImageFolder:
                 corrupt files.
         """
         found = self._images()
-        paths, labels, names = self._choose(found)
         scales = deep_images.find_scales(self.directory, found, self.white)
+        paths, labels, names = self._choose(found, scales)
         name = f"{os.path.basename(os.path.normpath(self.directory))}:{self.split}"
         name += f" (values {scales})" if str(scales) else ""
         shape = (len(paths), self.image_size, self.image_size, 3)
@@ -146,18 +153,24 @@ class ImageFolder:
             )
         return found
 
-    def _choose(self, found):
+    def _choose(self, found, scales):
         """Paths, labels and class names of the split."""
         classes = self._classes(found)
+
+        def thumbnails():
+            return read_thumbnails(self.directory, found, scales)
+
+        in_split = division.in_split(found, self.split, self.test_share, thumbnails)
         labelled = found if classes is None else [path for path in found if path in classes]
-        chosen = [path for path in labelled if is_in_split(path, self.split, self.test_share)]
+        known = dict(zip(found, in_split, strict=True))
+        chosen = [path for path in labelled if known[path]]
         if not chosen:
             raise UserError(
                 f"none of the {len(labelled)} images in {self.directory} is in the split "
                 f"{self.split!r}; add images, or bind another ImageFolder.test_share (now "
                 f"{self.test_share:g})"
             )
-        chosen = sorted(sorted(chosen, key=_digest)[: self.limit])
+        chosen = sorted(sorted(chosen, key=division.digest)[: self.limit])
         if classes is None:
             return chosen, [-1] * len(chosen), ()
         names = sorted(set(classes.values()))
@@ -223,13 +236,3 @@ class ImageFolder:
                 facts, labels=columns["label"], fingerprints=list(fingerprints)
             ),
         )
-
-
-def is_in_split(name, split, test_share):
-    """Whether an image is in the split "all", "train" or "test", by a hash of its name."""
-    in_test = int.from_bytes(_digest(name)[:4], "big") < test_share * 2**32
-    return split == "all" or in_test == (split == "test")
-
-
-def _digest(path):
-    return hashlib.sha256(path.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()

@@ -66,14 +66,17 @@ def thin(images, count):
 def warn(unlabelled, train, test, held_out):
     """Warns of whatever makes the sets of an experiment doubtful.
 
-    That is: classes without images to train or test on, images that are used both to learn and to
-    test, and folders whose deep images are scaled by different factors.
+    That is: equal images with different labels, classes without images to train or test on, images
+    that are used both to learn and to test, and folders whose deep images are scaled by different
+    factors.
 
     Args:
         unlabelled, train, test, held_out: loaded sets, or None.
     """
     for kind in ("floats", "integers"):
         _warn_of_scales(kind, [unlabelled, train, test, held_out])
+    for sentence in labelled_twice(train, test):
+        logging.warning("%s", sentence)
     if train is not None and test is not None:
         _warn_of_classes(train, test)
         if shared := count_shared(train, test):
@@ -89,6 +92,33 @@ def warn(unlabelled, train, test, held_out):
             "Data.held_out to images that are not used to learn",
             *(shared, held_out.size, held_out.name, unlabelled.name),
         )
+
+
+def labelled_twice(*sets):
+    """A sentence on images whose pixels are equal and whose labels differ, or [].
+
+    Args:
+        sets: loaded labelled images; None, and sets whose labels are not known, are passed over.
+    """
+    seen = {}
+    for images in {id(images): images for images in sets if images}.values():
+        labels = images.known_labels()
+        if labels is None or not images.class_names:
+            continue
+        files = images.facts.files or [f"image {place}" for place in range(images.size)]
+        for found, label, file in zip(images.fingerprints(), labels, files, strict=False):
+            name = images.class_names[label] if label >= 0 else None
+            seen.setdefault(found, {}).setdefault(name, file)
+    doubtful = [
+        " and ".join(f"{file} ({name})" for name, file in names.items() if name)
+        for names in seen.values()
+        if len(names.keys() - {None}) > 1
+    ]
+    more = f" and {len(doubtful) - 5} more" * (len(doubtful) > 5)
+    return doubtful and [
+        f"{len(doubtful)} images come with the same pixels and different labels: "
+        f"{'; '.join(doubtful[:5])}{more}; no features can tell them apart. Fix their labels"
+    ]
 
 
 def check_outside(path, sources):

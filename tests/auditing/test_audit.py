@@ -31,6 +31,7 @@ FACTS = {
         "batch_size": 128,
     },
     "sizes": {"unlabelled": 1500, "held_out": 500, "train": 1500, "test": 500},
+    "doubts": [],
     "classes": 10,
 }
 

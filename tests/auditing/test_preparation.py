@@ -75,6 +75,47 @@ def test_labelled_copies_of_other_names_are_not_learned_from_when_they_are_teste
     assert len(found["test"]) > 30 and facts["sizes"]["unlabelled"] == len(found["unlabelled"])
 
 
+def test_near_duplicates_in_another_folder_are_not_learned_from(tmp_path):
+    """Labels from a folder of the same scenes, taken a second time."""
+    random = np.random.default_rng(0)
+    scenes = random.integers(10, 246, (300, 8, 8, 3)).repeat(4, 1).repeat(4, 2)
+    for index, scene in enumerate(scenes):
+        for folder in ("flat", f"sorted/{'ant' if index % 2 else 'owl'}"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            shot = np.uint8(scene + random.integers(-3, 4, scene.shape))
+            Image.fromarray(shot).save(tmp_path / folder / f"{folder[0]}{index}.png")
+    paths = [str(tmp_path / name) for name in ("flat", "sorted", "out")]
+    facts = preparation.prepare(*paths, standing_audit(image_size=32))
+    found = {
+        part: {
+            int(np.argmin([np.abs(near - scene).max() for scene in scenes]))
+            for path in (tmp_path / "out" / "copies" / part).rglob("*.png")
+            for near in [np.asarray(Image.open(path)).astype(int)]
+        }
+        for part in facts["sizes"]
+    }
+    assert not (found["unlabelled"] | found["train"]) & (found["held_out"] | found["test"])
+    assert len(found["unlabelled"]) > 100 and len(found["test"]) > 30
+    assert facts["doubts"] == []  # no near-duplicates within a folder
+
+
+def test_doubts_about_the_images_are_named(tmp_path):
+    save_images(tmp_path / "photos" / "ant", 150, 1)
+    save_images(tmp_path / "photos" / "owl", 150, 2)
+    save_images(tmp_path / "photos" / "rare", 8, 3)
+    photos = tmp_path / "photos"
+    twins = [(photos / "ant" / f"{i}.png").read_bytes() for i in range(7)]
+    for index, twin in enumerate(twins):
+        (photos / "owl" / f"twin{index}.png").write_bytes(twin)
+    facts = preparation.prepare(str(photos), str(photos), str(tmp_path / "out"), standing_audit())
+    [near, equal, few] = facts["doubts"]
+    assert near.startswith("14 of 315 images have a near-duplicate")
+    assert equal.startswith("7 images come with the same pixels and different labels: ")
+    pairs = [f"ant/{i}.png (ant) and owl/twin{i}.png (owl)" for i in range(7)]
+    assert sum(pair in equal for pair in pairs) == 5 and " and 2 more; no features" in equal
+    assert few.startswith("Classes of fewer than 5 test images") and "rare (" in few
+
+
 def test_nothing_but_its_own_is_deleted_or_taken_for_the_same(tmp_path):
     save_images(tmp_path / "project" / "copies", 240)
     save_images(tmp_path / "photos", 240)

@@ -1,0 +1,41 @@
+"""Which images of a set are to learn from, and which to test on."""
+
+import hashlib
+import os
+
+import numpy as np
+
+from infomin_tf.data import near_duplicates
+
+SPLITS = ("all", "train", "test")
+
+
+def digest(name):
+    """bytes that order names in a way that has nothing to do with them."""
+    return hashlib.sha256(name.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
+
+
+def in_split(names, split, test_share, find_thumbnails):
+    """Which images are in a split.
+
+    The division is by a hash of each name, so that images keep their side when others are added.
+    Near-duplicates (see `near_duplicates.groups`) follow the one among them whose hash is least.
+
+    Args:
+        names: of all images, M of them.
+        split: "all", "train" or "test".
+        test_share: share of the images in "test".
+        find_thumbnails: function () -> their thumbnails [M, D], called where they are needed.
+
+    Returns:
+        bool [M].
+    """
+    if split == "all" or not 0 < test_share < 1:
+        return np.full(len(names), split == "all" or (split == "test") == (test_share == 1))
+    digests = [digest(name) for name in names]
+    in_test = [int.from_bytes(found[:4], "big") < test_share * 2**32 for found in digests]
+    deciding = {}
+    groups = near_duplicates.groups(find_thumbnails())
+    for place in sorted(range(len(names)), key=digests.__getitem__):
+        deciding.setdefault(groups[place], place)
+    return np.array([in_test[deciding[group]] == (split == "test") for group in groups], bool)
