@@ -56,16 +56,14 @@ def _near_duplicates(sets):
     groups = near_duplicates.groups(thumbs)
     sizes = np.bincount(groups, minlength=len(groups))
     twins = int(np.sum(sizes[groups] > 1))
-    return (
-        twins
-        and [
-            f"{twins} of {len(groups)} images have a near-duplicate (thumbnails of "
-            f"{near_duplicates.SIDE} px whose correlation is at least 0.98), the largest group has "
-            f"{sizes.max()}. Each group is on one side of the division into images to learn from and "
-            "to test on; otherwise accuracy would be too high."
-        ]
-        or []
-    )
+    if not twins:
+        return []
+    return [
+        f"{twins} of {len(groups)} images have a near-duplicate (thumbnails of "
+        f"{near_duplicates.SIDE} px whose correlation is at least 0.98), the largest group has "
+        f"{sizes.max()}. Each group is on one side of the division into images to learn from and "
+        "to test on; otherwise accuracy would be too high."
+    ]
 
 
 def _few(test):

@@ -5,7 +5,7 @@ import keras
 from infomin_tf.configuration import gin_names
 from infomin_tf.data import array_file, image_folder, images, label_maps, shapes, tfds_source
 from infomin_tf.data.sets import Data
-from infomin_tf.evaluation import knn, linear, logistic, segmentation
+from infomin_tf.evaluation import knn, label_free, linear, logistic, segmentation
 from infomin_tf.experiment import (
     evaluate,
     experiment,
@@ -27,6 +27,7 @@ gin_names.register(learn_views.LearnViews, views_of_run.ViewsOfRun, pretrain.Pre
 gin_names.register(evaluate.Evaluate, export.Export)
 gin_names.register(linear.LinearProbe, logistic.FastLinearProbe, knn.NearestNeighbours)
 gin_names.register(segmentation.SegmentationProbe, transfer.Transfer)
+gin_names.register(label_free.RotationProbe, label_free.EffectiveRank, label_free.Lidar)
 gin_names.register(loop.TrainingLoop)
 gin_names.register(schedules.Constant, schedules.Cosine, schedules.StepDecay)
 

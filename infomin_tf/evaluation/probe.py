@@ -17,11 +17,12 @@ class Probe:
         key, label: of its measurements, "knn" and "kNN".
         baselines: which subjects it can judge in addition to the pre-trained features.
         takes_views: whether it needs the single view of an image.
+        needs_labels: whether it needs labelled images to train and to test on.
     """
 
     key, label = "", ""
     baselines = (UNTRAINED,)
-    takes_views = True
+    takes_views = needs_labels = True
 
     def check(self, run):
         """Raises UserError unless the run has what the probe needs; trains nothing."""

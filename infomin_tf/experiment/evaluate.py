@@ -54,7 +54,8 @@ class Evaluate(EvaluationStage):
 
     def check(self, run):
         """Raises UserError unless each probe has its images, labels and views; opens its sets."""
-        run.need_labels("evaluation")
+        if any(probe.needs_labels for probe in self.probes):
+            run.need_labels("evaluation")
         for probe in self.probes:
             probe.check(run)
 

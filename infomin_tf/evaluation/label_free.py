@@ -1,0 +1,192 @@
+"""Probes of features that need no labels: what can be known where nobody has named a class."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from infomin_tf import seeds
+from infomin_tf.errors import UserError
+from infomin_tf.evaluation.features import check_finite, extract
+from infomin_tf.evaluation.probe import RAW_PIXELS, UNTRAINED, Probe, key_of
+from infomin_tf.runs.results import Measurement
+from infomin_tf.settings import COUNT, check
+
+_FOLDS = 5
+
+
+class LabelFreeProbe(Probe):
+    """A figure of the features of held-out images.
+
+    Args:
+        images: the largest number of held-out images that are looked at, spread over them.
+    """
+
+    needs_labels, unit = False, ""
+
+    def __init__(self, images=1000):
+        check(self, COUNT, images=images)
+        self._images = images
+
+    def measure(self, run, features, subject):
+        """See `Probe`."""
+        started, images = time.monotonic(), run.held_out.thin(self._images)
+        value, how = self.judge(run, features, images)
+        protocol = f"{how}, {images.size} images of {run.held_out_name}"
+        label, seconds = f"{self.label}, {subject}", time.monotonic() - started
+        key = key_of(self.key, subject)
+        return [Measurement(key, label, value, self.unit, protocol, (), seconds)]
+
+    def judge(self, run, features, images):
+        """(value, protocol in words) of `Features` on loaded images."""
+        raise NotImplementedError
+
+
+class RotationProbe(LabelFreeProbe):
+    """Which of four rotations an image has, told from its features: accuracy in %, chance 25.
+
+    Images are rotated by multiples of 90 degrees after the centre crop, so without interpolation.
+    Logistic regression on standardised features is tested on images that it was not fitted to, in
+    five parts. It ranks augmentations as accuracies with labels do, on images that have an upright
+    (SelfAugment, arXiv:2009.07724, section 3.1); others, such as cells, say nothing.
+    """
+
+    key, label, unit = "rotation_probe", "rotation probe", "%"
+    baselines = (UNTRAINED, RAW_PIXELS)
+
+    def judge(self, run, features, images):
+        """See `LabelFreeProbe`."""
+        if images.size < _FOLDS:
+            raise UserError(
+                f"a rotation probe needs at least {_FOLDS} held-out images, not {images.size}; "
+                "add images"
+            )
+        rotated = [
+            extract(features.function, images, _rotated(features.view, quarters))[0]
+            for quarters in range(4)
+        ]
+        return rotation_accuracy(rotated), (
+            f"logistic regression on features of 4 rotations, C 0.1, {_FOLDS} parts by image, one "
+            "centre crop"
+        )
+
+
+def rotation_accuracy(rotated):
+    """Accuracy of telling rotations, in %.
+
+    Args:
+        rotated: for each rotation the features [M, D] of the same M images.
+    """
+    check_finite(*rotated)
+    inputs = np.concatenate(rotated)
+    rotation = np.repeat(np.arange(len(rotated)), len(rotated[0]))
+    image = np.tile(np.arange(len(rotated[0])), len(rotated))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3))
+    said = cross_val_predict(model, inputs, rotation, groups=image, cv=GroupKFold(_FOLDS))
+    return 100 * float(np.mean(said == rotation))
+
+
+def _rotated(view, quarters):
+    def rotated(images, seed):
+        return tf.image.rot90(view(images, seed), quarters)
+
+    return rotated
+
+
+class EffectiveRank(LabelFreeProbe):
+    """RankMe of the features, see `effective_rank`."""
+
+    key, label = "effective_rank", "effective rank"
+
+    def judge(self, run, features, images):
+        """See `LabelFreeProbe`."""
+        found = extract(features.function, images, features.view)[0]
+        return effective_rank(found), f"RankMe of {found.shape[1]}-d features, one centre crop"
+
+
+def effective_rank(features):
+    """exp(-sum p log p), p the singular values over their sum plus 1e-7.
+
+    Source: RankMe, arXiv:2210.02885, equation 1 and section 3.1.
+
+    Args:
+        features: [M, D].
+
+    Returns:
+        float, from 1 (all on a line) to min(M, D).
+    """
+    check_finite(features)
+    values = np.linalg.svd(np.asarray(features, np.float64), compute_uv=False)
+    return _entropy_rank(values)
+
+
+class Lidar(LabelFreeProbe):
+    """LiDAR of the features under one reference augmentation, see `lidar`.
+
+    The reference is the same for all that is compared, because weaker views raise the figure by
+    themselves.
+
+    Args:
+        sampler: function (images uint8, seed) -> views in [0, 1], the reference augmentation.
+        images: the largest number of images that are looked at.
+        views: of each image.
+    """
+
+    key, label = "lidar", "LiDAR"
+
+    def __init__(self, sampler: Callable, images=500, views=16):
+        super().__init__(images)
+        check(self, COUNT, views=views)
+        self._sampler, self._views = sampler, views
+
+    def judge(self, run, features, images):
+        """See `LabelFreeProbe`."""
+        views = [
+            extract(
+                features.function,
+                images,
+                self._sampler,
+                seed=seeds.stream(run.seed, f"evaluate/lidar {number}"),
+            )[0]
+            for number in range(self._views)
+        ]
+        return lidar(np.stack(views, axis=1)), (
+            f"LiDAR of {views[0].shape[1]}-d features of {self._views} reference views"
+        )
+
+
+def lidar(features, delta=1e-4):
+    """Effective rank of the linear discriminant whose classes are the views of an image.
+
+    exp(-sum p log p), p the eigenvalues of W^-1/2 B W^-1/2 over their sum plus 1e-7, with B the
+    covariance of the images' means and W that of views around the mean of their image, plus delta.
+
+    Source: LiDAR, arXiv:2312.04000, section 4.
+
+    Args:
+        features: [M, Q, D], of Q >= 2 views of each of M >= 2 images.
+        delta: added to the diagonal of W.
+
+    Returns:
+        float, from 1 to D.
+    """
+    features = np.asarray(features, np.float64)
+    count, views, dimension = features.shape
+    check_finite(features.reshape(count * views, dimension))
+    means = features.mean(axis=1)
+    between = np.cov(means, rowvar=False).reshape(dimension, dimension)
+    around = (features - means[:, None]).reshape(-1, dimension)
+    within = around.T @ around / (count * (views - 1)) + delta * np.eye(dimension)
+    values, vectors = np.linalg.eigh(within)
+    whitening = vectors / np.sqrt(values) @ vectors.T
+    return _entropy_rank(np.linalg.eigvalsh(whitening @ between @ whitening).clip(0))
+
+
+def _entropy_rank(values):
+    shares = values / max(values.sum(), 1e-12) + 1e-7
+    return float(np.exp(-np.sum(shares * np.log(shares))))
