@@ -20,7 +20,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.evaluation import features
 from infomin_tf.export import load_encoder
 from infomin_tf.runs import paths
-from infomin_tf.settings import COUNT, SEED, check
+from infomin_tf.settings import ABOVE_ZERO, COUNT, SEED, check
 
 _WITH_LABELS, _WITHOUT = "gin/folder_semisup_views.gin", "gin/folder_unsup_views.gin"
 
@@ -155,8 +155,9 @@ def audit(
     out=None,
     gin_file=None,
     gin_param=(),
-    jobs=1,
+    jobs=None,
     devices=(),
+    minutes=None,
     quiet=False,
 ):
     """What bin/audit_views does: many short runs that show which views suit the images of a folder.
@@ -167,7 +168,9 @@ def audit(
             None for none.
         out: folder to which everything is written; None for runs/audit_views.
         gin_file, gin_param: of the `Audit`, one or several; None for gin/audit_views.gin.
-        jobs, devices: see `Runner`.
+        jobs, devices: runs at a time, None for one per CPU core, up to four; or GPU numbers, with
+            one run on each at a time.
+        minutes: that all runs may take together; None for 20, or 10 with devices.
         quiet: flag of bin/audit_views.
 
     Returns:
@@ -180,13 +183,15 @@ def audit(
             "audit reads a folder of images, and labels from folders or a table; write arrays to "
             "files"
         )
-    check("audit", COUNT, jobs=jobs)
+    check("audit", COUNT, jobs=1 if jobs is None else jobs)
+    check("audit", ABOVE_ZERO, minutes=1 if minutes is None else minutes)
     named = _several(gin_file or "gin/audit_views.gin")
     out = _folder(out or paths.default_folder(named[0]), "out")
     found = [gin_files.find_file(file) for file in named]
     with gin_files.fresh(), progress.quieted(quiet):
         folders = paths.expand(images), paths.expand(labels), out
-        return command.audit(found, _several(gin_param), *folders, jobs, [str(d) for d in devices])
+        devices = [str(device) for device in devices]
+        return command.audit(found, _several(gin_param), *folders, jobs, devices, minutes)
 
 
 def _is_path(value):

@@ -1,34 +1,40 @@
-"""What an audit of views runs: each axis alone, then the best values together, with fresh seeds."""
+"""What an audit of views runs: all settings briefly, the better ones longer, the best again."""
 
 import os
 import re
 
-from infomin_tf.auditing import places
+from infomin_tf.auditing import budget, places, recommendation
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
-from infomin_tf.settings import COUNT, SHARE, check, check_seeds
+from infomin_tf.settings import COUNT, SEED, SHARE, check
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, Sweep
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
+_LABEL_FREE = ("rotation_probe/pre-trained", "lidar/pre-trained", "effective_rank/pre-trained")
 _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 
 
 class Audit:
-    """Two rounds: each value of each axis alone in the base; then base, best, best values together.
+    """Three rounds of short runs, the fewer the longer (successive halving, arXiv:1502.07943).
 
-    The second round has fresh seeds, because the best of many settings owes something to luck.
+    First each value of each axis alone in the base; then the better third, longer; then base, best
+    and best values together, with as many seeds as there is time for. Each round has fresh seeds,
+    because the best of many settings owes something to luck.
 
     Args:
         axes: objects of `sweeps.axes`.
         base: label of the base's value on each axis.
         gin_files: gin files of the small experiment.
         labelled_files: gin files that are added when there are labels.
-        steps: pre-training steps per run.
+        learned_files: gin files that come before those of the experiment, for settings that learn
+            their views.
+        learned_labelled_files: gin files that are added where views are learned with labels.
+        first_steps: training steps of a run of the first round; the others take what time allows.
+        most_steps: the largest number of steps of any run.
         batch_size: images per step.
-        seeds: seeds of the first round.
-        final_seeds: seeds of the second round.
+        seed: of the first round; the others have the next ones.
         limit: the largest number of images that are used.
         max_corrupt_share: a larger share of unreadable images than this is an error.
         image_size: side in pixels to which images are reduced.
@@ -40,22 +46,20 @@ class Audit:
         base: tuple,
         gin_files: tuple[str, ...],
         labelled_files=(),
-        steps=250,
+        learned_files=(),
+        learned_labelled_files=(),
+        first_steps=80,
+        most_steps=1000,
         batch_size=128,
-        seeds=(0, 1),
-        final_seeds=(2, 3),
+        seed=0,
         limit=4000,
         image_size=96,
         max_corrupt_share=0.01,
     ):
-        check_seeds(self, seeds=seeds, final_seeds=final_seeds)
-        check(self, COUNT, steps=steps, batch_size=batch_size, limit=limit, image_size=image_size)
+        counts = {"first_steps": first_steps, "most_steps": most_steps, "batch_size": batch_size}
+        check(self, COUNT, limit=limit, image_size=image_size, **counts)
         check(self, SHARE, max_corrupt_share=max_corrupt_share)
-        if set(seeds) & set(final_seeds):
-            raise UserError(
-                f"Audit.final_seeds = {final_seeds} must be fresh, but shares seeds with "
-                f"Audit.seeds = {seeds}; bind other seeds"
-            )
+        check(self, SEED, seed=seed)
         if not axes:
             raise UserError(
                 "Audit.axes must hold at least one axis, not (); otherwise there is nothing to try"
@@ -63,9 +67,10 @@ class Audit:
         self.axes, self.base = list(axes), tuple(map(str, base))
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
         self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share
-        self.steps, self.batch_size = steps, batch_size
+        self.first_steps, self.most_steps, self.batch_size = first_steps, most_steps, batch_size
+        self.seed = seed
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
-        self._seeds, self._final_seeds = seeds, final_seeds
+        self._learned_files = list(learned_files), list(learned_labelled_files)
 
     def first_round(self, out, facts):
         """The `Sweep` of every value of every axis alone.
@@ -79,7 +84,24 @@ class Audit:
             skipped = {self.base[place], *self.left_out(place, facts)}
             others = [label for label in axis.labels if label not in skipped]
             settings += [self.base[:place] + (label,) + self.base[place + 1 :] for label in others]
-        return self._sweep("First round: each axis alone", out, facts, settings, self._seeds)
+        title = "First round: each value alone"
+        return self._sweep(title, out, facts, settings, self.first_steps, [self.seed])
+
+    def second_round(self, out, facts, settings, steps):
+        """The `Sweep` of the better settings, longer.
+
+        Args:
+            out, facts: see `first_round`.
+            settings: tuples of labels.
+            steps: of each run.
+        """
+        title = "Second round: the better ones, longer"
+        return self._sweep(title, out, facts, settings, steps, [self.seed + 1])
+
+    def last_round(self, out, facts, settings, steps, num_seeds):
+        """The `Sweep` of the finalists; arguments as of `second_round`."""
+        seeds = [self.seed + 2 + number for number in range(num_seeds)]
+        return self._sweep("Last round: more seeds", out, facts, settings, steps, seeds)
 
     def left_out(self, place, facts):
         """Labels of an axis, except the base's, that concern colour alone; only for grey images."""
@@ -89,56 +111,73 @@ class Audit:
         others = [label for label in self.axes[place].labels if label != self.base[place]]
         return [label for label in others if _is_about_color(self._bindings(place, label), usual)]
 
-    def second_round(self, out, facts, outcome):
-        """The `Sweep` of the base, the best setting and the best values together.
-
-        Args:
-            out, facts: see `first_round`.
-            outcome: `outcome.Outcome` of the first round.
-        """
-        settings = self.finalists(outcome, self.ranking(facts))
-        return self._sweep("Second round: fresh seeds", out, facts, settings, self._final_seeds)
-
-    def files(self, facts):
-        """gin files of the small experiment."""
-        return [*self._gin_files, *(self._labelled_files if facts["classes"] else ())]
+    def files(self, facts, bindings=None):
+        """gin files of the small experiment; those of view learning only where bindings need it."""
+        is_learned = bindings is None or recommendation.learns(bindings)
+        before, after = self._learned_files if is_learned else ((), ())
+        labelled = [*self._labelled_files, *after] if facts["classes"] else ()
+        return [*before, *self._gin_files, *labelled]
 
     @staticmethod
     def ranking(facts):
-        """What decides: accuracy with labels, otherwise how much the views share."""
+        """What decides: accuracy with labels, otherwise what `SharingRanking` has."""
         return AccuracyRanking(_PROBES[0]) if facts["classes"] else SharingRanking()
 
-    def finalists(self, outcome, ranking):
-        """Two or three tuples of labels, the base's first.
+    def better(self, outcome, ranking):
+        """Tuples of labels of the better third of a round, the base's first.
 
         Raises:
             UserError: fewer than two settings have results.
         """
-        known = dict(zip(outcome.sweep.axes[0].labels, outcome.sweep.axes[0].settings, strict=True))
-        found = {known[s.labels[0]]: s for s in outcome.settings}
-        order = [known[s.labels[0]] for s in ranking.order(outcome.settings)]
+        order = self._order(outcome, ranking)
         if self.base not in order or len(order) < 2:
             raise UserError(
                 "too few runs of the first round have results, so the audit cannot continue; read "
                 "their messages above, then run the same command again"
             )
+        others = [setting for setting in order if setting != self.base]
+        return [self.base, *others[: budget.num_better(len(order)) - 1]]
+
+    def finalists(self, first, second, ranking):
+        """Two or three tuples of labels: base, best, and best values together.
+
+        Args:
+            first, second: `outcome.Outcome`s of the rounds.
+            ranking: see `ranking`.
+        """
+        order = self._order(second, ranking) or [self.base]
+        order += [s for s in self._order(first, ranking) if s not in order]
         best = next(setting for setting in order if setting != self.base)
-        together = self._together(order, found, outcome, ranking)
-        return list(dict.fromkeys([self.base, best, together]))
+        improve = [
+            setting
+            for setting in order
+            if setting != self.base
+            and all(self._improves(setting, round_, ranking) for round_ in (first, second))
+        ]
+        return list(dict.fromkeys([self.base, best, self._together(improve)]))
 
-    def _together(self, order, found, outcome, ranking):
-        """The base with the best value of every axis that improves on it.
+    def _order(self, outcome, ranking):
+        """Tuples of labels of a round, the best first."""
+        known = dict(zip(outcome.sweep.axes[0].labels, outcome.sweep.axes[0].settings, strict=True))
+        return [known[s.labels[0]] for s in ranking.order(outcome.settings)]
 
-        Of two that bind the same parameter, it has the better.
+    def _improves(self, setting, outcome, ranking):
+        """Whether a setting is better than the base in a round, or not in that round."""
+        found = dict(zip(outcome.sweep.axes[0].settings, outcome.sweep.axes[0].labels, strict=True))
+        known = {s.labels[0]: s for s in outcome.settings}
+        pair = [known.get(found.get(named)) for named in (setting, self.base)]
+        return None in pair or ranking.is_improvement(*pair, outcome.settings)
+
+    def _together(self, order):
+        """The base with the first value of every axis in an order of settings.
+
+        Of two that bind the same parameter, it has the one that comes first.
         """
         together, bound = list(self.base), set()
-        for setting in order:  # the best first
-            place = next((i for i, label in enumerate(setting) if label != self.base[i]), None)
-            if place is None or together[place] != self.base[place]:
-                continue
+        for setting in order:
+            place = next(i for i, label in enumerate(setting) if label != self.base[i])
             names = {_parameter(binding) for binding in self._bindings(place, setting[place])}
-            pair = found[setting], found[self.base]
-            if not names & bound and ranking.is_improvement(*pair, outcome.settings):
+            if together[place] == self.base[place] and not names & bound:
                 together[place] = setting[place]
                 bound |= names
         return tuple(together)
@@ -147,30 +186,31 @@ class Audit:
         axis = self.axes[place]
         return axis.arguments(axis.labels.index(label))[1]
 
-    def _sweep(self, title, out, facts, settings, seeds):
+    def _sweep(self, title, out, facts, settings, steps, seeds):
         return Sweep(
-            gin_files=[*self.files(facts), self._write_data_file(out, facts)],
+            gin_files=[*self.files(facts), self._write_data_file(out, facts, steps)],
             axes=[Combinations(self.axes, settings, self.base)],
             seeds=seeds,
-            metrics=_PROBES if facts["classes"] else (),
-            until="evaluate" if facts["classes"] else "pretrain",
-            title=title,
+            metrics=[*(_PROBES if facts["classes"] else ()), *_LABEL_FREE],
+            until="evaluate",
+            title=f"{title} ({steps} steps)",
         )
 
-    def _write_data_file(self, out, facts):
+    def _write_data_file(self, out, facts, steps):
         """Writes a gin file of the prepared images and the length of a run; returns its path."""
-        epochs = self.steps / max(1, facts["sizes"]["unlabelled"] // self.batch_size)
+        epochs = steps / max(1, facts["sizes"]["unlabelled"] // self.batch_size)
         lines = [
             "# Made by bin/audit_views: the small copies of the images, and the length of each "
             "run.\n",
             f"ImageFolder.image_size = {self.image_size}",
             f"Pretrain.batch_size = {self.batch_size}",
             f"Pretrain.epochs = {epochs!r}",
+            f"LearnViews.epochs = {epochs!r}",
         ]
         for part in facts["sizes"]:
             labels = {"labelled": True} if part in ("train", "test") else {}
             lines += places.bindings(part, directory=os.path.join(out, "copies", part), **labels)
-        path = os.path.join(out, "data.gin")
+        path = os.path.join(out, f"data_{steps}_steps.gin")
         files.write_atomically(path, "\n".join(lines) + "\n")
         return path
 

@@ -1,4 +1,4 @@
-"""What bin/audit_views does: copies, two rounds of runs, a ranking, a gin file and a report."""
+"""What bin/audit_views does: copies, three rounds of runs, a gin file and a report."""
 
 import os
 import typing
@@ -7,13 +7,15 @@ from infomin_tf import environment
 from infomin_tf.auditing import names, places, recommendation  # noqa: F401
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings, without_color
+from infomin_tf.auditing.rounds import Rounds
 from infomin_tf.configuration import gin_files
 from infomin_tf.progress import say
 from infomin_tf.runs import run_folder
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps.command import terminated_like_interrupted
-from infomin_tf.sweeps.outcome import Outcome, text_table
-from infomin_tf.sweeps.runner import Runner
+from infomin_tf.sweeps.outcome import text_table
+
+_MOST_JOBS = 4
 
 
 class Audited(typing.NamedTuple):
@@ -23,10 +25,10 @@ class Audited(typing.NamedTuple):
         recommended: label of the best setting.
         gin_file: path of a gin file that trains with this setting.
         report: path of the HTML page.
-        table: (header, rows) of the second round, with text cells and the best setting first.
-        sentences: what is recommended, what was found on each axis, and how certain it is.
+        table: (header, rows) of the last round, with text cells and the best setting first.
+        sentences: what to do, what was found on each axis, and how certain it is.
         not_tried: sentences on what the audit leaves open.
-        problems: number of runs without results.
+        problems: number of runs that failed.
     """
 
     recommended: str
@@ -48,63 +50,56 @@ def run(*arguments):
     return int(found.problems > 0)
 
 
-def audit(files, gin_params, images, labels, out, jobs, devices):
+def audit(files, gin_params, images, labels, out, jobs, devices, minutes=None):
     """Audits views for a folder of images.
 
     Args:
         files, gin_params: configuration of an `Audit`.
         images, labels: see `preparation.prepare`.
         out: folder to which everything is written.
-        jobs, devices: see `Runner`.
+        jobs: runs at a time; None for one per CPU core, up to four.
+        devices: see `Runner`.
+        minutes: that the runs may take together, over all the times that the audit was started;
+            None for 20, or 10 with devices.
 
     Returns:
         `Audited`.
     """
     places.check(images, labels, out)
     configured, text = gin_files.load(Audit, files, gin_params)
+    minutes = minutes or (10 if devices else 20)
+    say(f"audit: {minutes:g} minutes for all runs; then a report")
     with environment.quiet_standard_error():
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
         run_folder.make_folder(out)
         facts = preparation.prepare(images, labels, out, configured)
-        for sentence in without_color(configured, facts):
+        for sentence in (*without_color(configured, facts), *facts["doubts"]):
             say(sentence)
-        first = _run_round(configured.first_round(out, facts), out, "first_round", jobs, devices)
-        sweep = configured.second_round(out, facts, first)
-        second = _run_round(sweep, out, "second_round", jobs, devices)
-        findings = Findings(configured, facts, first, second)
+        jobs = jobs or min(os.cpu_count() or 1, _MOST_JOBS)
+        findings = Findings(
+            *(configured, facts), *Rounds(configured, facts, out, minutes, jobs, devices).run()
+        )
         path = _write_recommendation(findings, out)
-        shown = [setting.labels for setting in first.settings]
-        more = [setting.labels for setting in second.settings if setting.labels not in shown]
-        pictures = first.runner.pictures(shown) | second.runner.pictures(more)
-        report.write(findings, pictures, path, text, out)
+        report.write(findings, path, text, out)
     return Audited(
         findings.recommended,
         path,
         os.path.join(out, "report.html"),
-        second.table(findings.order),
-        [*findings.sentences(), *findings.uncertainty()],
+        findings.last.table(findings.order),
+        [*findings.answer(), *findings.sentences(), *findings.uncertainty()],
         findings.not_tried(),
-        sum(bool(row.problem) for row in (*first.rows, *second.rows)),
+        sum(bool(row.problem) and not row.is_left_out for row in findings.rows),
     )
-
-
-def _run_round(sweep, out, name, jobs, devices):
-    """Runs what is missing; returns the `Outcome`, which it writes."""
-    say(sweep.title)
-    runner = Runner(sweep, os.path.join(out, name), None, jobs, devices)
-    outcome = Outcome(runner, runner.run())
-    outcome.write(runner.out)
-    return outcome
 
 
 def _write_recommendation(findings, out):
     path = os.path.join(out, "recommended.gin")
-    label, axis, facts = findings.recommended, findings.second.sweep.axes[0], findings.facts
-    _, bindings = axis.arguments(axis.labels.index(label))
-    steps = f"Audited with {findings.audit.steps} steps per run."
-    evidence = [findings.sentences()[0], *findings.uncertainty()[:2], steps]
-    files = findings.audit.files(facts)
-    text = recommendation.gin_text(path, label, files, bindings, facts["arguments"], evidence)
+    facts, label = findings.facts, findings.recommended
+    evidence = [*findings.answer(), findings.sentences()[0], *findings.uncertainty()[:2]]
+    bindings = findings.bindings()
+    files = findings.audit.files(facts, bindings)
+    size = recommendation.size_for(*findings.speed())
+    text = recommendation.gin_text(path, label, files, bindings, facts, evidence, size)
     write_atomically(path, text)
     return path

@@ -3,6 +3,7 @@
 import math
 from operator import ne
 
+from infomin_tf.auditing import advice
 from infomin_tf.auditing.ranking import SharingRanking, tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
@@ -25,40 +26,75 @@ def without_color(audit, facts):
 
 
 class Findings:
-    """Both rounds of an audit.
+    """The rounds of an audit.
 
     Args:
         audit: `Audit`.
         facts: of `preparation.prepare`.
-        first, second: `outcome.Outcome`s of the rounds.
+        first, second, last: `outcome.Outcome`s of the rounds.
+        steps: of a run of the second and the last round.
 
     Raises:
-        UserError: the base has no results in the second round.
+        UserError: the base has no results in the last round.
     """
 
-    def __init__(self, audit, facts, first, second):
-        self.audit, self.facts, self.first, self.second = audit, facts, first, second
+    def __init__(self, audit, facts, first, second, last, steps):
+        self.audit, self.facts, self.steps = audit, facts, steps
+        self.first, self.second, self.last = first, second, last
         self.ranking = audit.ranking(facts)
-        self.order = self.ranking.order(second.settings, first.settings)
-        self._base = _named(second, "base")
+        self.order = self.ranking.order(last.settings, first.settings)
+        self._base = _named(last, "base")
         if self._base not in self.order:
             raise UserError(
-                "the base has no results in the second round, so nothing can be recommended; read "
+                "the base has no results in the last round, so nothing can be recommended; read "
                 "the messages of its runs above, then run the same command again"
             )
 
     @property
+    def rows(self):
+        """Of all rounds."""
+        return [*self.first.rows, *self.second.rows, *self.last.rows]
+
+    @property
     def recommended(self):
-        """Label of the first of the second round."""
+        """Label of the first of the last round."""
         return self.order[0].labels[0]
 
+    def bindings(self):
+        """Those of the recommended setting."""
+        axis = self.last.sweep.axes[0]
+        return axis.arguments(axis.labels.index(self.recommended))[1]
+
+    def speed(self):
+        """(seconds per step, steps) of the recommended setting's runs in the last round."""
+        rows = [r for r in self.last.rows if r.point.labels[0] == self.recommended]
+        rates = [row.seconds_per_step for row in rows if row.measurements]
+        return sum(rates) / len(rates), self.steps
+
+    def answer(self):
+        """What to do, in plain words."""
+        if self.order[0] is self._base:
+            return ["Keep the usual views (the base): nothing that was tried is better for you."]
+        axis = self.last.sweep.axes[0]
+        combination = axis.settings[axis.labels.index(self.recommended)]
+        usual = [b for p, label in enumerate(self.audit.base) for b in self._bindings(p, label)]
+        said = []
+        for place, label in enumerate(combination):
+            if label != self.audit.base[place]:
+                said += advice.advice(usual, self._bindings(place, label))
+        return [f"Train on {self.recommended}.", *said]
+
+    def _bindings(self, place, label):
+        axis = self.audit.axes[place]
+        return axis.arguments(axis.labels.index(label))[1]
+
     def sentences(self):
-        """The recommendation, and what was found on each axis."""
+        """The recommendation in numbers, and what was found on each axis."""
         return [self._recommendation(), *map(self._axis, range(len(self.audit.axes)))]
 
     def not_tried(self):
         """What the audit leaves open."""
-        axis = self.second.sweep.axes[0]
+        axis = self.last.sweep.axes[0]
         combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings)
         return [
             *without_color(self.audit, self.facts),
@@ -66,8 +102,11 @@ class Findings:
             "and beyond those listed.",
             "Larger networks, larger views and longer training, which usually tolerate stronger "
             "views; other losses and negatives.",
-            "Learned views, the JigSaw branch, patches, other operations and other colour spaces; "
+            "The JigSaw branch, patches, other operations, other colour spaces and generators; "
             "tasks other than these labels.",
+            "Views without the flip from left to right, which half of all crops have. Are left and "
+            "right different things in your images, as in letters or in hands? Then bind "
+            "families.infomin.flip_probability = 0.0.",
         ]
 
     def uncertainty(self):
@@ -94,13 +133,19 @@ class Findings:
                 "and pass --labels to check."
             )
         said += [*self._that_tell_nothing(), *self.facts["doubts"]]
-        missing = sum(bool(row.problem) for row in (*self.first.rows, *self.second.rows))
+        late = [row.point.labels[0] for row in self.rows if row.is_left_out]
+        missing = sum(bool(row.problem) and not row.is_left_out for row in self.rows)
+        if late:
+            said.append(
+                f"There was no time for {'; '.join(dict.fromkeys(late))}; more --minutes make up "
+                "for that."
+            )
         if missing:
             said.append(f"{missing} runs have no results; they may change this.")
         return said
 
     def _that_tell_nothing(self):
-        found = [*self.first.settings, *self.second.settings]
+        found = [*self.first.settings, *self.last.settings]
         names = list(dict.fromkeys(s.labels[0] for s in found if tells_nothing(s)))
         place = "by accuracy nevertheless" if self.facts["classes"] else "last"
         return names and [
@@ -112,12 +157,13 @@ class Findings:
     def _recommendation(self):
         best = self.order[0]
         shown = "; ".join(
-            f"{self.second.label(key)} {mean_text(best, key)}, base {mean_text(self._base, key)}"
-            for key in (self.ranking.drawn, *self.second.metrics[1:], "i_nce")
+            f"{self.last.label(key)} {mean_text(best, key)}, base {mean_text(self._base, key)}"
+            for key in dict.fromkeys((self.ranking.drawn, *self.last.metrics, "i_nce"))
+            if key in best.values
         )
         return (
-            f"Recommended: {self.recommended} ({shown}; second round, fresh seeds, "
-            f"{len(best.values['i_nce'])} of them)."
+            f"Recommended: {self.recommended} ({shown}; last round, "
+            f"{len(best.values['i_nce'])} fresh seeds)."
         )
 
     def _axis(self, place):
@@ -145,21 +191,16 @@ class Findings:
     def _told_apart(self):
         best, base = self.order[0], self._base
         if best is base:
-            return "Nothing that was tried ranks above the base in the second round."
-        comparison = Comparison([*self.first.settings, *self.second.settings], self.ranking.metric)
+            return "Nothing that was tried ranks above the base in the last round."
+        comparison = Comparison(self.last.settings, self.ranking.metric)
         if not comparison.freedom:
-            return (
-                "With one seed per round the spread is unknown, so no difference is called "
-                "significant."
-            )
-        better = comparison.is_better(best, base) or (
-            not self.facts["classes"] and comparison.is_better(base, best)
-        )
+            return "With one seed the spread is unknown, so no difference is called significant."
+        better = self.ranking.is_apart(best, base, comparison)
         return (
             f"The recommendation {'is' if better else 'is NOT'} significantly different from the "
-            f"base: {self.second.label(self.ranking.metric)} differs by "
+            f"base: {self.last.label(self.ranking.metric)} differs by "
             f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
-            f"{comparison.standard_error(best, base):.2f} (pooled over both rounds; t test at "
+            f"{comparison.standard_error(best, base):.2f} (pooled over the last round; t test at "
             "95 %, not corrected for the number of comparisons)."
         )
 

@@ -90,7 +90,7 @@ def _arguments(images, labels, audit):
         "limit": audit.limit,
         "image_size": audit.image_size,
         "test_share": _TEST_SHARE,
-        "steps": audit.steps,
+        "first_steps": audit.first_steps,
         "batch_size": audit.batch_size,
     }
 

@@ -45,6 +45,11 @@ class AccuracyRanking:
         comparison = Comparison(settings, self.metric)
         return comparison.difference(setting, base) > _error(comparison, setting, base)
 
+    @staticmethod
+    def is_apart(setting, other, comparison):
+        """Whether a setting is significantly better than another, by a `Comparison`."""
+        return comparison.is_better(setting, other)
+
 
 class SharingRanking:
     """Without labels: of the settings whose embeddings spread over the sphere, the least sharing.
@@ -78,6 +83,11 @@ class SharingRanking:
         difference = abs(comparison.difference(setting, base))
         is_before = order.index(setting) < order.index(base)
         return is_before and difference > _error(comparison, setting, base)
+
+    @staticmethod
+    def is_apart(setting, other, comparison):
+        """Whether what two settings share differs significantly, by a `Comparison`."""
+        return comparison.is_better(setting, other) or comparison.is_better(other, setting)
 
 
 def _error(comparison, setting, base):

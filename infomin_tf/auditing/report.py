@@ -10,43 +10,77 @@ from infomin_tf.runs import files
 from infomin_tf.sweeps import curve, report
 
 
-def write(findings, pictures, recommended, configuration, out):
+def write(findings, recommended, configuration, out):
     """Writes out/report.html, out/curve.png and out/curve.svg.
 
     Args:
         findings: `Findings`.
-        pictures: dict label -> path of a picture of the views.
         recommended: path of the recommended gin file.
         configuration: text of the audit's gin configuration.
         out: folder.
     """
     with open(recommended, encoding="utf-8") as file:
         text = file.read()
-    rows = [*findings.first.rows, *findings.second.rows]
-    minutes = sum(row.seconds for row in rows) / 60
-    sizes = [f"{part} {size}" for part, size in findings.facts["sizes"].items()]
-    sizes = ", ".join(sizes).replace("_", " ")
     command = html.escape(f"bin/train {shlex.quote(f'--gin_file={recommended}')}")
     about = f"{findings.first.label(findings.ranking.drawn)} against I_NCE"
+    first, last = findings.first, findings.last
+    answer = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in findings.answer())
     parts = [
-        report.bullets(findings.sentences()),
+        answer,
+        report.bullets([findings.sentences()[0]]),
         "<h2>How sure this is</h2>",
         report.bullets(findings.uncertainty()),
+        f"<h2>What to do next</h2><p>Train on the recommended views: <code>{command}</code></p>",
+        "<h2>All that was tried</h2>",
+        report.image(curve.save(_draw(findings), out), about),
+        "<p>First round, one short run each: left shares little, up is better.</p>",
+        report.bullets(findings.sentences()[1:]),
+        *_views(findings),
+        "<h2>The finalists</h2><p>Best first; ± one standard deviation over seeds. Below, what can "
+        "be measured without labels stands beside accuracy.</p>",
+        report.table(*last.table(findings.order)),
+        "<h2>The better third, longer</h2>",
+        report.table(*findings.second.table(findings.ranking.order(findings.second.settings))),
+        "<h2>The first round</h2>",
+        report.table(*first.table(findings.ranking.order(first.settings))),
+        "<h2>What it took</h2>" + report.bullets([_costs(findings)]),
         "<h2>What was not tried</h2>",
         report.bullets(findings.not_tried()),
-        f"<h2>Ready to train</h2><p><code>{command}</code></p><pre>{html.escape(text)}</pre>",
-        "<h2>Second round: fresh seeds</h2>",
-        "<p>Best first.</p>",
-        report.table(*findings.second.table(findings.order)),
-        "<h2>First round: each axis alone</h2>",
-        report.image(curve.save(_draw(findings), out), about),
-        f"<p>± one standard deviation over seeds. Images: {sizes}. {minutes:.0f} minutes of "
-        "stages in total. Best first.</p>",
-        report.table(*findings.first.table(findings.ranking.order(findings.first.settings))),
-        *report.details(rows, pictures, configuration),
+        *report.details(findings.rows, {}, configuration),
+        f"<h2>The recommended gin file</h2><pre>{html.escape(text)}</pre>",
     ]
-    title = f"Audit of views for {findings.facts['arguments']['images']}"
-    files.write_atomically(os.path.join(out, "report.html"), report.page(title, parts))
+    name = os.path.basename(os.path.normpath(findings.facts["arguments"]["images"]))
+    files.write_atomically(
+        os.path.join(out, "report.html"), report.page(f"Which views for {name}", parts)
+    )
+
+
+def _costs(findings):
+    sizes = [f"{part} {size}" for part, size in findings.facts["sizes"].items()]
+    runs = [row for row in findings.rows if row.measurements]
+    minutes = sum(row.seconds for row in runs) / 60
+    return (
+        f"{len(runs)} runs, {minutes:.0f} minutes of stages in total; images: "
+        f"{', '.join(sizes).replace('_', ' ')}."
+    )
+
+
+def _views(findings):
+    """The views of the best, the base and the worst beside each other."""
+    worst = findings.ranking.order(findings.first.settings)[-1].labels
+    shown = {"Recommended": (findings.last, findings.order[0].labels)}
+    shown |= {
+        "Base": (findings.first, ("base",)),
+        "Worst of the first round": (findings.first, worst),
+    }
+    figures = []
+    for caption, (outcome, labels) in shown.items():
+        for path in outcome.runner.pictures([labels]).values():
+            with open(path, "rb") as file:
+                drawn = report.image(file.read(), f"views: {labels[0]}")
+            words = html.escape(f"{caption}: {labels[0]}")
+            figures.append(f"<figure>{drawn}<figcaption>{words}</figcaption></figure>")
+    return ["<h2>The views</h2>", *dict.fromkeys(figures)] if figures else []
 
 
 def _draw(findings):
@@ -57,7 +91,8 @@ def _draw(findings):
     shades = plt.get_cmap("tab10").colors
     colors = [shades[_axis_of(s.labels[0], names) % 10] for s in settings]
     figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
-    best = findings.ranking.order(settings)[0]
+    recommended = [s for s in settings if s.labels == findings.order[0].labels]
+    best = (recommended or findings.ranking.order(settings))[0]
     markers = ["o"] * len(settings)
     curve.draw_points(axes, findings.first, settings, ("i_nce", metric), best, colors, markers)
     return figure

@@ -46,14 +46,14 @@ report.html, events for TensorBoard's HParams, and a model_dir for each point.""
 
 _AUDIT_VIEWS = """\
 Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment,
-splits.
+splits, learned views.
 
-  bin/audit_views --images=photos
+  bin/audit_views --images=photos --minutes=10
   bin/audit_views --images=photos --labels=photos      # a folder for each class
   bin/audit_views --images=photos --labels=labels.csv  # columns file (path under photos) and label
 
-Many short runs of a small network; the same command runs what is missing. Under --out: report.html,
-recommended.gin, curve.png, and both rounds of runs."""
+Many short runs of a small network, fewer and longer ones of what is better; the same command runs
+what is missing. Under --out: report.html, recommended.gin, curve.png, and three rounds of runs."""
 
 
 def _main(command, description):
@@ -124,7 +124,7 @@ def _run(command, values, files):
         from infomin_tf.auditing import command as audit_command
 
         arguments = values.images, values.labels, values.out, values.jobs, values.devices
-        sys.exit(audit_command.run(files, values.gin_param, *arguments))
+        sys.exit(audit_command.run(files, values.gin_param, *arguments, values.minutes))
     with environment.quiet_standard_error():  # imported here, as TensorFlow takes seconds
         from infomin_tf.command_line import experiments
 

@@ -9,7 +9,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.runs import paths, results
 
 _EXAMPLE = "Pretrain.epochs = 3"
-_EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.steps = 1000"}
+_EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.limit = 1000"}
 _WRITTEN = "where everything is written; default runs/<name of the first gin file>"
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
@@ -25,6 +25,8 @@ def define(command):
         _text(values, "images", "folder of images, at any depth")
         meaning = "folder with a folder for each class, or csv file; none without labels"
         _text(values, "labels", meaning)
+        meaning = "of all runs together; default 20, or 10 with --devices"
+        flags.DEFINE_float("minutes", None, meaning, lower_bound=0.1, flag_values=values)
     meaning = "gin file, from the working directory or the package; repeatable, later ones win"
     flags.DEFINE_multi_string("gin_file", [], meaning, flag_values=values)
     meaning = f"one gin binding, such as '{_EXAMPLES.get(command, _EXAMPLE)}'; repeatable"
@@ -33,7 +35,9 @@ def define(command):
         _text(values, "data_dir", "folder of prepared TFDS data sets")
     if command in ("sweep", "audit_views"):
         _text(values, "out", _WRITTEN)
-        flags.DEFINE_integer("jobs", 1, "runs at a time", lower_bound=1, flag_values=values)
+        jobs, default = (1, "") if command == "sweep" else (None, "; default one per core, up to 4")
+        meaning = f"runs at a time{default}"
+        flags.DEFINE_integer("jobs", jobs, meaning, lower_bound=1, flag_values=values)
         meaning = "GPU numbers; one run at a time on each"
         flags.DEFINE_list("devices", [], meaning, flag_values=values)
         return values

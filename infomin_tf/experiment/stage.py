@@ -55,8 +55,9 @@ class TrainedStage(Stage):
         trained = self.training.loop.fit(task, run.strategy, run.place)
         measurements = self.measure(run, learner) + self._of_training(run, learner, trained)
         few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
-        done, planned = (trained.steps, trained.seconds), task.total_steps
-        run.finish(self.name, measurements, *done, [few], planned_steps=planned)
+        done = trained.steps, trained.seconds
+        facts = {"planned_steps": task.total_steps, "steps_per_second": trained.steps_per_second}
+        run.finish(self.name, measurements, *done, [few], **facts)
         self.leave(run, learner)
 
     def restore(self, run):

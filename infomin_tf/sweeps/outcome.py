@@ -12,6 +12,7 @@ from infomin_tf.runs import results
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps import reverse_u
 from infomin_tf.sweeps.comparison import CONFIDENCE, Comparison
+from infomin_tf.sweeps.runner import LEFT_OUT
 
 _PROBES = ("linear_probe/pre-trained", "fast_linear_probe/pre-trained", "knn/pre-trained")
 
@@ -24,6 +25,7 @@ class Row:
         point: `sweep.Point`.
         measurements: dict key -> `Measurement`, of all its stages; empty when it has no results.
         seconds: wall-clock time of its stages.
+        seconds_per_step: of all its trainings together, once compiled; 0 where not known.
         problem: why it has no results; None otherwise.
         command: the command that makes it.
     """
@@ -33,6 +35,12 @@ class Row:
     seconds: float
     problem: str | None
     command: str
+    seconds_per_step: float = 0.0
+
+    @property
+    def is_left_out(self):
+        """Whether there was no time for it."""
+        return bool(self.problem) and self.problem.startswith(LEFT_OUT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,16 +216,18 @@ def mean_text(setting, key):
 
 
 def _row(runner, point, problem):
-    measurements, seconds = {}, 0.0
+    measurements, seconds, per_step = {}, 0.0, 0.0
     finished = runner.is_finished(point)
     for stage in ("learn_views", "pretrain", "evaluate") if finished else ():
         content = results.read(os.path.join(runner.model_dir(point), stage))
         if content:
             measurements |= {m["key"]: results.loaded(m) for m in content["measurements"]}
             seconds += content.get("wall_time_seconds", 0.0)
+            per_step += 1 / (content.get("steps_per_second") or float("inf"))
     if not finished and problem is None:
         problem = "not run"
-    return Row(point, measurements, round(seconds, 1), problem, runner.command(point))
+    command = runner.command(point)
+    return Row(point, measurements, round(seconds, 1), problem, command, per_step)
 
 
 def _setting(labels, found):

@@ -18,7 +18,8 @@ from infomin_tf.errors import UserError
 from infomin_tf.progress import Progress
 from infomin_tf.runs import files, results
 
-_REFRESH_SECONDS = 2
+LEFT_OUT = "left out: "  # begins what is said of a point that there was no time for
+_REFRESH_SECONDS, _SPENT = 2, "spent.json"
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # -P: modules of the working directory do not hide those of Python.
 _PYTHON = [sys.executable, "-P", "-c"]
@@ -71,6 +72,12 @@ class Runner:
             _check_views(self.model_dir(point))
         return finished
 
+    def spent(self, point):
+        """Seconds of wall-clock time that the processes of a point have taken so far."""
+        path = os.path.join(self.model_dir(point), _SPENT)
+        fix = "delete this file"
+        return files.read_json(path, fix)["seconds"] if os.path.exists(path) else 0.0
+
     def run(self):
         """Runs what is missing; returns dict point -> why it has no results, for those without."""
         points = self.sweep.points()
@@ -86,7 +93,7 @@ class Runner:
             def attempt(point):
                 hours = (time.monotonic() - started) / 3600
                 if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
-                    return f"left out: the budget of {self.sweep.hours} h is spent"
+                    return f"{LEFT_OUT}the budget of {self.sweep.hours:.3g} h is spent"
                 device = free.pop()
                 try:
                     return self._run_point(point, device)
@@ -164,10 +171,12 @@ class Runner:
                 return None
             record = json.dumps(_record(point))
             files.write_atomically(os.path.join(model_dir, "command.json"), record)
-            log = os.path.join(model_dir, "log.txt")
-            self._running[point.name] = log
+            log, before = os.path.join(model_dir, "log.txt"), self.spent(point)
+            self._running[point.name], started = log, time.monotonic()
             status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock)
             del self._running[point.name]
+            spent = {"seconds": round(before + time.monotonic() - started, 1)}
+            files.write_atomically(os.path.join(model_dir, _SPENT), json.dumps(spent))
         return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
 
     def _call(self, command, log, device=None, lock=None):

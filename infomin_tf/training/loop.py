@@ -64,11 +64,13 @@ class Trained(typing.NamedTuple):
         seconds: of wall-clock time, over all the runs.
         i_nce: (mean in nats over the steps of the last epoch, their number), as the learner saw
             them; None without.
+        steps_per_second: of this run, once compiled; None where that is not known.
     """
 
     steps: int
     seconds: float
     i_nce: tuple[float, int] | None
+    steps_per_second: float | None = None
 
 
 class TrainingLoop:
@@ -170,7 +172,7 @@ class TrainingLoop:
             # Statistics that each replica had of its own are those of the first from here on.
             workers.wait_for_all()  # until the chief has saved
             checkpoint.restore()
-        return Trained(step, checkpoint.seconds, checkpoint.i_nce)
+        return Trained(step, checkpoint.seconds, checkpoint.i_nce, report.steps_per_second)
 
     def _count(self, task, step):
         """Steps of the next call: to the end of the epoch or to a checkpoint, if these are near."""

@@ -57,8 +57,13 @@ class Report:
         share = self._waiting / self._seconds if self._seconds else math.nan
         return "" if math.isnan(share) else f"data wait {share:.0%}"
 
+    @property
+    def steps_per_second(self):
+        """After the first call, which compiles; None where there was no other."""
+        return self._steps / self._seconds if self._seconds else None
+
     def _rate(self):
-        return f"{self._steps / self._seconds:.1f} steps/s" if self._seconds else ""
+        return f"{self.steps_per_second:.1f} steps/s" if self._seconds else ""
 
 
 def _warn_of_collapse(metrics, step):

@@ -124,6 +124,7 @@ def infomin(
     magnitude=10.0,
     grey_probability=0.2,
     fill: tuple[float, float, float] | None = None,
+    flip_probability=0.5,
 ):
     """InfoMin Aug: crop, jitter (0.8x, 0.8x, 0.8x, 0.2x), blur, RandAugment, grey (C.1).
 
@@ -138,6 +139,7 @@ def infomin(
         magnitude: mean level of RandAugment, in [0, 10].
         grey_probability: of grey; 0 leaves it out.
         fill: of RandAugment; None for the mean of the data.
+        flip_probability: of mirroring left to right; 0 where left and right differ in meaning.
     """
     operations = []
     if jitter:
@@ -148,7 +150,7 @@ def infomin(
         operations.append(RandAugment(layers, magnitude, fill=fill))
     if grey_probability:
         operations.append(Greyscale(grey_probability))
-    return Family(RandomResizedCrop(size, area), operations)
+    return Family(RandomResizedCrop(size, area, flip_probability=flip_probability), operations)
 
 
 def infomin_colorless(

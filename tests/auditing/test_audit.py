@@ -1,5 +1,6 @@
 """The audit of views: what is tried, what is called best of hand-made numbers, what is written."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -8,8 +9,8 @@ import gin
 import numpy as np
 import pytest
 
+from infomin_tf.auditing import advice, budget, ranking, recommendation
 from infomin_tf.auditing import findings as findings_module
-from infomin_tf.auditing import ranking, recommendation
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
@@ -41,7 +42,7 @@ def small_audit():
         Axis("a.B.x", (1, 2, 3), name="x"),
         BindingsAxis({"off": ("a.B.y = 0",), "on": ("a.B.y = 1", "a.B.z = 2")}, "y"),
     ]
-    return Audit(axes, ("2", "off"), ["base.gin"], ["labelled.gin"])
+    return Audit(axes, ("2", "off"), ["base.gin"], ["labelled.gin"], first_steps=30)
 
 
 def setting(label, probe, i_nce=1.0, uniformity=-3.0):
@@ -60,35 +61,41 @@ def write_numbers(sweep, out, numbers):
             "pretrain": {"i_nce": i_nce, "uniformity": uniformity},
             "evaluate": {PROBE: probes[list(sweep.seeds).index(point.seed)]},
         }
-        for stage in ("pretrain", "evaluate")[: 1 + (sweep.until == "evaluate")]:
+        for stage in ("pretrain", "evaluate"):
             folder = pathlib.Path(made.model_dir(point)) / stage
             folder.mkdir(parents=True)
             content = [
                 {"key": n, "label": LABELS[n], "value": v, "unit": "", "protocol": ""}
                 for n, v in found[stage].items()
             ]
-            (folder / "results.json").write_text(json.dumps({"measurements": content}))
+            results = {"measurements": content, "steps_per_second": 2.0}
+            (folder / "results.json").write_text(json.dumps(results))
     return outcome.Outcome(made, {})
 
 
-def both_rounds(tmp_path, facts=FACTS):
-    audit = small_audit()
-    numbers = {
-        "base": ([50.0, 50.4], 2.0, -3.0),
-        "x 1": ([40.0, 40.6], 3.0, -3.2),
-        "x 3": ([53.0, 53.4], 1.5, -2.9),
-        "y on": ([51.0, 51.6], 0.5, -1.0),
-    }
-    first = write_numbers(audit.first_round(str(tmp_path), facts), tmp_path / "one", numbers)
-    second = audit.second_round(str(tmp_path), facts, first)
+FIRST = {
+    "base": ([50.0], 2.0, -3.0),
+    "x 1": ([40.0], 3.0, -3.2),
+    "x 3": ([53.0], 1.5, -2.9),
+    "y on": ([51.0], 0.5, -1.0),
+}
+
+
+def all_rounds(tmp_path, facts=FACTS):
+    audit, out = small_audit(), str(tmp_path)
+    first = write_numbers(audit.first_round(out, facts), tmp_path / "one", FIRST)
+    better = audit.better(first, audit.ranking(facts))
+    second = {label: ([probe + 2.0], *rest) for label, ([probe], *rest) in FIRST.items()}
+    second = write_numbers(audit.second_round(out, facts, better, 60), tmp_path / "two", second)
+    finalists = audit.finalists(first, second, audit.ranking(facts))
     again = {
         "base": ([50.2, 50.0], 2.0, -3.0),
         "x 3": ([52.0, 52.2], 1.5, -2.9),
         "x 3, y on": ([53.6, 53.2], 1.0, -2.8),
     }
-    return findings_module.Findings(
-        audit, facts, first, write_numbers(second, tmp_path / "two", again)
-    )
+    last = audit.last_round(out, facts, finalists, 60, 2)
+    last = write_numbers(last, tmp_path / "three", again)
+    return findings_module.Findings(audit, facts, first, second, last, 60)
 
 
 def test_the_first_round_changes_one_thing_at_a_time(tmp_path):
@@ -97,11 +104,29 @@ def test_the_first_round_changes_one_thing_at_a_time(tmp_path):
     assert axis.labels == ["base", "x 1", "x 3", "y on"]
     assert axis.arguments(0) == ([], ["a.B.x = 2", "a.B.y = 0"])
     assert axis.arguments(3) == ([], ["a.B.x = 2", "a.B.y = 1", "a.B.z = 2"])
-    points = sweep.points()
-    assert len(points) == 8 and sweep.until == "evaluate"
-    assert points[0].gin_files == ("base.gin", "labelled.gin", str(tmp_path / "data.gin"))
+    points, data = sweep.points(), tmp_path / "data_30_steps.gin"
+    assert len(points) == 4 and sweep.until == "evaluate" and sweep.metrics[0] == PROBE
+    assert points[0].gin_files == ("base.gin", "labelled.gin", str(data))
+    assert f"Pretrain.epochs = {30 / 11}" in data.read_text()  # 11 batches of 128 of 1,500 images
     without = small_audit().first_round(str(tmp_path), FACTS | {"classes": 0})
-    assert without.until == "pretrain" and "labelled.gin" not in without.points()[0].gin_files
+    assert PROBE not in without.metrics and "rotation_probe/pre-trained" in without.metrics
+    assert "labelled.gin" not in without.points()[0].gin_files
+
+
+def test_the_better_third_goes_on_and_four_at_least(tmp_path):
+    labels = [f"x {value}" for value in range(1, 20)]
+    axis = Axis("a.B.x", tuple(range(20)), name="x")
+    audit = Audit([axis], ("0",), ["base.gin"])
+    numbers = {label: ([float(place)], 1.0, -3.0) for place, label in enumerate(labels)}
+    sweep = audit.first_round(str(tmp_path), FACTS)
+    first = write_numbers(sweep, tmp_path / "one", numbers | {"base": ([0.0], 1.0, -3.0)})
+    better = audit.better(first, audit.ranking(FACTS))
+    assert better == [("0",)] + [(str(value),) for value in (19, 18, 17, 16, 15, 14)]
+    assert [budget.num_better(n) for n in (2, 4, 9, 14, 20)] == [2, 4, 4, 5, 7]
+    second = audit.second_round(str(tmp_path), FACTS, better, 100)
+    last = audit.last_round(str(tmp_path), FACTS, better[:2], 100, 3)
+    seeds = [*sweep.seeds, *second.seeds, *last.seeds]
+    assert seeds == [0, 1, 2, 3, 4]  # fresh in each round
 
 
 def test_combinations_of_unknown_values_are_refused():
@@ -116,19 +141,24 @@ def test_a_base_that_is_none_is_refused_at_once():
             Audit(axes, base, ["base.gin"])
 
 
-def test_failed_runs_and_single_seeds_are_said(tmp_path):
+def test_failed_runs_and_those_without_time_are_said(tmp_path):
+    found = all_rounds(tmp_path)
+    assert "no results" not in " ".join(found.uncertainty())
+    rows = found.first.rows
+    rows[1] = dataclasses.replace(rows[1], problem=runner.LEFT_OUT + "the budget is spent")
+    rows[2] = dataclasses.replace(rows[2], problem="failed: full disk")
+    sure = " ".join(found.uncertainty())
+    assert "There was no time for x 1; more --minutes" in sure and "1 runs have no results" in sure
     audit = small_audit()
-    audit._seeds, audit._final_seeds = (0,), (1,)
-    numbers = {"base": ([50.0], 2.0, -3.0), "x 3": ([53.0], 1.5, -2.9)}
-    first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", numbers)
-    second = audit.second_round(str(tmp_path), FACTS, first)
-    found = write_numbers(second, tmp_path / "two", numbers)
-    sure = " ".join(findings_module.Findings(audit, FACTS, first, found).uncertainty())
-    assert "With one seed per round the spread is unknown" in sure
-    assert "2 runs have no results" in sure  # x 1 and y on
-    lost = write_numbers(second, tmp_path / "lost", {"x 3": numbers["x 3"]})
-    with pytest.raises(UserError, match="base has no results in the second round"):
-        findings_module.Findings(audit, FACTS, first, lost)
+    only = {"x 3": ([53.0], 1.5, -2.9)}
+    sweep = audit.last_round(str(tmp_path), FACTS, [("2", "off"), ("3", "off")], 60, 1)
+    lost = write_numbers(sweep, tmp_path / "lost", only)
+    with pytest.raises(UserError, match="base has no results in the last round"):
+        findings_module.Findings(audit, FACTS, found.first, found.second, lost, 60)
+    single = write_numbers(sweep, tmp_path / "single", only | {"base": ([50.0], 2.0, -3.0)})
+    both = found.first, found.second
+    said = findings_module.Findings(audit, FACTS, *both, single, 60).uncertainty()
+    assert said[0].startswith("With one seed the spread is unknown")
 
 
 def test_values_that_bind_the_same_parameter_are_not_put_together(tmp_path):
@@ -137,22 +167,26 @@ def test_values_that_bind_the_same_parameter_are_not_put_together(tmp_path):
         BindingsAxis({"off": ("a.B.y = 0",), "on": ("a.B.y = 1", "a.B.x = 0")}, "y"),
     ]
     audit = Audit(axes, ("1", "off"), ["base.gin"])
-    numbers = {
-        "base": ([50, 50.2], 2.0, -3),
-        "x 2": ([52, 52.2], 2.0, -3),
-        "y on": ([55, 55.2], 2.0, -3),
-    }
+    numbers = {"base": ([50], 2.0, -3), "x 2": ([52], 2.0, -3), "y on": ([55], 2.0, -3)}
     first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", numbers)
-    assert audit.finalists(first, audit.ranking(FACTS)) == [("1", "off"), ("1", "on")]
+    finalists = audit.finalists(first, first, audit.ranking(FACTS))
+    assert finalists == [("1", "off"), ("1", "on")]
 
 
 def test_finalists_are_base_best_and_the_improvements_together_with_fresh_seeds(tmp_path):
-    found = both_rounds(tmp_path)
-    assert found.second.sweep.axes[0].labels == ["base", "x 3", "x 3, y on"]
-    assert not set(found.second.sweep.seeds) & set(found.first.sweep.seeds)
+    found = all_rounds(tmp_path)
+    assert found.last.sweep.axes[0].labels == ["base", "x 3", "x 3, y on"]
     assert found.recommended == "x 3, y on"
-    with pytest.raises(UserError, match="must be fresh"):
-        Audit([], (), [], seeds=(0, 1), final_seeds=(1, 2))
+
+
+def test_what_loses_to_the_base_in_the_second_round_is_not_put_together(tmp_path):
+    audit, out = small_audit(), str(tmp_path)
+    first = write_numbers(audit.first_round(out, FACTS), tmp_path / "one", FIRST)
+    worse = FIRST | {"y on": ([49.0], 0.5, -1.0)}  # it was better than the base in the first round
+    second = audit.second_round(out, FACTS, audit.better(first, audit.ranking(FACTS)), 60)
+    second = write_numbers(second, tmp_path / "two", worse)
+    finalists = audit.finalists(first, second, audit.ranking(FACTS))
+    assert finalists == [("2", "off"), ("3", "off")]
 
 
 def test_an_improvement_exceeds_the_standard_error_of_the_difference():
@@ -190,7 +224,7 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
     assert order[0] == "fine"
     unknown = [setting("nan", [np.nan, np.nan]), setting("known", [10.0, 11.0])]
     assert [s.labels[0] for s in ranking.AccuracyRanking(PROBE).order(unknown)] == ["known"]
-    found = both_rounds(tmp_path)
+    found = all_rounds(tmp_path)
     assert "Next to nothing" not in " ".join(found.uncertainty())
     found.first.settings.append(settings[0])
     assert "Next to nothing was learned" in " ".join(found.uncertainty())
@@ -221,17 +255,15 @@ def test_the_standard_audit_of_grey_images_has_no_colour_split(tmp_path, standar
         "split frequencies, sigma 1",
         "split frequencies, sigma 2",
     ]
-    assert len(labels) == 12
+    assert len(labels) == 12 and not any("learned" in label for label in labels)
 
 
 def test_findings_with_labels(tmp_path):
-    found = both_rounds(tmp_path)
+    found = all_rounds(tmp_path)
     said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())
     assert f"Recommended: x 3, y on ({LABELS[PROBE]} 53.40 ± 0.28, base 50.10 ± 0.14" in said
-    assert (
-        "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what was tried, "
-        "significantly different from the base" in said
-    )
+    assert "last round, 2 fresh seeds" in said
+    assert "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what" in said
     assert (
         "The recommendation is significantly different from the base" in sure
         and "differs by 3.30" in sure
@@ -239,20 +271,63 @@ def test_findings_with_labels(tmp_path):
     # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.
     assert "500 test images. This adds a standard error of 2.2 points" in sure
     assert "would have put x 3 first" in sure
+    assert found.answer() == ["Train on x 3, y on."]  # nothing is known of what a.B.x means
 
 
 def test_findings_without_labels(tmp_path):
-    found = both_rounds(tmp_path, FACTS | {"classes": 0})
-    assert found.second.sweep.axes[0].labels == ["base", "x 3"]  # y on is not spread
+    found = all_rounds(tmp_path, FACTS | {"classes": 0})
+    assert found.last.sweep.axes[0].labels == ["base", "x 3"]  # y on is not spread
     sure = " ".join(found.uncertainty())
     assert found.recommended == "x 3" and "nothing was measured that a task needs" in sure
+
+
+@pytest.mark.parametrize(
+    ("usual", "better", "said"),
+    [
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 0.0"], "do not jitter"),
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 0.25"], "hardly jitter"),
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 1.0"], "jitter them more"),
+        (["families.infomin.area = (0.2, 1.0)"], ["families.infomin.area = (0.08, 1.0)"], "Small"),
+        (["families.infomin.area = (0.2, 1.0)"], ["families.infomin.area = (0.4, 1.0)"], "larger"),
+        (["f.layers = 0"], ["f.layers = 2", "f.magnitude = 5.0"], "RandAugment helps"),
+        (
+            ["families.infomin.jitter = 0.5"],
+            ["families.infomin.jitter = 0.0", "Experiment.view_learning = @LearnViews()"],
+            "Learned channels",
+        ),
+    ],
+)
+def test_advice_is_in_plain_words(usual, better, said):
+    [sentence] = advice.advice(usual, better)
+    assert said in sentence
+    assert advice.advice(usual, usual) == advice.advice(["a.x = @b"], ["a.x = @c"]) == []
+
+
+def test_a_recommendation_fits_the_machine():
+    fast = recommendation.size_for(1e-4, 250)
+    assert fast == recommendation.Size(4, 64, 5000, pytest.approx(1e-4 * 64 * 5000 / 60))
+    # Four times the width and twice the side take 64 times as long: 5,000 steps of 0.05 s, 267
+    # minutes. Twice and twice take 16 times, 67 minutes; twice and 1.5 times 9 times, 37.5.
+    assert recommendation.size_for(0.05, 250) == recommendation.Size(2, 48, 5000, 37.5)
+    slow = recommendation.size_for(5.0, 250)  # 60 minutes are 720 steps
+    assert slow == recommendation.Size(1, 32, 720, pytest.approx(60))
+
+
+def test_the_rest_of_the_time_becomes_steps():
+    costs = budget.measured({"a": 30.0, "b": 50.0}, {"a": 0.1, "b": 0.3}, steps=100)
+    assert costs.start == pytest.approx(20) and costs.of(["a", "b"], 100) == pytest.approx(80)
+    # 2 runs, then 3 finalists with 2 seeds, of 0.2 s per step on average: 8 * (20 + 0.2 s) = 2 T.
+    steps = budget.steps_of_rest(240.1, 2, costs, ["a", "b"], 3, 2, least=80, most=1000)
+    assert steps == 200
+    assert budget.steps_of_rest(9, 2, costs, ["a", "b"], 3, 2, least=80, most=1000) == 80
+    assert budget.steps_of_rest(9e9, 2, costs, ["a", "b"], 3, 2, least=80, most=1000) == 1000
 
 
 def test_too_few_results_stop_with_the_mend(tmp_path):
     audit = small_audit()
     first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", {})
     with pytest.raises(UserError, match="run the same command again"):
-        audit.second_round(str(tmp_path), FACTS, first)
+        audit.better(first, audit.ranking(FACTS))
 
 
 @pytest.fixture
@@ -270,17 +345,18 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
         facts["sizes"] = {"unlabelled": 1500, "held_out": 500}
     sweep = standard_audit.first_round(str(tmp_path), facts)
     points = sweep.points()[: len(sweep.axes[0].labels)]
-    assert len(points) == 14
+    assert len(points) == 17
     labels = str(tmp_path) if classes == 10 else "labels.csv"
     arguments = FACTS["arguments"] | {"labels": labels if classes else None}
     for place, point in enumerate(points):
         text = recommendation.gin_text(
             "r.gin",
             point.labels[0],
-            standard_audit.files(facts),
+            standard_audit.files(facts, sweep.axes[0].arguments(place)[1]),
             sweep.axes[0].arguments(place)[1],
-            arguments,
+            facts | {"arguments": arguments},
             ["Why."],
+            recommendation.Size(4, 64, 5000, 42.0),
         )
         (tmp_path / "r.gin").write_text(text)
         for files, bindings in (
@@ -292,7 +368,8 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
             gin_files.parse([gin_files.find_file(file) for file in files], bindings)
             stages = gin_files.build(Experiment).stage_names
             gin_files.check_all_used()
-            assert stages == (
-                ("pretrain", "evaluate", "export") if classes else ("pretrain", "export")
-            )
+            learned = ("learn_views",) * ("learned" in point.labels[0])
+            assert stages == (*learned, "pretrain", "evaluate", "export")
         assert re.search(r"ResNet18.width = (1.0|0.5)\n", text)
+        assert ("learned" in point.labels[0]) == ("learned_views.gin" in text)
+        assert "Pretrain.epochs = 455\n" in text  # 5,000 steps of 11 per epoch

@@ -1,6 +1,7 @@
 """bin/audit_views from images to report, with runs that are stood in for."""
 
 import html.parser
+import json
 import pathlib
 import re
 import subprocess
@@ -31,12 +32,14 @@ with open(os.path.join(folder, "..", "..", "..", "runs.txt"), "a") as file:
 better = 5 * ("blur_probability = 0.5" in params) + 10 * ("jitter = 1.0" in params)
 numbers = {"pretrain": {"i_nce": 2 - better / 10, "uniformity": -3.0},
            "evaluate": {"knn/pre-trained": 30.0 + better, "fast_linear_probe/pre-trained": 35.0}}
-for stage in numbers if dict(flags).get("--until") == "evaluate" else ["pretrain"]:
+if not sum(name == "--gin_file" and "labelled" in value for name, value in flags):
+    numbers["evaluate"] = {"rotation_probe/pre-trained": 30.0 + better}
+for stage in numbers:
     os.makedirs(os.path.join(folder, stage))
     said = {"unit": "", "protocol": ""}
     rows = [{"key": n, "label": n, "value": v} | said for n, v in numbers[stage].items()]
     with open(os.path.join(folder, stage, "results.json"), "w") as file:
-        json.dump({"measurements": rows, "wall_time_seconds": 1.0}, file)
+        json.dump({"measurements": rows, "wall_time_seconds": 1.0, "steps_per_second": 50}, file)
 """
 FAKE_SHOW_VIEWS = """
 import sys
@@ -54,18 +57,26 @@ def stand_ins(monkeypatch):
     clear()
 
 
+def save_photos(tmp_path):
+    for index in range(240):
+        folder = tmp_path / "<photos>" / ("ant" if index % 2 else "owl")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
 def clear():
     gin.clear_config()
     gin.config._IMPORTS.clear()
 
 
-def audit(tmp_path, labels):
+def audit(tmp_path, labels, minutes=20):
     clear()
     params = ["Audit.image_size = 8", "Audit.batch_size = 16"]
     file = gin_files.find_file("gin/audit_views.gin")
     photos = str(tmp_path / "<photos>")
     return command.run(
-        [file], params, photos, photos if labels else None, str(tmp_path / "out"), 2, []
+        *([file], params, photos, photos if labels else None, str(tmp_path / "out"), 2, []), minutes
     )
 
 
@@ -91,13 +102,19 @@ class Tags(html.parser.HTMLParser):
         self.addresses += [value for name, value in attributes if name in ("src", "href")]
 
 
+def test_an_audit_ends_with_its_time_and_goes_on_with_more(tmp_path, capsys):
+    save_photos(tmp_path)
+    assert audit(tmp_path, labels=True, minutes=0.01) == 0
+    few = len((tmp_path / "out" / "runs.txt").read_text().split())
+    said = capsys.readouterr().out
+    assert few < 29 and "There was no time for " in said and "more --minutes" in said
+    assert audit(tmp_path, labels=True) == 0
+    assert len((tmp_path / "out" / "runs.txt").read_text().split()) > few
+
+
 @pytest.mark.parametrize("labels", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, capsys):
-    for index in range(240):
-        folder = tmp_path / "<photos>" / ("ant" if index % 2 else "owl")
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(index).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index}.png")
+    save_photos(tmp_path)
     assert audit(tmp_path, labels) == 0
     out = tmp_path / "out"
     said = capsys.readouterr().out
@@ -106,15 +123,16 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     page = (out / "report.html").read_text()
     tags = Tags(page)
     assert "photos" not in tags.tags and all(a.startswith("data:") for a in tags.addresses)
-    assert tags.tags.count("img") == 1 + 14 + 1 and "&lt;photos&gt;" in page and together in page
+    assert tags.tags.count("img") == 1 + 3 and "&lt;photos&gt;" in page and together in page
     assert "Not tried" in said and "What was not tried" in page
     runs = (out / "runs.txt").read_text().split()
-    assert len(runs) == 2 * 14 + 2 * 3 == len(set(runs))
+    # All, a third, and two seeds of three; what the numbers tell apart needs no more.
+    assert len(runs) == 17 + 6 + 2 * 3 == len(set(runs))
     clear()
     gin_files.parse([str(out / "recommended.gin")], [])
     made = gin_files.build(Experiment)
     gin_files.check_all_used()
-    assert made.stage_names == ("pretrain", "evaluate", "export")[:: 1 if labels else 2]
+    assert made.stage_names == ("pretrain", "evaluate", "export")
     assert gin.query_parameter("families.infomin.jitter") == 1.0
     # The same from Python repeats no run.
     photos = tmp_path / "<photos>"
@@ -126,8 +144,11 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     )
     assert found.recommended == together and found.gin_file == str(out / "recommended.gin")
     assert found.problems == 0 and found.report == str(out / "report.html")
-    assert len((out / "runs.txt").read_text().split()) == 34
-    assert re.search(r"\d+ minutes of stages", page)
+    assert len((out / "runs.txt").read_text().split()) == 29
+    assert re.search(r"\d+ minutes of stages", page) and "Worst of the first round: " in page
+    plan = json.loads((out / "plan.json").read_text())
+    assert plan["second_round"][0] == plan["last_round"][0] == ["0.2", "0.5", "off", "off", "none"]
+    assert plan["steps"] == 1000 and 0 < plan["seconds"] < 600
 
 
 def test_without_images_the_command_says_what_it_needs():

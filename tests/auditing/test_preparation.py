@@ -14,7 +14,7 @@ from infomin_tf.errors import UserError
 def standing_audit(limit=1000, image_size=8):
     """What `prepare` asks of an audit."""
     return types.SimpleNamespace(
-        limit=limit, image_size=image_size, max_corrupt_share=0.01, steps=5, batch_size=64
+        limit=limit, image_size=image_size, max_corrupt_share=0.01, first_steps=5, batch_size=64
     )
 
 

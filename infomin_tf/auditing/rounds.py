@@ -1,0 +1,118 @@
+"""Runs the rounds of an audit within its time, and keeps what it decides, so it can continue."""
+
+import json
+import os
+
+from infomin_tf.auditing import budget
+from infomin_tf.progress import say
+from infomin_tf.runs import files
+from infomin_tf.sweeps.comparison import Comparison
+from infomin_tf.sweeps.outcome import Outcome
+from infomin_tf.sweeps.runner import Runner
+
+_LEAST_SEEDS, _MOST_SEEDS, _FINALISTS = 2, 8, 3
+_ROUNDS = ("first_round", "second_round", "last_round")
+
+
+class Rounds:
+    """The three rounds of an audit.
+
+    Args:
+        audit: `Audit`.
+        facts: of `preparation.prepare`.
+        out: folder of the audit.
+        minutes: that all runs may take together, over all the times that the audit was started.
+        jobs: runs at a time, without devices.
+        devices: see `Runner`.
+    """
+
+    def __init__(self, audit, facts, out, minutes, jobs, devices):
+        self._audit, self._facts, self._out = audit, facts, out
+        self._jobs, self._devices = jobs, devices
+        self._at_a_time, self._ranking = len(devices) or jobs, audit.ranking(facts)
+        self._path = os.path.join(out, "plan.json")
+        fix = "delete this file, and the audit decides again"
+        self._plan = files.read_json(self._path, fix) if os.path.exists(self._path) else {}
+        self._clock = budget.Clock(minutes, self._plan.get("seconds", 0.0))
+
+    def run(self):
+        """Runs what is missing and what there is time for.
+
+        Returns:
+            `outcome.Outcome`s of the three rounds, and steps of the runs of the last two.
+
+        Raises:
+            UserError: too few runs have results.
+        """
+        arguments = self._out, self._facts
+        first = self._run(0, self._audit.first_round(*arguments), 0.6)
+        better = self._decide("second_round", lambda: self._audit.better(first, self._ranking))
+        steps = self._decide("steps", lambda: self._steps(first, better))
+        second = self._run(1, self._audit.second_round(*arguments, better, steps), 0.7)
+        finalists = self._decide(
+            "last_round", lambda: self._audit.finalists(first, second, self._ranking)
+        )
+        for seeds in range(_LEAST_SEEDS, _MOST_SEEDS + 1):
+            # Without two seeds of the finalists there would be no answer, so they may take longer.
+            share = None if seeds == _LEAST_SEEDS else 1.0
+            last = self._run(2, self._audit.last_round(*arguments, finalists, steps, seeds), share)
+            if self._is_told(last) or not self._is_there_time(first, finalists, steps, seeds):
+                break
+        return first, second, last, steps
+
+    def _run(self, number, sweep, share):
+        """The `Outcome` of a round that may take a share of the time that is left, written."""
+        say(f"{sweep.title}: {len(sweep.points())} runs, {self._clock}")
+        sweep.hours = share and share * self._clock.seconds_left / 3600
+        folder = os.path.join(self._out, _ROUNDS[number])
+        runner = Runner(sweep, folder, None, self._jobs, self._devices)
+        try:
+            outcome = Outcome(runner, runner.run())
+        finally:
+            self._keep("seconds", self._clock.seconds_spent)
+        outcome.write(runner.out)
+        return outcome
+
+    def _decide(self, name, decide):
+        """What was decided before, or is now, and kept."""
+        if name not in self._plan:
+            self._keep(name, decide())
+        found = self._plan[name]
+        return [tuple(setting) for setting in found] if isinstance(found, list) else found
+
+    def _keep(self, name, value):
+        self._plan[name] = value
+        files.write_atomically(self._path, json.dumps(self._plan, indent=2) + "\n")
+
+    def _steps(self, first, better):
+        costs = self._costs(first)
+        measured = [s for s in better if s in costs.steps]
+        limits = self._audit.first_steps, max(self._audit.first_steps, self._audit.most_steps)
+        share = self._clock.seconds_left, self._at_a_time
+        return budget.steps_of_rest(*share, costs, measured, _FINALISTS, _LEAST_SEEDS, *limits)
+
+    def _costs(self, first):
+        """`Costs` by the first round."""
+        axis = first.sweep.axes[0]
+        known = dict(zip(axis.labels, axis.settings, strict=True))
+        rows = {known[row.point.labels[0]]: row for row in first.rows if row.measurements}
+        spent = {setting: first.runner.spent(row.point) for setting, row in rows.items()}
+        rates = {setting: row.seconds_per_step for setting, row in rows.items()}
+        return budget.measured(spent, rates, self._audit.first_steps)
+
+    def _is_told(self, last):
+        """Whether the first finalist is significantly different from all others."""
+        comparison = Comparison(last.settings, self._ranking.metric)
+        best, *others = self._ranking.order(last.settings)
+        return all(self._ranking.is_apart(best, other, comparison) for other in others)
+
+    def _is_there_time(self, first, finalists, steps, seeds):
+        """Whether one more seed of the finalists is finished, or can be within the time."""
+        sweep = self._audit.last_round(self._out, self._facts, finalists, steps, seeds + 1)
+        runner = Runner(sweep, os.path.join(self._out, _ROUNDS[2]), None, 1)
+        if all(runner.is_finished(point) for point in sweep.points()):
+            return True
+        costs = self._costs(first)
+        mean = sum(costs.steps.values()) / len(costs.steps)
+        needed = len(finalists) * (costs.start + steps * mean) / self._at_a_time
+        return needed <= self._clock.seconds_left
