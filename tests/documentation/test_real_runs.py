@@ -24,7 +24,7 @@ NOT_RUN = {
     r"^export |/shared/": "needs a TPU, or two hosts that share a folder",
     r"benchmarks/|tests.chaos|mutual_information_of_shapes": "measures for minutes to hours",
     "table6_resnet50_200": "minutes at 224 px; tests/test_end_to_end.py runs it on real images",
-    r"^bin/audit_views": "34 runs; tests/auditing has the command with small ones",
+    r"^bin/audit_views": "takes 20 minutes; tests/auditing has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
     r"small/fig[3479]|fig5_crop": "built by the tests of gin files; another sweep is run here",
     r"bin/sweep .*small/table4": "its first point is run for bin/evaluate",
