@@ -27,9 +27,9 @@ class LabelFreeProbe(Probe):
         images: the largest number of held-out images that are looked at, spread over them.
     """
 
-    needs_labels, unit = False, ""
+    needs_labels, unit, baselines = False, "", ()
 
-    def __init__(self, images=1000):
+    def __init__(self, images=500):
         check(self, COUNT, images=images)
         self._images = images
 
@@ -139,7 +139,7 @@ class Lidar(LabelFreeProbe):
 
     key, label = "lidar", "LiDAR"
 
-    def __init__(self, sampler: Callable, images=500, views=16):
+    def __init__(self, sampler: Callable, images=250, views=8):
         super().__init__(images)
         check(self, COUNT, views=views)
         self._sampler, self._views = sampler, views

@@ -1,0 +1,84 @@
+r"""How well criteria that need no labels order the settings of audits that had labels.
+
+For every folder of a finished audit with labels: Spearman's rank correlation of each criterion with
+the accuracies of kNN and of the fast linear probe over the settings of the first round, and regret,
+the kNN accuracy of the criterion's pick below that of the best setting. Make long first rounds by
+--gin_param='Audit.first_steps = 250'.
+
+  bin/audit_views --images=photos --labels=photos --out=runs/photos \
+    --gin_param='Audit.first_steps = 250' --minutes=60
+  .venv/bin/python benchmarks/audit_criteria.py runs/photos runs/steel
+"""
+
+import argparse
+import json
+import math
+import os
+
+import numpy as np
+from scipy.stats import spearmanr
+
+KNN, PROBE = "knn/pre-trained", "fast_linear_probe/pre-trained"
+CANDIDATES = 128  # N of I_NCE
+
+
+def unshared_spread(found):
+    """Uniformity, negated, times what views do not share of the most that I_NCE can be."""
+    return -found["uniformity"] * (math.log(CANDIDATES) - found["i_nce"])
+
+
+CRITERIA = {
+    "spread x unshared": unshared_spread,
+    "rotation probe": lambda found: found["rotation_probe/pre-trained"],
+    "LiDAR": lambda found: found["lidar/pre-trained"],
+    "effective rank": lambda found: found["effective_rank/pre-trained"],
+    "least I_NCE": lambda found: -found["i_nce"],
+    "spread": lambda found: -found["uniformity"],
+    "half of log N": lambda found: -abs(found["i_nce"] - math.log(CANDIDATES) / 2),
+}
+
+
+def settings_of(folder):
+    """dict label -> dict key -> mean over seeds, of the first round of an audit."""
+    with open(os.path.join(folder, "first_round", "sweep.json"), encoding="utf-8") as file:
+        points = json.load(file)["points"]
+    values = {}
+    for point in points:
+        for key, measured in point["measurements"].items():
+            [label] = point["point"]["labels"]
+            values.setdefault(label, {}).setdefault(key, []).append(measured["value"])
+    means = {label: {k: np.mean(v) for k, v in found.items()} for label, found in values.items()}
+    return {label: found for label, found in means.items() if {KNN, PROBE, "i_nce"} <= found.keys()}
+
+
+def judge(settings, criterion):
+    """(Spearman with kNN, with the probe, regret in points of kNN, the pick)."""
+    labels = list(settings)
+    scores = [criterion(settings[label]) for label in labels]
+    accuracies = [[settings[label][key] for label in labels] for key in (KNN, PROBE)]
+    orders = [spearmanr(scores, accuracy).statistic for accuracy in accuracies]
+    pick = labels[int(np.nanargmax(scores))]
+    return *orders, max(accuracies[0]) - settings[pick][KNN], pick
+
+
+def main():
+    """Prints a table for each folder, and the means."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="+", help="--out of finished audits with labels")
+    folders = parser.parse_args().folders
+    found = {os.path.basename(os.path.normpath(folder)): settings_of(folder) for folder in folders}
+    for name, settings in found.items():
+        regret = max(s[KNN] for s in settings.values()) - settings["base"][KNN]
+        print(f"{name}: {len(settings)} settings; regret of always the base {regret:.1f}")
+    print(f"\n| criterion | {' | '.join(f'{name}: kNN, probe; regret' for name in found)} | mean |")
+    print("|---|" + "---|" * (len(found) + 1))
+    for criterion, score in CRITERIA.items():
+        judged = [judge(settings, score) for settings in found.values()]
+        cells = [f"{knn:.2f}, {probe:.2f}; {regret:.1f}" for knn, probe, regret, _ in judged]
+        means = np.mean([row[:3] for row in judged], axis=0)
+        mean = f"{means[0]:.2f}, {means[1]:.2f}; {means[2]:.1f}"
+        print(f"| {criterion} | {' | '.join(cells)} | {mean} |")
+
+
+if __name__ == "__main__":
+    main()
