@@ -10,7 +10,7 @@ from infomin_tf.auditing.findings import Findings, without_color
 from infomin_tf.auditing.rounds import Rounds
 from infomin_tf.configuration import gin_files
 from infomin_tf.progress import say
-from infomin_tf.runs import run_folder
+from infomin_tf.runs import lease, run_folder
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.sweeps.command import terminated_like_interrupted
 from infomin_tf.sweeps.outcome import text_table
@@ -73,7 +73,8 @@ def audit(files, gin_params, images, labels, out, jobs, devices, minutes=None):
         from infomin_tf.auditing import preparation, report
     with terminated_like_interrupted():
         run_folder.make_folder(out)
-        facts = preparation.prepare(images, labels, out, configured)
+        with lease.awaited(os.path.join(out, "preparing")):  # another machine may be faster
+            facts = preparation.prepare(images, labels, out, configured)
         for sentence in (*without_color(configured, facts), *facts["doubts"]):
             say(sentence)
         jobs = jobs or min(os.cpu_count() or 1, _MOST_JOBS)

@@ -30,10 +30,7 @@ class Rounds:
         self._audit, self._facts, self._out = audit, facts, out
         self._jobs, self._devices = jobs, devices
         self._at_a_time, self._ranking = len(devices) or jobs, audit.ranking(facts)
-        self._path = os.path.join(out, "plan.json")
-        fix = "delete this file, and the audit decides again"
-        self._plan = files.read_json(self._path, fix) if os.path.exists(self._path) else {}
-        self._clock = budget.Clock(minutes, self._plan.get("seconds", 0.0))
+        self._clock = budget.Clock(minutes, self._read("seconds", 0.0))
 
     def run(self):
         """Runs what is missing and what there is time for.
@@ -69,20 +66,25 @@ class Rounds:
         try:
             outcome = Outcome(runner, runner.run())
         finally:
-            self._keep("seconds", self._clock.seconds_spent)
+            spent = max(self._clock.seconds_spent, self._read("seconds", 0.0))
+            files.write_atomically(self._file("seconds"), json.dumps(spent))
         outcome.write(runner.out)
         return outcome
 
     def _decide(self, name, decide):
-        """What was decided before, or is now, and kept."""
-        if name not in self._plan:
-            self._keep(name, decide())
-        found = self._plan[name]
+        """What was decided before, here or on another machine, or is now, and kept."""
+        if not os.path.exists(self._file(name)):
+            files.write_first(self._file(name), json.dumps(decide()))
+        found = self._read(name)
         return [tuple(setting) for setting in found] if isinstance(found, list) else found
 
-    def _keep(self, name, value):
-        self._plan[name] = value
-        files.write_atomically(self._path, json.dumps(self._plan, indent=2) + "\n")
+    def _read(self, name, otherwise=None):
+        if otherwise is not None and not os.path.exists(self._file(name)):
+            return otherwise
+        return files.read_json(self._file(name), "delete this file, and the audit decides again")
+
+    def _file(self, name):
+        return os.path.join(self._out, "plan", f"{name}.json")
 
     def _steps(self, first, better):
         costs = self._costs(first)

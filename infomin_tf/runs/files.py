@@ -1,8 +1,10 @@
 """Files that are either complete or absent, however a process ends."""
 
+import contextlib
 import json
 import os
 import tempfile
+import uuid
 
 from infomin_tf.errors import UserError
 
@@ -38,6 +40,20 @@ def write_atomically(path, content):
             f"{path} cannot be written ({error.strerror}); make room or make it writable, then run "
             "the same command to continue"
         ) from error
+
+
+def write_first(path, content):
+    """Writes a file of text whole, unless another process, on whatever machine, is faster."""
+    mine = f"{path}.{uuid.uuid4().hex}"
+    write_atomically(mine, content)
+    try:
+        os.link(mine, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        os.replace(mine, path)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(mine)
 
 
 def unfinished_folder(directory):

@@ -7,13 +7,13 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import tempfile
+import threading
 
 from absl import logging
 
 from infomin_tf.errors import UserError
-from infomin_tf.runs import differences, results
+from infomin_tf.runs import differences, lease, results
 from infomin_tf.runs.files import UNFINISHED, write_atomically
 
 FILE_NAME = "config.gin"
@@ -38,8 +38,9 @@ def locked(model_dir):
             file = stack.enter_context(open(os.path.join(model_dir, _LOCK), "a+"))
             _lock(file, model_dir)
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.write(lease.who())
             file.flush()
+            stack.enter_context(_beating(os.path.join(model_dir, _LOCK)))
             for name in ("", *results.STAGES):
                 folder = os.path.join(model_dir, name)
                 for unfinished in glob.glob(UNFINISHED + "*", root_dir=folder):
@@ -47,18 +48,42 @@ def locked(model_dir):
         yield
 
 
+@contextlib.contextmanager
+def _beating(path):
+    """Shows machines that the kernel's lock does not reach that the folder is in use."""
+    ended = threading.Event()
+    threading.Thread(target=lease.beat, args=(path, ended), daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        lease.stop(path)
+
+
+def is_in_use(model_dir):
+    """Whether a run writes to model_dir, on this machine or another; a guess by its last sign."""
+    path = os.path.join(model_dir, _LOCK)
+    return os.path.exists(path) and os.path.getsize(path) > 0 and lease.is_alive(path)
+
+
 def _lock(file, model_dir):
+    if is_in_use(model_dir):
+        raise _in_use(file, model_dir, "; if it was killed, wait two minutes")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.seek(0)
-        raise UserError(
-            f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, "
-            "or use another --model_dir"
-        ) from error
+        raise _in_use(file, model_dir) from error
     except OSError as error:
         message = "%s cannot be locked (%s); make sure that no other process writes there"
         logging.warning(message, model_dir, error.strerror)
+
+
+def _in_use(file, model_dir, more=""):
+    file.seek(0)
+    return UserError(
+        f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, or "
+        f"use another --model_dir{more}"
+    )
 
 
 def claim(model_dir, text, overwrite, again=None):

@@ -1,25 +1,29 @@
-"""Runs the missing points of a sweep, each in a process of its own, without TensorFlow here."""
+"""Runs the missing points of a sweep, each in a process of its own, without TensorFlow here.
+
+Several processes, on one machine or on several that share the folder, divide the points.
+"""
 
 import concurrent.futures
+import contextlib
 import fcntl
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 import threading
 import time
+import uuid
 
 from tqdm import tqdm
 
-from infomin_tf.configuration import gin_files
-from infomin_tf.errors import UserError
 from infomin_tf.progress import Progress
-from infomin_tf.runs import files, results
+from infomin_tf.runs import files, lease, results, run_folder
+from infomin_tf.sweeps import logs, records
 
 LEFT_OUT = "left out: "  # begins what is said of a point that there was no time for
 _REFRESH_SECONDS, _SPENT = 2, "spent.json"
+_BUSY = object()  # of a point that another process runs
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # -P: modules of the working directory do not hide those of Python.
 _PYTHON = [sys.executable, "-P", "-c"]
@@ -43,7 +47,7 @@ class Runner:
         self.jobs = len(devices) or jobs
         self._devices = list(devices)
         self._processes, self._running, self._lock = set(), {}, threading.Lock()
-        self._stopped = False
+        self._stopped, self._id = False, uuid.uuid4().hex[:8]  # of several that share the folder
 
     def model_dir(self, point):
         """Where a point is written."""
@@ -65,11 +69,8 @@ class Runner:
                 learned again since.
         """
         finished = results.read(os.path.join(self.model_dir(point), self.sweep.until)) is not None
-        path = os.path.join(self.model_dir(point), "command.json")
-        if finished and os.path.exists(path):
-            known = files.read_json(path, "use another --out, or delete the folder it is in")
-            _check_same(known, _record(point), self.model_dir(point))
-            _check_views(self.model_dir(point))
+        if finished:
+            records.check(self.model_dir(point), point)
         return finished
 
     def spent(self, point):
@@ -100,20 +101,28 @@ class Runner:
                 finally:
                     free.append(device)
 
-            futures = {pool.submit(attempt, point): point for point in missing}
-            waiting = set(futures)
+            waiting, elsewhere = {pool.submit(attempt, point): point for point in missing}, []
             try:
-                while waiting:
-                    done, waiting = concurrent.futures.wait(
+                while waiting or elsewhere:
+                    done, _ = concurrent.futures.wait(
                         waiting, _REFRESH_SECONDS, concurrent.futures.FIRST_COMPLETED
                     )
+                    if not waiting:
+                        time.sleep(_REFRESH_SECONDS)
+                    again = {pool.submit(attempt, point): point for point in elsewhere}
+                    elsewhere = []
                     for future in done:
-                        point, problem = futures[future], future.result()
-                        if problem:
+                        point, problem = waiting.pop(future), future.result()
+                        if problem is _BUSY:
+                            elsewhere.append(point)
+                        elif problem:
                             problems[point] = problem
                             tqdm.write(f"{point.name}: {problem}", file=sys.stderr)
-                    stages = [f"{n}: {_stage(log)}" for n, log in self._running.copy().items()]
-                    progress.update(len(points) - len(waiting), *stages)
+                    waiting |= again
+                    stages = [f"{n}: {logs.stage(log)}" for n, log in self._running.copy().items()]
+                    others = f"{len(elsewhere)} run by others" if elsewhere else ""
+                    left = len(waiting) + len(elsewhere)
+                    progress.update(len(points) - left, *stages, others)
             except BaseException:
                 self._stop()
                 raise
@@ -143,12 +152,13 @@ class Runner:
     def _show_views(self, point):
         """Path of a picture of a setting's views; None when that fails."""
         stem = os.path.join(self.out, "views", point.setting)
-        path, unfinished, log = (stem + ending for ending in (".png", ".part.png", ".log"))
+        endings = ".png", f".{self._id}.part.png", ".log"
+        path, unfinished, log = (stem + ending for ending in endings)
         if not os.path.exists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             flags = [*point.flags(self.data_dir), f"--out={unfinished}"]
             if self._call([*_PYTHON, _SHOW_VIEWS, *flags], log, device="") != 0:
-                said = f"no picture of {point.setting}: {_last_error(log)} ({log})"
+                said = f"no picture of {point.setting}: {logs.last_error(log)} ({log})"
                 if not self._stopped:
                     print(said, file=sys.stderr)
                 return None
@@ -160,26 +170,39 @@ class Runner:
         return os.path.join(self.model_dir(point), "learn_views", results.CHANNELS_PICTURE)
 
     def _run_point(self, point, device):
-        """Trains; returns None, or what went wrong."""
+        """Trains; returns None, what went wrong, or _BUSY where another process trains."""
         model_dir = self.model_dir(point)
         os.makedirs(model_dir, exist_ok=True)
-        with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
-            # Besides the run's own lock, and inherited by the run: where a sweep was killed and its
-            # run continues, the next sweep waits for it here.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.is_finished(point):
-                return None
-            record = json.dumps(_record(point))
-            files.write_atomically(os.path.join(model_dir, "command.json"), record)
-            log, before = os.path.join(model_dir, "log.txt"), self.spent(point)
-            self._running[point.name], started = log, time.monotonic()
-            status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock)
-            del self._running[point.name]
-            spent = {"seconds": round(before + time.monotonic() - started, 1)}
-            files.write_atomically(os.path.join(model_dir, _SPENT), json.dumps(spent))
-        return None if status == 0 else f"failed: {_last_error(log)} (all of it in {log})"
+        held = lease.Lease(os.path.join(model_dir, "sweep.lease"))
+        if not held.acquire():
+            return _BUSY
+        try:
+            with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
+                # Besides the run's own lock, and inherited by the run: where a sweep was killed and
+                # its run continues, the next sweep on this machine waits for it here.
+                _lock(lock)
+                if self.is_finished(point):
+                    return None
+                if run_folder.is_in_use(model_dir):  # by a run that was left on another machine
+                    return _BUSY
+                return self._train(point, device, lock, held)
+        finally:
+            held.release()
 
-    def _call(self, command, log, device=None, lock=None):
+    def _train(self, point, device, lock, held):
+        model_dir = self.model_dir(point)
+        records.write(model_dir, point)
+        log, before = os.path.join(model_dir, "log.txt"), self.spent(point)
+        self._running[point.name], started = log, time.monotonic()
+        status = self._call([*_PYTHON, _TRAIN, *self._flags(point)], log, device, lock, held)
+        del self._running[point.name]
+        if not held.is_held():
+            return _BUSY
+        spent = {"seconds": round(before + time.monotonic() - started, 1)}
+        files.write_atomically(os.path.join(model_dir, _SPENT), json.dumps(spent))
+        return None if status == 0 else f"failed: {logs.last_error(log)} (all of it in {log})"
+
+    def _call(self, command, log, device=None, lock=None, held=None):
         path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
         if device is not None:
@@ -198,7 +221,7 @@ class Runner:
                 if self._stopped:  # between its start and here
                     process.terminate()
             try:
-                status = process.wait()
+                status = _wait(process, held)
             except BaseException:
                 process.terminate()
                 raise
@@ -214,56 +237,16 @@ class Runner:
                 process.terminate()
 
 
-def _record(point):
-    """What a point is run with, without the place of its data."""
-    return {"flags": point.flags(None), "gin": gin_files.digest(point.gin_files)}
+def _wait(process, held):
+    """The status of a process that ends; asks it to where another took over the lease."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(lease.BEAT_SECONDS)
+        if held and not held.is_held():
+            process.terminate()
 
 
-def _check_same(known, now, model_dir):
-    if known["flags"] != now["flags"]:
-        was, is_now = (shlex.join(record["flags"]) for record in (known, now))
-        raise UserError(
-            f"{model_dir} was run as\n  {was}\nbut is now\n  {is_now}\nuse another --out"
-        )
-    if known["gin"] != now["gin"]:
-        raise UserError(
-            f"{model_dir} was run with other contents of {', '.join(known['gin'])} or of files "
-            "that these include; use another --out"
-        )
-
-
-def _check_views(model_dir):
-    """Of a point whose views are those of another run (`ViewsOfRun`), which may be gone."""
-    folder = os.path.join(model_dir, "learn_views")
-    source = (results.read(folder) or {}).get("views_of", "")
-    copy, there = (os.path.join(place, results.VIEWS) for place in (folder, source))
-    if source and os.path.exists(copy) and os.path.exists(there):
-        fix = "learn these views again, or delete this file"
-        weights = [files.read_json(path, fix).get("weights") for path in (copy, there)]
-        if weights[0] != weights[1]:
-            raise UserError(
-                f"{model_dir} was run with views of {source} that were learned again since; use "
-                "another --out, or delete the folders of the points to run them again"
-            )
-
-
-def _stage(log):
-    """What a run is at, such as "pretrain 40%": the newest line of progress in its log."""
-    if not os.path.exists(log):
-        return "starts"
-    with open(log, "rb") as file:
-        file.seek(max(0, os.path.getsize(log) - 2000))
-        text = file.read().decode(errors="replace")
-    training = r"(?:\w+: )?([^:\n]+): .*step \d+ of \d+ \((\d+%)\)"
-    said = rf"^stage \d+/\d+ (?:{training}|(\w+) begins$)"
-    lines = re.findall(said, text, re.MULTILINE)
-    return " ".join(filter(None, lines[-1])) if lines else "starts"
-
-
-def _last_error(log):
-    """What a failed run said last."""
-    with open(log, errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()]
-    starts = [place for place, line in enumerate(lines) if line.startswith("error:")]
-    said = lines[starts[-1] :] if starts else lines[-1:] or ["it said nothing"]
-    return " ".join(said).removeprefix("error: ")[:400]
+def _lock(file):
+    """Waits for the lock of a file; file systems without locks have the lease alone."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,5 +1,6 @@
 """bin/audit_views from images to report, with runs that are stood in for."""
 
+import concurrent.futures
 import html.parser
 import json
 import pathlib
@@ -45,6 +46,19 @@ FAKE_SHOW_VIEWS = """
 import sys
 from PIL import Image
 Image.new("RGB", (4, 4)).save(dict(a.split("=", 1) for a in sys.argv[1:])["--out"])
+"""
+
+
+SECOND_MACHINE = """
+import sys
+from infomin_tf.auditing import command
+from infomin_tf.configuration import gin_files
+from infomin_tf.sweeps import runner
+runner._TRAIN = sys.argv[1]
+params = ["Audit.image_size = 8", "Audit.batch_size = 16"]
+file = gin_files.find_file("gin/audit_views.gin")
+photos = {photos!r}
+assert command.run([file], params, photos, photos, {out!r}, 2, [], 20) == 0
 """
 
 
@@ -112,6 +126,19 @@ def test_an_audit_ends_with_its_time_and_goes_on_with_more(tmp_path, capsys):
     assert len((tmp_path / "out" / "runs.txt").read_text().split()) > few
 
 
+def test_two_machines_that_share_the_folder_divide_an_audit(tmp_path):
+    save_photos(tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        script = SECOND_MACHINE.format(photos=str(tmp_path / "<photos>"), out=str(tmp_path / "out"))
+        other = pool.submit(
+            subprocess.run, [sys.executable, "-c", script, FAKE_TRAIN], cwd=ROOT, check=True
+        )
+        assert audit(tmp_path, labels=True) == 0
+        other.result()
+    made = (tmp_path / "out" / "runs.txt").read_text().split()
+    assert len(made) == 29 == len(set(made))
+
+
 @pytest.mark.parametrize("labels", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, capsys):
     save_photos(tmp_path)
@@ -146,7 +173,7 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     assert found.problems == 0 and found.report == str(out / "report.html")
     assert len((out / "runs.txt").read_text().split()) == 29
     assert re.search(r"\d+ minutes of stages", page) and "Worst of the first round: " in page
-    plan = json.loads((out / "plan.json").read_text())
+    plan = {path.stem: json.loads(path.read_text()) for path in (out / "plan").iterdir()}
     assert plan["second_round"][0] == plan["last_round"][0] == ["0.2", "0.5", "off", "off", "none"]
     assert plan["steps"] == 1000 and 0 < plan["seconds"] < 600
 
