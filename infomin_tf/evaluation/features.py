@@ -1,5 +1,7 @@
 """Features of all images of a set, for probes."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -29,10 +31,15 @@ class Features:
     def __init__(self, function, view):
         self.function, self.view, self._known = function, view, {}
 
+    @functools.cached_property
+    def compiled(self):
+        """The function as a tf.function that is traced once for all sets."""
+        return _compiled(self.function)
+
     def of(self, images):
         """(features float32 [M, D], labels int32 [M]) of loaded images."""
         if id(images) not in self._known:  # kept with the images, or another set could take the id
-            self._known[id(images)] = images, extract(self.function, images, self.view)
+            self._known[id(images)] = images, extract(self.compiled, images, self.view)
         return self._known[id(images)][1]
 
 
@@ -50,11 +57,16 @@ def extract(function, images, view, batch_size=256, seed=0):
     Returns:
         (features float32 [M, D], labels int32 [M]); features of any shape are flattened.
     """
-    is_compiled = isinstance(function, tf.types.experimental.PolymorphicFunction)
-    compiled = function if is_compiled else graphs.compiled(function, reduce_retracing=True)
+    compiled = _compiled(function)
     features, labels = [], []
     for views, label in pipeline.evaluation_batches(images, batch_size, view, seed):
         output = compiled(views).numpy()
         features.append(output.reshape(len(output), -1).astype(np.float32))
         labels.append(label.numpy())
     return np.concatenate(features), np.concatenate(labels)
+
+
+def _compiled(function):
+    if isinstance(function, tf.types.experimental.PolymorphicFunction):
+        return function
+    return graphs.compiled(function, reduce_retracing=True)

@@ -67,7 +67,7 @@ class RotationProbe(LabelFreeProbe):
                 "add images"
             )
         rotated = [
-            extract(features.function, images, _rotated(features.view, quarters))[0]
+            extract(features.compiled, images, _rotated(features.view, quarters))[0]
             for quarters in range(4)
         ]
         return rotation_accuracy(rotated), (
@@ -105,7 +105,7 @@ class EffectiveRank(LabelFreeProbe):
 
     def judge(self, run, features, images):
         """See `LabelFreeProbe`."""
-        found = extract(features.function, images, features.view)[0]
+        found = extract(features.compiled, images, features.view)[0]
         return effective_rank(found), f"RankMe of {found.shape[1]}-d features, one centre crop"
 
 
@@ -148,7 +148,7 @@ class Lidar(LabelFreeProbe):
         """See `LabelFreeProbe`."""
         views = [
             extract(
-                features.function,
+                features.compiled,
                 images,
                 self._sampler,
                 seed=seeds.stream(run.seed, f"evaluate/lidar {number}"),

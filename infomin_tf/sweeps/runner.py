@@ -17,7 +17,7 @@ import uuid
 
 from tqdm import tqdm
 
-from infomin_tf.progress import Progress
+from infomin_tf.progress import Progress, say
 from infomin_tf.runs import files, lease, results, run_folder
 from infomin_tf.sweeps import logs, records
 
@@ -117,7 +117,8 @@ class Runner:
                             elsewhere.append(point)
                         elif problem:
                             problems[point] = problem
-                            tqdm.write(f"{point.name}: {problem}", file=sys.stderr)
+                            if not problem.startswith(LEFT_OUT):  # of these there may be many
+                                tqdm.write(f"{point.name}: {problem}", file=sys.stderr)
                     waiting |= again
                     stages = [f"{n}: {logs.stage(log)}" for n, log in self._running.copy().items()]
                     others = f"{len(elsewhere)} run by others" if elsewhere else ""
@@ -126,6 +127,9 @@ class Runner:
             except BaseException:
                 self._stop()
                 raise
+        late = [problem for problem in problems.values() if problem.startswith(LEFT_OUT)]
+        if late:
+            say(f"{len(late)} points {late[0]}")
         return {point: problems[point] for point in points if point in problems}
 
     def pictures(self, settings):
