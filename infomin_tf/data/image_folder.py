@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf.data import deep_images, division, folder_labels, folder_layout
+from infomin_tf.data import buffers, deep_images, division, folder_labels, folder_layout
 from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.data.image_files import (
     ENDINGS,
@@ -103,7 +103,7 @@ class ImageFolder:
         name += f" (values {scales})" if str(scales) else ""
         shape = (len(paths), self.image_size, self.image_size, 3)
         in_memory = math.prod(shape) <= self.memory_limit_gib * 2**30
-        images = np.empty(shape, np.uint8) if in_memory else None
+        images = buffers.empty(shape) if in_memory else None
         good, corrupt, known = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda path: self._try(path, in_memory, scales), paths)
@@ -121,7 +121,7 @@ class ImageFolder:
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
         if not in_memory:
             return self._stream(name, labels, names, known, scales, facts)
-        loaded = ArrayImages(name, images[: len(good)], labels, names)
+        loaded = ArrayImages(name, buffers.tensor(images)[: len(good)], labels, names)
         loaded.facts = facts
         return loaded
 

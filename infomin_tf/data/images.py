@@ -11,6 +11,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.data import buffers
 from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.errors import UserError
 
@@ -138,11 +139,12 @@ class ArrayImages(Images):
 
     def raw(self, order, chunk):
         """See `Images`."""
-        return order.shuffled(self.size, chunk).map(self.gather, tf.data.AUTOTUNE)
+        chosen = order.shuffled(self.size, chunk).map(self.gather, tf.data.AUTOTUNE)
+        return buffers.in_place(chosen)
 
     def in_order(self, batch_size):
         """See `Images`."""
-        return tf.data.Dataset.range(self.size).batch(batch_size).map(self.gather)
+        return buffers.in_place(tf.data.Dataset.range(self.size).batch(batch_size).map(self.gather))
 
     def known_labels(self):
         """See `Images`."""

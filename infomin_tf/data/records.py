@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from infomin_tf import graphs
+from infomin_tf.data import buffers
 from infomin_tf.errors import UserError, reason
 
 _CONTENT = (
@@ -35,16 +36,16 @@ def load_decoded(records, decode, size):
         size: number of records.
 
     Returns:
-        (images uint8 [M, H, W, 3], labels int32 [M]).
+        (images, a tensor uint8 [M, H, W, 3], labels int32 [M]).
     """
     decoded = records.map(decode, tf.data.AUTOTUNE)
-    images = np.empty((size, *decoded.element_spec[0].shape), np.uint8)
+    images = buffers.empty((size, *decoded.element_spec[0].shape))
     labels, start = np.empty(size, np.int32), 0
     for batch, label in decoded.batch(256).prefetch(4):
         places = slice(start, start + len(batch))
         images[places], labels[places] = batch, label
         start = places.stop
-    return images[:start], labels[:start]
+    return buffers.tensor(images)[:start], labels[:start]
 
 
 def fit_square(image, side):

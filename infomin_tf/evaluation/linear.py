@@ -172,8 +172,8 @@ class LinearProbe(Probe):
         batches = lambda order: self._train_view.batches(images, order)
         where = seeds.stream(run.seed, f"evaluate/{name}"), run.directory(f"evaluate/{name}")
         task = training.task(f"evaluate: {name}", learner, images, batches, *where)
-        steps, seconds, _ = training.loop.fit(task, run.strategy, run.place)
-        return learner, steps, seconds
+        trained = training.loop.fit(task, run.strategy, run.place)
+        return learner, trained.steps, trained.seconds
 
     @property
     def _rate(self):
