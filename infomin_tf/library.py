@@ -120,7 +120,7 @@ def train(
     return Trained(model_dir, stages)
 
 
-def embed(encoder, images, batch_size=256, *, labels=None, image_size=None):
+def embed(encoder, images, batch_size=256, *, labels=None, image_size=None, white=None):
     """Features of images, in memory; bin/embed writes those of large sets to a file.
 
     Args:
@@ -132,6 +132,7 @@ def embed(encoder, images, batch_size=256, *, labels=None, image_size=None):
             with the columns file and label; None for none.
         image_size: side in pixels of the squares of a folder; None for what the encoder resizes to
             or expects.
+        white: of deep images, see `ImageFolder`; None for what is found in the folder.
 
     Returns:
         `Embedded`.
@@ -146,7 +147,7 @@ def embed(encoder, images, batch_size=256, *, labels=None, image_size=None):
         parts = [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
         return Embedded(np.concatenate([encoder(part).numpy() for part in parts]), ())
     side = image_size or encoders.usual_side(encoder)
-    reader = reading.FolderReader(paths.expand(images), side, paths.expand(labels))
+    reader = reading.FolderReader(paths.expand(images), side, paths.expand(labels), white)
     rows = join(encoders.Embedder(encoder, reader, batch_size).batches(0, reader.size))
     reader.check(rows.left_out)
     return Embedded(rows.features, tuple(rows.paths), tuple(rows.labels) if labels else ())

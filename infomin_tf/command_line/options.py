@@ -69,6 +69,8 @@ def _of_embed(values):
     _text(values, "out", "file of features that is written: .parquet, .npz or .csv")
     meaning = "side to which images are cut first; default that of the run, or of the encoder"
     flags.DEFINE_integer("image_size", None, meaning, lower_bound=1, flag_values=values)
+    meaning = "white of images beyond 8 bits; default that of the run, or what the folder tells"
+    flags.DEFINE_float("white", None, meaning, flag_values=values)
     flags.DEFINE_integer("batch_size", 64, "images per call", lower_bound=1, flag_values=values)
     meaning = "also write a folder for TensorBoard's projector, next to --out"
     flags.DEFINE_boolean("projector", False, meaning, flag_values=values)

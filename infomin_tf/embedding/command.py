@@ -66,14 +66,22 @@ def embed(request):
 
 
 def open_reader(encoder, request):
-    """The images of a request, at the size at which the run of the encoder reads its own."""
+    """The images of a request, read as the run of the encoder reads its own."""
     usual = encoders.usual_side(encoder)
     given = request.image_size or (None if getattr(encoder, "resize", None) else usual)
     if request.tfds:
-        given = given or encoders.side_of_run(request.export, "Tfds")
+        given = given or _of_run(request, "Tfds.image_size", int)
         return reading.TfdsReader(request.tfds, request.split, request.data_dir, given, usual)
-    given = given or encoders.side_of_run(request.export, "ImageFolder")
-    return reading.FolderReader(request.images, given or usual, request.labels)
+    side = given or _of_run(request, "ImageFolder.image_size", int) or usual
+    white = request.white
+    if white is None:
+        white = _of_run(request, "ImageFolder.white", float)
+    return reading.FolderReader(request.images, side, request.labels, white)
+
+
+def _of_run(request, name, kind):
+    number = encoders.number_of_run(request.export, name)
+    return None if number is None else kind(number)
 
 
 def _is_finished(request, arguments):

@@ -34,26 +34,29 @@ def usual_side(encoder):
     return side
 
 
-def side_of_run(path, source):
-    """Side in pixels of the images of the run whose export is at `path`.
+def number_of_run(path, name):
+    """What the run whose export is at `path` has bound for its images.
 
     Args:
         path: of the export, or of the run.
-        source: "ImageFolder" or "Tfds", a class whose `image_size` the run has bound.
+        name: such as "ImageFolder.image_size"; in scopes, too.
 
     Returns:
-        A number; None if there is no run, or none or several of them.
+        float; None if there is no run, or it has bound none or several.
     """
-    name = os.path.join(run_folder.FILE_NAME)
     folders = path, os.path.dirname(os.path.abspath(path))
-    found = [file for file in (os.path.join(f, name) for f in folders) if os.path.isfile(file)]
+    files = (os.path.join(folder, run_folder.FILE_NAME) for folder in folders)
+    found = [file for file in files if os.path.isfile(file)]
     if not found:
         return None
     with open(found[0], encoding="utf-8", errors="replace") as file:
         bindings = differences.bindings_of(file.read())
-    suffix = f"{source}.image_size"
-    sides = {value for binding, value in bindings.items() if binding.split("/")[-1] == suffix}
-    return int(sides.pop()) if len(sides) == 1 and next(iter(sides)).isdecimal() else None
+    values = {value for binding, value in bindings.items() if binding.split("/")[-1] == name}
+    try:
+        [value] = map(float, values - {"None"})
+    except ValueError:  # none, several, or a macro
+        return None
+    return value
 
 
 def digest(encoder):

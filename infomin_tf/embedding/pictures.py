@@ -2,13 +2,17 @@
 
 import concurrent.futures
 import functools
+import itertools
 import os
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import deep_images, image_files
 from infomin_tf.data.tfds_source import Tfds
+
+_FEW = 100
 
 
 class FolderPictures:
@@ -51,19 +55,30 @@ class TfdsPictures:
 
     def __init__(self, name, data_dir, side):
         self._name, self._data_dir, self._side = name, data_dir, side
-        self._sets = {}
+        self._split = functools.cache(self._load)
+
+    def _load(self, split):
+        source = Tfds(self._name, split, image_size=self._side, memory_limit_gib=0.0)
+        return source.load(self._data_dir)
 
     def read(self, paths, side):
-        """See `FolderPictures`."""
-        for path in paths:
-            split, _, number = path.rpartition("/")
-            if split not in self._sets:
-                source = Tfds(self._name, split, image_size=self._side, memory_limit_gib=0.0)
-                self._sets[split] = source.load(self._data_dir)
-            images = self._sets[split]
-            records = images.records_between(int(number), int(number) + 1)
-            pixels, _ = next(records.map(images.decode).as_numpy_iterator())
-            yield np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+        """See `FolderPictures`; numbers rise within the many paths of a split."""
+        for split, group in itertools.groupby(paths, lambda path: path.rpartition("/")[0]):
+            numbers = [int(path.rpartition("/")[2]) for path in group]
+            for pixels in self._pixels(self._split(split), numbers):
+                image = Image.fromarray(pixels)
+                yield np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+
+    def _pixels(self, images, numbers):
+        many = len(numbers) > _FEW  # to open the files for each would take longer
+        found = (
+            [images.records_at(numbers)]
+            if many
+            else (images.records_between(number, number + 1) for number in numbers)
+        )
+        for records in found:
+            for pixels, _ in records.map(images.decode, tf.data.AUTOTUNE).as_numpy_iterator():
+                yield pixels
 
     def read_file(self, path, side):
         """See `FolderPictures`."""

@@ -37,7 +37,7 @@ def write(out, size, pictures):
     """
     directory = path_of(out)
     rows = _chosen(out, spread(POINTS, size))
-    with Progress("pictures for the projector", "image", len(rows.paths)) as progress:
+    with Progress("pictures", "image", len(rows.paths), warms_up=True) as progress:
         read = pictures.read(rows.paths, _SIDE)
         sprite = _sprite(read, len(rows.paths), progress.update)
     lines = ("\t".join(f"{value:.6g}" for value in values) for values in rows.features.tolist())

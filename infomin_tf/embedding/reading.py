@@ -29,7 +29,7 @@ class Reader:
     """
 
     def contents(self):
-        """dict name -> text that changes with what it names: "images" and "labels"."""
+        """dict name -> text that changes with what it names: "images", "labels", "white"."""
         raise NotImplementedError
 
     def batches(self, start, stop, batch_size):
@@ -52,12 +52,13 @@ class FolderReader(Reader):
         side: see `Reader`.
         labels: the same folder, if it has a folder for each class, or a table with the columns file
             and label, in which images may be missing; None for no labels.
+        white: see `ImageFolder`.
 
     Raises:
         UserError: no images, or labels that cannot be read.
     """
 
-    def __init__(self, directory, side, labels=None):
+    def __init__(self, directory, side, labels=None, white=None):
         self.side, self.is_labelled = side, labels is not None
         of_folders = self.is_labelled and os.path.isdir(labels)
         if of_folders and os.path.realpath(labels) != os.path.realpath(directory):
@@ -72,9 +73,10 @@ class FolderReader(Reader):
             labelled=of_folders,
             labels_file=None if of_folders else labels,
             max_corrupt_share=1.0,
+            white=white,
         )
         self._paths, self._classes = self._source.listed()
-        self._scales = deep_images.find_scales(self._source.directory, self._paths)
+        self._scales = deep_images.find_scales(self._source.directory, self._paths, white)
         self.size = len(self._paths)
         folder = os.path.abspath(self._source.directory)
         self.place = {"folder": folder, "scales": dataclasses.asdict(self._scales)}
@@ -86,6 +88,7 @@ class FolderReader(Reader):
         return {
             "images": _digest(found),
             "labels": _digest(classes) if self.is_labelled else "none",
+            "white": str(self._scales),
         }
 
     def _entry(self, path):
@@ -153,7 +156,7 @@ class TfdsReader(Reader):
         """See `Reader`."""
         directory, parts = self._images.facts.places
         prepared = directory.rsplit(os.sep, 2)[-2:]
-        return {"images": _digest([*prepared, *parts]), "labels": "of the data set"}
+        return {"images": _digest([*prepared, *parts]), "labels": "of the data set", "white": ""}
 
     def batches(self, start, stop, batch_size):
         """See `Reader`."""

@@ -20,6 +20,7 @@ class Request:
         out: path of the file of features.
         image_size: side in pixels to which images are cut first; None for that of the run, or
             what the encoder resizes to.
+        white: of deep images; None for that of the run, or what is found in the folder.
         batch_size: images per call.
         projector: whether a folder for TensorBoard's projector is written.
         neighbours: path of an image whose nearest images are shown; None for none.
@@ -34,6 +35,7 @@ class Request:
     data_dir: str | None = None
     out: str | None = None
     image_size: int | None = None
+    white: float | None = None
     batch_size: int = 64
     projector: bool = False
     neighbours: str | None = None

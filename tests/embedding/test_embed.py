@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from infomin_tf import library
 from infomin_tf.data.image_folder import ImageFolder
 from infomin_tf.data.tfds_source import Tfds
-from infomin_tf.embedding import feature_files, parts, reading
+from infomin_tf.embedding import about, feature_files, parts, pictures, reading
 from infomin_tf.embedding.rows import join
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import extract
@@ -74,21 +74,39 @@ def test_features_of_a_run_are_those_of_its_evaluation(photos, embed, small_expo
     assert json.loads((tmp_path / "other.csv.json").read_text())["arguments"]["image_size"] == "36"
 
 
-def test_deep_images_are_scaled_by_one_white_for_the_folder(tmp_path, embed, small_export):
+def test_deep_images_have_one_white_that_of_the_run_if_it_has_one(tmp_path, embed, small_export):
     (tmp_path / "deep").mkdir()
     values = RNG.integers(0, 4096, (3, 50, 40)).astype(np.uint16)
     values[0, 0, 0], values[1:] = 4095, values[1:] // 3
     for name, image in zip("abc", values, strict=True):
         Image.fromarray(image).save(tmp_path / "deep" / f"{name}.png")
-    embed(images=tmp_path / "deep", out=tmp_path / "deep.npz")
-    scaled = np.round(values * (255 / 4095)).astype(np.uint8)
-    squares = [
-        ImageOps.fit(Image.fromarray(image).convert("RGB"), (36, 36), Image.Resampling.BILINEAR)
-        for image in scaled
-    ]
-    expected = load_encoder(small_export[1])(np.stack([np.asarray(image) for image in squares]))
-    found = read(tmp_path / "deep.npz").features
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    encoder = load_encoder(small_export[1])
+
+    def expected(white):
+        scaled = np.round(values * (255 / white)).clip(0, 255).astype(np.uint8)
+        squares = [
+            ImageOps.fit(Image.fromarray(image).convert("RGB"), (36, 36), Image.Resampling.BILINEAR)
+            for image in scaled
+        ]
+        return encoder(np.stack([np.asarray(image) for image in squares]))
+
+    def found(name, **flags):
+        embed(images=tmp_path / "deep", out=tmp_path / name, **flags)
+        return read(tmp_path / name).features
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "export").symlink_to(small_export[1])
+    (tmp_path / "run" / "config.gin").write_text("a/ImageFolder.white = 3000.0\n")
+    run = tmp_path / "run" / "export"
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    np.testing.assert_allclose(found("a.npz"), expected(4095), **close)
+    np.testing.assert_allclose(found("b.npz", export=run), expected(3000), **close)
+    np.testing.assert_allclose(found("c.npz", export=run, white=2000), expected(2000), **close)
+    assert np.abs(expected(4095) - expected(3000)).max() > 1e-3
+    python = library.embed(encoder, tmp_path / "deep", white=3000).features
+    np.testing.assert_allclose(python, expected(3000), **close)
+    with pytest.raises(UserError, match="holds features that differ in white"):
+        found("a.npz", white=3000)
 
 
 def test_labels_come_from_folders_or_from_a_table_that_may_miss_images(photos, embed, tmp_path):
@@ -142,8 +160,9 @@ def data_dir(tmp_path):
 
 
 def test_a_set_of_tfds_has_its_own_size_labels_and_places(
-    data_dir, embed, small_export, tmp_path, small_parts
+    data_dir, embed, small_export, tmp_path, small_parts, monkeypatch
 ):
+    monkeypatch.setattr(pictures, "_FEW", 2)
     flags = {"tfds": "tiny", "split": "train[3:]+test[:3]", "data_dir": data_dir}
     request = embed(**flags, out=tmp_path / "a.npz", projector=True, neighbours=None, batch_size=3)
     images = Tfds("tiny", flags["split"]).load(str(data_dir))
@@ -152,6 +171,11 @@ def test_a_set_of_tfds_has_its_own_size_labels_and_places(
     np.testing.assert_allclose(found.features, expected, rtol=1e-4, atol=1e-4)
     assert found.labels == [("cat", "dog")[label] for label in labels]
     assert found.paths == [f"train/{n}" for n in range(3, 9)] + [f"test/{n}" for n in range(3)]
+    together = list(pictures.of_place(about.read(request.out)["place"]).read(found.paths, 24))
+    monkeypatch.setattr(pictures, "_FEW", 100)
+    alone = pictures.of_place(about.read(request.out)["place"]).read(found.paths[::-1], 24)
+    for shown in (together, list(alone)[::-1]):
+        np.testing.assert_array_equal(shown, images.images)
     Image.fromarray(images.images[7].numpy()).resize((72, 72), 0).save(tmp_path / "q.png")
     embed(export=None, out=request.out, neighbours=tmp_path / "q.png")
     page = (tmp_path / "a_neighbours_q.png.html").read_text()
