@@ -60,6 +60,7 @@ setup(
             "scikit-image>=0.25",
             "nbclient>=0.10",
             "ipykernel>=6.29",
+            "pyarrow>=18.0",
         ],
         "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

@@ -85,7 +85,7 @@ def _main(command, description):
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
         options.settle(values)
-        files = _gin_files(values, command) if "gin_file" in values else _check_embed(values)
+        files = _gin_files(values, command)
         environment.prepare(_written_folder(values))
         environment.show_warnings()
         with progress.quieted("quiet" in values and values.quiet):
@@ -100,7 +100,7 @@ def _main(command, description):
         print(f"error: {error}; make room, then the same command continues", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command continues from the last checkpoint", file=sys.stderr)
+        print("\nstopped; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
 
 
@@ -110,18 +110,19 @@ def _written_folder(values):
     return values.out if "jobs" in values else os.path.dirname(values.out) or os.curdir
 
 
-def _check_embed(values):
-    """The `Request` of the flags of bin/embed, which can be fulfilled as far as one can see."""
+def _request(values):
+    """What bin/embed is asked for."""
     from infomin_tf.embedding.request import Request
 
     names = (field.name for field in dataclasses.fields(Request))
-    request = Request(**{name: values[name].value for name in names})
-    request.check()
-    return request
+    return Request(**{name: values[name].value for name in names})
 
 
 def _gin_files(values, command):
-    """Paths of the gin files, and sets the default model_dir."""
+    """Paths of the gin files, and sets the default model_dir; bin/embed has neither."""
+    if command == "embed":
+        _request(values).check()
+        return []
     files = values.gin_file
     if command == "audit_views":
         if not values.images:
@@ -157,7 +158,7 @@ def _run(command, values, files):
     if command == "embed":
         from infomin_tf.embedding import command as embed_command
 
-        embed_command.run(files)
+        embed_command.run(_request(values))
         return
     shared = {"data_dir": values.data_dir, "seed": values.seed}
     if command == "show_views":

@@ -4,7 +4,11 @@ import contextlib
 import json
 import os
 
+from infomin_tf.errors import UserError
 from infomin_tf.runs import files
+
+_FIX = "delete it, and make the features again with bin/embed"
+_NEEDED = {"arguments", "images", "export", "place"}
 
 
 def path_of(out):
@@ -21,7 +25,10 @@ def read(out):
     path = path_of(out)
     if not (os.path.isfile(path) and os.path.isfile(out)):
         return None
-    return files.read_json(path, "delete it, and make the features again with bin/embed")
+    content = files.read_json(path, _FIX)
+    if not (isinstance(content, dict) and content.keys() >= _NEEDED):
+        raise UserError(f"{path} does not say what {out} is of; {_FIX}")
+    return content
 
 
 def forget(out):

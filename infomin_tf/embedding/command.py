@@ -86,23 +86,18 @@ def _of_run(request, name, kind):
 
 def _is_finished(request, arguments):
     """Whether the file is there and is of these arguments; UserError where it is of others."""
-    if request.overwrite or not os.path.exists(request.out):
-        known = about.read(request.out)
-        return known is not None and not parts.differing(known["arguments"], arguments)
     known = about.read(request.out)
-    if known is None:
-        if os.path.isdir(parts.Parts(request.out, 0).directory):
-            return False  # stopped between the file and what it is of
-        raise UserError(
-            f"{request.out} is there, but {about.path_of(request.out)} does not say of what; use "
-            "another --out, or --overwrite to replace it"
-        )
-    if changed := parts.differing(known["arguments"], arguments):
-        raise UserError(
-            f"{request.out} holds features that differ in {', '.join(changed)}; use another --out, "
-            "or --overwrite to replace it"
-        )
-    return True
+    changed = known and parts.differing(known["arguments"], arguments)
+    if known and not changed:
+        return True
+    # Without `known` a command was stopped between the file and what it is of.
+    continues = not known and os.path.isdir(parts.Parts(request.out, 0).directory)
+    if request.overwrite or continues or not os.path.exists(request.out):
+        return False
+    what = f"is there, but {about.path_of(request.out)} does not say of what"
+    if known:
+        what = f"holds features that differ in {', '.join(changed)}"
+    raise UserError(f"{request.out} {what}; use another --out, or --overwrite to replace it")
 
 
 def _fill(made, embedder, reader):
@@ -140,25 +135,30 @@ def _write(out, made, is_labelled):
 
 def _write_page(request, known, images):
     """Finds the neighbours of the query; returns the path of their page."""
-    inside = _inside(request.query, images.directory)
-    there = inside and neighbours.of_path(request.out, inside)
+    names = _names(request.query, images.directory)
+    there = neighbours.of_image(request.out, names)
     picture = _read(request.query, images, neighbours.SIDE)
-    features, label = there or (_features(request, known, images), "")
-    found = neighbours.nearest(request.out, features, without=inside if there else None)
+    if there:
+        name, features, label = there
+    else:
+        name, features, label = names[-1], _features(request, known, images), ""
+    found = neighbours.nearest(request.out, features, without=name if there else None)
     text = (
         f"{len(found)} of the {known['images']} images in {request.out} whose features have the "
         "least cosine distance, 1 - cosine, to those of the query."
     )
-    name = inside or printable(os.path.basename(request.query))
     path = neighbours.path_of(request.out, name)
     neighbours.write_page(path, name, (picture, label), found, images, text)
     return path
 
 
-def _inside(path, directory):
-    """A path relative to a folder; None if it does not lie there."""
-    relative = os.path.relpath(os.path.realpath(path), os.path.realpath(directory or os.curdir))
-    return None if not directory or relative.startswith(os.pardir) else printable(relative)
+def _names(path, directory):
+    """What an image may be called in a file of features; last its name without any folder."""
+    names = [os.path.basename(path)]
+    for real in (os.path.realpath, os.path.abspath) if directory else ():
+        relative = os.path.relpath(real(path), real(directory))
+        names = names if relative.startswith(os.pardir) else [relative, *names]
+    return [printable(name) for name in names]
 
 
 def _read(path, images, side):

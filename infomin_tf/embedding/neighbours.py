@@ -30,12 +30,12 @@ class Neighbour(typing.NamedTuple):
     label: str
 
 
-def of_path(out, path):
-    """(features [D], label) of the image of this path in a file of features; None for no such."""
+def of_image(out, names):
+    """(path, features [D], label) of the image of one of these paths in a file; None for none."""
     for rows in feature_files.read(out):
-        if path in rows.paths:
-            place = rows.paths.index(path)
-            return rows.features[place], rows.labels[place]
+        for place, path in enumerate(rows.paths):
+            if path in names:
+                return path, rows.features[place], rows.labels[place]
     return None
 
 

@@ -147,7 +147,8 @@ class TfdsReader(Reader):
         self._images, self._data_dir = source.load(data_dir), data_dir
         self.size, self.side = self._images.size, self._images.image_shape[0]
         self.is_labelled = bool(self._images.class_names)
-        self.place = {"tfds": name, "data_dir": data_dir, "side": self.side}
+        known = data_dir if data_dir is None or "://" in data_dir else os.path.abspath(data_dir)
+        self.place = {"tfds": name, "data_dir": known, "side": self.side}
         self._names = [*self._images.class_names, ""]  # the last is that of -1
         parts = self._images.facts.places[1]
         self._paths = [f"{part}/{number}" for part, *ends in parts for number in range(*ends)]

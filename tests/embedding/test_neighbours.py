@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 
 import numpy as np
@@ -35,8 +36,8 @@ def test_neighbours_are_those_of_scikit_learn(number, features):
     for query in (0, 6, 7, 49):
         distances, places = reference.kneighbors(values[query : query + 1])
         name = f"{query:02d}.png"
-        there, label = neighbours.of_path(path, name)
-        assert label == "x"
+        found, there, label = neighbours.of_image(path, ["no.png", name])
+        assert (found, label) == (name, "x")
         found = neighbours.nearest(path, there, number, without=name)
         assert [int(n.path[:2]) for n in found] == places[0, 1:].tolist()
         np.testing.assert_allclose([n.distance for n in found], distances[0, 1:], atol=1e-6)
@@ -46,7 +47,7 @@ def test_another_image_keeps_its_twin_and_its_length_does_not_count(features):
     path, values = features
     found = neighbours.nearest(path, 100 * values[3], 2)
     assert found[0].path == "03.png" and abs(found[0].distance) < 1e-6
-    assert neighbours.of_path(path, "nowhere.png") is None
+    assert neighbours.of_image(path, ["nowhere.png"]) is None
 
 
 def pictures_of(page):
@@ -93,6 +94,24 @@ def test_a_query_from_elsewhere_is_embedded_by_the_same_encoder(photos, embed, t
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match="text.png cannot be read as an image"):
         embed(export=None, out=out, neighbours=tmp_path / "text.png")
+
+
+def test_a_link_and_a_name_that_is_no_text_are_found_in_the_file(
+    photos, embed, tmp_path, monkeypatch
+):
+    (tmp_path / "elsewhere.png").write_bytes((photos / "b" / "3.png").read_bytes())
+    (photos / "b" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    odd = photos / "b" / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes((photos / "b" / "5.png").read_bytes())
+    (tmp_path / "linked").symlink_to(photos)
+    embed(images=photos, out=tmp_path / "features.npz")
+    monkeypatch.setattr("infomin_tf.embedding.encoders.open_encoder", None)
+    queries = {photos / "b" / "link.png": "b_link.png", odd: "b_caf\\xe9.png"}
+    queries |= {tmp_path / "linked" / "b" / "3.png": "b_3.png"}
+    for query, name in queries.items():
+        embed(export=None, out=tmp_path / "features.npz", neighbours=query)
+        page = (tmp_path / f"features_neighbours_{name}.html").read_text()
+        assert "10 of the 11 images" in page and ">the query" in page
 
 
 def test_another_encoder_is_refused(photos, embed, tmp_path):

@@ -28,8 +28,12 @@ def here(tmp_path_factory):
     np.savez(
         place / "finished.npz", features=np.zeros((1, 2), np.float32), paths=np.array(["a.png"])
     )
-    (place / "finished.npz.json").write_text('{"arguments": {}, "place": {"folder": "photos"}}')
-    (place / "bare.npz").write_bytes((place / "finished.npz").read_bytes())
+    (place / "finished.npz.json").write_text(
+        '{"arguments": {}, "place": {"folder": "photos"}, "images": 1, "export": "e"}'
+    )
+    (place / "odd.npz.json").write_text("[]")
+    for name in ("bare", "odd"):
+        (place / f"{name}.npz").write_bytes((place / "finished.npz").read_bytes())
     return place
 
 
@@ -74,6 +78,7 @@ BOTH = "--export=export --images=photos"
         ("--export=export --out=finished.npz", "needs --export, and --images or --tfds"),
         ("--out=a.npz --projector", "--out=a.npz is not finished"),
         ("--out=bare.npz --neighbours=photos/a.png", "or has no bare.npz.json next to it"),
+        ("--out=odd.npz --projector", "odd.npz.json does not say what odd.npz is of; delete it"),
         (f"{BOTH} --out=a.npz rest", "unexpected argument 'rest'"),
         (f"{BOTH} --out=a.npz --gin_file=b.gin", "Unknown command line flag 'gin_file'"),
     ],
