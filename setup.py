@@ -60,7 +60,9 @@ setup(
             "scikit-image>=0.25",
             "nbclient>=0.10",
             "ipykernel>=6.29",
+            "pyarrow>=18.0",
         ],
+        "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
     },
     entry_points={
@@ -71,6 +73,7 @@ setup(
             "infomin-show-views = infomin_tf.command_line.main:show_views_main",
             "infomin-sweep = infomin_tf.command_line.main:sweep_main",
             "infomin-audit-views = infomin_tf.command_line.main:audit_views_main",
+            "infomin-embed = infomin_tf.command_line.main:embed_main",
         ]
     },
 )

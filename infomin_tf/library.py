@@ -15,9 +15,9 @@ from infomin_tf import progress
 from infomin_tf.command_line import experiments
 from infomin_tf.configuration import gin_files
 from infomin_tf.data import array_file
-from infomin_tf.data.image_folder import ImageFolder
+from infomin_tf.embedding import encoders, reading
+from infomin_tf.embedding.rows import join
 from infomin_tf.errors import UserError
-from infomin_tf.evaluation import features
 from infomin_tf.export import load_encoder
 from infomin_tf.runs import paths
 from infomin_tf.settings import ABOVE_ZERO, COUNT, SEED, check
@@ -57,10 +57,12 @@ class Embedded(typing.NamedTuple):
     Args:
         features: float32 [M, D].
         paths: of the images' files under their folder; () for arrays.
+        labels: of the images, "" for none; () if none were given.
     """
 
     features: np.ndarray
     paths: tuple
+    labels: tuple = ()
 
 
 def train(
@@ -118,34 +120,37 @@ def train(
     return Trained(model_dir, stages)
 
 
-def embed(encoder, images, batch_size=256):
-    """Features of images.
+def embed(encoder, images, batch_size=256, *, labels=None, image_size=None, white=None):
+    """Features of images, in memory; bin/embed writes those of large sets to a file.
 
     Args:
         encoder: of `load_encoder` or `Trained.encoder`; or the path of an export.
         images: array uint8 [M, H, W, 3], or [M, H, W] for grey images; or a folder of images at any
-            depth, which are cut to squares of the size that the encoder expects. Files that cannot
-            be read are named and left out.
+            depth, which are cut to squares. Files that cannot be read are named and left out.
         batch_size: images per call.
+        labels: of a folder: the same folder again if it has a folder for each class, or a table
+            with the columns file and label; None for none.
+        image_size: side in pixels of the squares of a folder; None for what the encoder resizes to
+            or expects.
+        white: of deep images, see `ImageFolder`; None for what is found in the folder.
 
     Returns:
         `Embedded`.
     """
-    check("embed", COUNT, batch_size=batch_size)
-    encoder = load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
-    if not isinstance(images, str | os.PathLike):
+    given = 1 if image_size is None else image_size
+    check("embed", COUNT, batch_size=batch_size, image_size=given)
+    encoder = encoders.open_encoder(os.fspath(encoder)) if _is_path(encoder) else encoder
+    if not _is_path(images):
+        if labels is not None:
+            raise UserError("labels are those of a folder; an array's are in its order already")
         pixels = _uint8(images)
         parts = [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
         return Embedded(np.concatenate([encoder(part).numpy() for part in parts]), ())
-    side = getattr(encoder, "resize", None) or encoder.size
-    if side is None:
-        raise UserError(
-            "a SavedModel does not say what size of images it expects; give the folder of the "
-            "export, or its encoder.keras"
-        )
-    loaded = ImageFolder(images, side, max_corrupt_share=1.0).load()
-    found, _ = features.extract(encoder, loaded, lambda pixels, seed: pixels, batch_size)
-    return Embedded(found, loaded.facts.files)
+    side = image_size or encoders.usual_side(encoder)
+    reader = reading.FolderReader(paths.expand(images), side, paths.expand(labels), white)
+    rows = join(encoders.Embedder(encoder, reader, batch_size).batches(0, reader.size))
+    reader.check(rows.left_out)
+    return Embedded(rows.features, tuple(rows.paths), tuple(rows.labels) if labels else ())
 
 
 def audit(

@@ -18,7 +18,7 @@ FLOORS = [
     ["moving_mnist"],
     ["configuration", "registration"],
     ["sweeps"],
-    ["auditing"],
+    ["auditing", "embedding"],
     ["command_line"],
     ["library"],
 ]

@@ -1,5 +1,6 @@
 """The command line: flags -> gin -> one call. Arguments are checked before TensorFlow loads."""
 
+import dataclasses
 import errno
 import functools
 import os
@@ -55,6 +56,20 @@ splits, learned views.
 Many short runs of a small network, fewer and longer ones of what is better; the same command runs
 what is missing. Under --out: report.html, recommended.gin, curve.png, and three rounds of runs."""
 
+_EMBED = """\
+Writes the features of a folder of images, or of a TFDS data set, to a file: Parquet, npz or csv.
+
+  bin/embed --export=runs/quickstart/export --images=photos --out=features.parquet
+  bin/embed --export=runs/quickstart/export --images=photos --labels=photos --out=features.npz
+  bin/embed --export=runs/quickstart/export --tfds=stl10 --split=test --data_dir=DIR --out=stl10.csv
+
+Of a finished file, without computing again:
+
+  bin/embed --out=features.parquet --neighbours=photos/a.jpg   # a page of the nearest images
+  bin/embed --out=features.parquet --projector                 # a folder for TensorBoard
+
+The same command continues where it stopped."""
+
 
 def _main(command, description):
     environment.open_streams()
@@ -85,7 +100,7 @@ def _main(command, description):
         print(f"error: {error}; make room, then the same command continues", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nstopped; the same command continues from the last checkpoint", file=sys.stderr)
+        print("\nstopped; the same command continues where it stopped", file=sys.stderr)
         sys.exit(130)
 
 
@@ -95,8 +110,19 @@ def _written_folder(values):
     return values.out if "jobs" in values else os.path.dirname(values.out) or os.curdir
 
 
+def _request(values):
+    """What bin/embed is asked for."""
+    from infomin_tf.embedding.request import Request
+
+    names = (field.name for field in dataclasses.fields(Request))
+    return Request(**{name: values[name].value for name in names})
+
+
 def _gin_files(values, command):
-    """Paths of the gin files, and sets the default model_dir."""
+    """Paths of the gin files, and sets the default model_dir; bin/embed has neither."""
+    if command == "embed":
+        _request(values).check()
+        return []
     files = values.gin_file
     if command == "audit_views":
         if not values.images:
@@ -129,6 +155,11 @@ def _run(command, values, files):
         from infomin_tf.command_line import experiments
 
     experiments.repeatable()
+    if command == "embed":
+        from infomin_tf.embedding import command as embed_command
+
+        embed_command.run(_request(values))
+        return
     shared = {"data_dir": values.data_dir, "seed": values.seed}
     if command == "show_views":
         experiments.show_views(files, values.gin_param, values.out, **shared)
@@ -151,3 +182,4 @@ export_main = functools.partial(_main, "export", _EXPORT)
 show_views_main = functools.partial(_main, "show_views", _SHOW_VIEWS)
 sweep_main = functools.partial(_main, "sweep", _SWEEP)
 audit_views_main = functools.partial(_main, "audit_views", _AUDIT_VIEWS)
+embed_main = functools.partial(_main, "embed", _EMBED)

@@ -11,6 +11,7 @@ from infomin_tf.runs import paths, results
 _EXAMPLE = "Pretrain.epochs = 3"
 _EXAMPLES = {"sweep": "Sweep.seeds = (0, 1, 2)", "audit_views": "Audit.limit = 1000"}
 _WRITTEN = "where everything is written; default runs/<name of the first gin file>"
+_PATHS = {"model_dir", "data_dir", "out", "images", "labels", "export", "neighbours"}
 _STRATEGIES = ("auto", "one_device", "mirrored", "tpu", "multi_worker")
 
 
@@ -21,12 +22,15 @@ def define(command):
     if command != "show_views":
         meaning = "say nothing on the way but warnings and errors"
         flags.DEFINE_boolean("quiet", False, meaning, flag_values=values)
-    if command == "audit_views":
+    if command in ("audit_views", "embed"):
         _text(values, "images", "folder of images, at any depth")
         meaning = "folder with a folder for each class, or csv file; none without labels"
         _text(values, "labels", meaning)
+    if command == "audit_views":
         meaning = "of all runs together; default 20, or 10 with --devices"
         flags.DEFINE_float("minutes", None, meaning, lower_bound=0.1, flag_values=values)
+    if command == "embed":
+        return _of_embed(values)
     meaning = "gin file, from the working directory or the package; repeatable, later ones win"
     flags.DEFINE_multi_string("gin_file", [], meaning, flag_values=values)
     meaning = f"one gin binding, such as '{_EXAMPLES.get(command, _EXAMPLE)}'; repeatable"
@@ -56,6 +60,26 @@ def define(command):
     return values
 
 
+def _of_embed(values):
+    """Adds those of bin/embed."""
+    _text(values, "export", "export of a finished run, or its model_dir")
+    _text(values, "tfds", "TFDS data set in the place of --images, such as stl10")
+    _text(values, "split", "its split, such as test or train[:10%]")
+    _text(values, "data_dir", "folder of prepared TFDS data sets")
+    _text(values, "out", "file of features that is written: .parquet, .npz or .csv")
+    meaning = "side to which images are cut first; default that of the run, or of the encoder"
+    flags.DEFINE_integer("image_size", None, meaning, lower_bound=1, flag_values=values)
+    meaning = "white of images beyond 8 bits; default that of the run, or what the folder tells"
+    flags.DEFINE_float("white", None, meaning, flag_values=values)
+    flags.DEFINE_integer("batch_size", 64, "images per call", lower_bound=1, flag_values=values)
+    meaning = "also write a folder for TensorBoard's projector, next to --out"
+    flags.DEFINE_boolean("projector", False, meaning, flag_values=values)
+    _text(values, "neighbours", "image whose nearest images are written as a page, next to --out")
+    meaning = "replace features of other arguments in --out"
+    flags.DEFINE_boolean("overwrite", False, meaning, flag_values=values)
+    return values
+
+
 def settle(values):
     """Checks the values; a ~ becomes the home folder in every flag of a path.
 
@@ -72,8 +96,9 @@ def settle(values):
     for device in values["devices"].value if "devices" in values else ():
         if not device.isdecimal():
             raise UserError(f"--devices must be GPU numbers, such as 0,1, not {device!r}")
-    values.gin_file = [paths.expand(file) for file in values.gin_file]
-    for name in {"model_dir", "data_dir", "out", "images", "labels"} & set(values):
+    if "gin_file" in values:
+        values.gin_file = [paths.expand(file) for file in values.gin_file]
+    for name in _PATHS & set(values):
         path = values[name].value = paths.expand(values[name].value)
         if name != "data_dir":  # TensorFlow Datasets reads from storage, too
             is_run = name == "model_dir" or (name == "out" and "jobs" in values)

@@ -96,9 +96,9 @@ class ImageFolder:
             UserError: a missing or empty folder, labelled images outside class folders, or too many
                 corrupt files.
         """
-        found = self._images()
+        found, classes = self.listed()
         scales = deep_images.find_scales(self.directory, found, self.white)
-        paths, labels, names = self._choose(found, scales)
+        paths, labels, names = self._choose(found, classes, scales)
         name = f"{os.path.basename(os.path.normpath(self.directory))}:{self.split}"
         name += f" (values {scales})" if str(scales) else ""
         shape = (len(paths), self.image_size, self.image_size, 3)
@@ -106,7 +106,7 @@ class ImageFolder:
         images = buffers.empty(shape) if in_memory else None
         good, corrupt, known = [], [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            tried = pool.map(lambda path: self._try(path, in_memory, scales), paths)
+            tried = pool.map(lambda path: self.try_file(path, scales, in_memory), paths)
             for index, (read, problem) in enumerate(tried):
                 if problem:
                     corrupt.append(problem)
@@ -116,7 +116,7 @@ class ImageFolder:
                 else:
                     known.append(read)
                 good.append(index)
-        self._check_share(paths, corrupt)
+        self.check_share(len(paths), corrupt)
         paths, labels = [paths[i] for i in good], [labels[i] for i in good]
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
         if not in_memory:
@@ -125,11 +125,11 @@ class ImageFolder:
         loaded.facts = facts
         return loaded
 
-    def _try(self, path, keep, scales):
+    def try_file(self, path, scales, keep=True):
         """(what is read, what is wrong with the file or None).
 
-        Read is the image if it is kept, otherwise its fingerprint and whether TensorFlow reads the
-        file as Pillow does.
+        Read is the image, uint8 [S, S, 3]; or, unless it is kept, its fingerprint and whether
+        TensorFlow reads the file as Pillow does.
         """
         path = os.path.join(self.directory, path)
         try:
@@ -138,8 +138,13 @@ class ImageFolder:
         except Exception as error:  # decoders fail in many ways, all with the same fix
             return None, f"{path} ({error or type(error).__name__})"
 
-    def _images(self):
-        """Paths of all images, relative to the directory."""
+    def listed(self):
+        """What the folder holds of every split, before any image is read.
+
+        Returns:
+            (paths of all images, relative to the directory; dict path -> class name, None without
+            labels).
+        """
         if not os.path.isdir(self.directory):
             raise UserError(
                 f"ImageFolder.directory={self.directory!r} is not a folder; "
@@ -151,11 +156,10 @@ class ImageFolder:
                 f"{self.directory} has no images; looked for {', '.join(ENDINGS)} at any depth, "
                 "in folders that are not hidden; give another folder"
             )
-        return found
+        return found, self._classes(found)
 
-    def _choose(self, found, scales):
+    def _choose(self, found, classes, scales):
         """Paths, labels and class names of the split."""
-        classes = self._classes(found)
 
         def thumbnails():
             return read_thumbnails(self.directory, found, scales)
@@ -185,14 +189,23 @@ class ImageFolder:
         folder_layout.check_unlabelled(found, self.directory)
         return None
 
-    def _check_share(self, paths, corrupt):
+    def check_share(self, tried, corrupt):
+        """Warns of files that cannot be read.
+
+        Args:
+            tried: number of files.
+            corrupt: list of what is wrong with a file, of `try_file`.
+
+        Raises:
+            UserError: they are a larger share than `max_corrupt_share`, or all.
+        """
         if not corrupt:
             return
         # Names may hold bytes that are no text.
         shown = os.fsencode("\n  ".join(corrupt[:5])).decode(errors="backslashreplace")
-        numbers = f"{len(corrupt)} of {len(paths)} images"
+        numbers = f"{len(corrupt)} of {tried} images"
         message = f"{numbers} in {self.directory} cannot be read:\n  {shown}"
-        if len(corrupt) > self.max_corrupt_share * len(paths) or len(corrupt) == len(paths):
+        if len(corrupt) > self.max_corrupt_share * tried or len(corrupt) == tried:
             raise UserError(
                 f"{message}\nremove or fix them, or raise max_corrupt_share "
                 f"(now {self.max_corrupt_share:g})"

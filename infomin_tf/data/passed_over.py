@@ -10,7 +10,7 @@ _SYSTEM = {
     *("@eadir", "#recycle", "#snapshot", "$recycle.bin", "recycler", "recycled", "lost+found"),
     *("system volume information", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
 }
-_RUN = {"config.gin", "sweep.json", "copies.json", "made_by_audit_views"}
+_RUN = {"config.gin", "sweep.json", "copies.json", "made_by_audit_views", "projector_config.pbtxt"}
 _RAW = ".cr2 .cr3 .nef .nrw .arw .dng .orf .rw2 .raf .pef .srw .raw"
 _CONTAINERS = (
     ".pdf .zip .tar .gz .7z .rar .mp4 .mov .avi .mkv .mpg .psd .ai .docx .pptx .h5 .hdf5 .npy .npz "

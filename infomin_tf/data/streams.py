@@ -97,7 +97,7 @@ class StreamedImages(Images):
     def thin(self, count):
         """See `Images`."""
         chosen = spread(count, self.size)
-        return self._part(len(chosen), lambda: self._records_at(chosen))
+        return self._part(len(chosen), lambda: self.records_at(chosen))
 
     def hold_out(self, stride):
         """See `Images`."""
@@ -120,7 +120,7 @@ class StreamedImages(Images):
         """
         chosen = spread(count, self.size)
         in_blocks = self.records_between and self.size > self.shuffle_buffer
-        records = self._blocks(len(chosen)) if in_blocks else self._records_at(chosen)
+        records = self._blocks(len(chosen)) if in_blocks else self.records_at(chosen)
         images = records.map(self.decode, tf.data.AUTOTUNE).batch(len(chosen))
         return next(iter(images))[0].numpy()
 
@@ -130,7 +130,7 @@ class StreamedImages(Images):
         blocks = [self.records_between(a, a + n) for a, n in zip(starts, lengths, strict=True)]
         return functools.reduce(tf.data.Dataset.concatenate, blocks)
 
-    def _records_at(self, chosen):
+    def records_at(self, chosen):
         """Records at rising places, int [N]; the rest of the set is not read."""
         is_chosen = np.zeros(chosen[-1] + 1, bool)
         is_chosen[chosen] = True

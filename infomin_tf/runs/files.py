@@ -26,9 +26,10 @@ def write_atomically(path, content):
     Raises:
         UserError: it cannot be written; a file that was there before stays as it is.
     """
+    directory = os.path.dirname(path) or os.curdir
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with unfinished_folder(os.path.dirname(path)) as folder:
+        os.makedirs(directory, exist_ok=True)
+        with unfinished_folder(directory) as folder:
             unfinished = os.path.join(folder, os.path.basename(path))
             with open(unfinished, "wb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)

@@ -18,7 +18,7 @@ from infomin_tf.runs.files import UNFINISHED, write_atomically
 
 FILE_NAME = "config.gin"
 _MADE_BY_A_RUN = (*results.STAGES, FILE_NAME)
-_LOCK = "run.lock"
+_LOCK, _INSTEAD = "run.lock", "another --model_dir"
 
 
 @contextlib.contextmanager
@@ -36,10 +36,9 @@ def locked(model_dir):
         with _clear_errors(model_dir):
             os.makedirs(model_dir, exist_ok=True)
             file = stack.enter_context(open(os.path.join(model_dir, _LOCK), "a+"))
-            _lock(file, model_dir)
-            file.truncate(0)
-            file.write(lease.who())
-            file.flush()
+            if is_in_use(model_dir):
+                raise _in_use(file, model_dir, f"{_INSTEAD}; if it was killed, wait two minutes")
+            lock(file, model_dir)
             stack.enter_context(_beating(os.path.join(model_dir, _LOCK)))
             for name in ("", *results.STAGES):
                 folder = os.path.join(model_dir, name)
@@ -66,23 +65,29 @@ def is_in_use(model_dir):
     return os.path.exists(path) and os.path.getsize(path) > 0 and lease.is_alive(path)
 
 
-def _lock(file, model_dir):
-    if is_in_use(model_dir):
-        raise _in_use(file, model_dir, "; if it was killed, wait two minutes")
+def lock(file, folder, instead=_INSTEAD):
+    """Makes this process the only writer of a folder, until the file, opened by "a+", is closed.
+
+    Raises:
+        UserError: another process on this machine is that; it names what to use `instead`.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise _in_use(file, model_dir) from error
+        raise _in_use(file, folder, instead) from error
     except OSError as error:
         message = "%s cannot be locked (%s); make sure that no other process writes there"
-        logging.warning(message, model_dir, error.strerror)
+        logging.warning(message, folder, error.strerror)
+    file.truncate(0)
+    file.write(lease.who())
+    file.flush()
 
 
-def _in_use(file, model_dir, more=""):
+def _in_use(file, folder, instead):
     file.seek(0)
     return UserError(
-        f"another process is writing to {model_dir} ({file.read()}); wait for it or stop it, or "
-        f"use another --model_dir{more}"
+        f"another process is writing to {folder} ({file.read()}); wait for it or stop it, or use "
+        f"{instead}"
     )
 
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+from dataclasses import fields
 
 import gin
 import pytest
@@ -11,6 +12,8 @@ from absl import flags
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.command_line import options
 from infomin_tf.configuration import gin_files
+from infomin_tf.embedding import feature_files
+from infomin_tf.embedding.request import Request
 from infomin_tf.experiment.experiment import Experiment
 from infomin_tf.runs import differences
 from infomin_tf.sweeps.sweep import Sweep
@@ -110,6 +113,17 @@ def test_an_audit_is_configured(command):
     files = tuple(values.gin_file) or ("gin/audit_views.gin",)
     audit, _ = built(Audit, files, tuple(values.gin_param))
     assert values.images and all(gin_files.find_file(f) for f in audit.files({"classes": 2}))
+
+
+@of("bin/embed")
+def test_an_embedding_has_a_file_and_images_or_what_is_made_of_it(command):
+    values = parsed(command)
+    request = Request(**{field.name: values[field.name].value for field in fields(Request)})
+    assert feature_files.kind_of(request.out)
+    assert request.computes or request.neighbours or request.projector
+    assert not request.export or pathlib.Path(request.export.removesuffix("/export")).name in {
+        pathlib.Path(made).name for made in (*RUNS, "runs/folder_semisup_views")
+    }
 
 
 @of(".venv/bin/python")

@@ -45,6 +45,8 @@ def left_out(command):
 
 def _files(command):
     """What is the same in commands that differ in numbers alone."""
+    if command.program == "bin/embed":
+        return tuple(command.words)
     kept = [word for word in command.words[1:] if re.match("--(gin_file|images)|[^-]", word)]
     model_dirs = [word for word in command.words if word.startswith("--model_dir")]
     evaluated = command.program in ("bin/evaluate", "bin/export")

@@ -1,0 +1,1 @@
+"""Features of many images: in a file, in TensorBoard's projector, on a page of nearest images."""
