@@ -20,13 +20,3 @@ def tensor(array):
     if not array.size:
         return tf.constant(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-
-
-def in_place(dataset):
-    """A tf.data.Dataset that reads captured tensors where they are.
-
-    The rewriting of graphs, which tf.data does by default, copies them into the graph.
-    """
-    options = tf.data.Options()
-    options.experimental_optimization.apply_default_optimizations = False
-    return dataset.with_options(options)

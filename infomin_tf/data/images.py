@@ -11,7 +11,6 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.data import buffers
 from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.errors import UserError
 
@@ -122,7 +121,7 @@ class ArrayImages(Images):
 
     def __init__(self, name, images, labels=None, class_names=()):
         self.name, self.class_names = name, tuple(class_names)
-        with tf.device("CPU:0"):  # tf.data captures these tensors; they are not copied into a graph
+        with tf.device("CPU:0"):
             self.images = tf.constant(images, tf.uint8)
             labels = np.full(len(images), -1) if labels is None else labels
             self.labels = tf.constant(np.asarray(labels), tf.int32)
@@ -139,12 +138,11 @@ class ArrayImages(Images):
 
     def raw(self, order, chunk):
         """See `Images`."""
-        chosen = order.shuffled(self.size, chunk).map(self.gather, tf.data.AUTOTUNE)
-        return buffers.in_place(chosen)
+        return order.shuffled(self.size, chunk).map(self.gather, tf.data.AUTOTUNE)
 
     def in_order(self, batch_size):
         """See `Images`."""
-        return buffers.in_place(tf.data.Dataset.range(self.size).batch(batch_size).map(self.gather))
+        return tf.data.Dataset.range(self.size).batch(batch_size).map(self.gather)
 
     def known_labels(self):
         """See `Images`."""
@@ -180,8 +178,16 @@ class ArrayImages(Images):
         return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
 
     def gather(self, indices):
-        """(images uint8 [B, H, W, 3], labels int32 [B]) at indices int64 [B], for tf.data."""
-        return tf.gather(self.images, indices), tf.gather(self.labels, indices)
+        """(images uint8 [B, H, W, 3], labels int32 [B]) at indices int64 [B], for tf.data.
+
+        NumPy gathers: a tensor that tf.data captures is copied when it rewrites the graph.
+        """
+        images = tf.numpy_function(self._rows, [indices], tf.uint8, stateful=False)
+        shape = (*tf.TensorShape(indices.shape), *self.image_shape)
+        return tf.ensure_shape(images, shape), tf.gather(self.labels, indices)
+
+    def _rows(self, places):
+        return np.asarray(self.images)[places]
 
 
 class Repeat:
