@@ -163,6 +163,11 @@ class ArrayImages(Images):
         """See `Images`."""
         return ArrayImages(self.name, self.images, np.arange(self.size))
 
+    def between(self, start, stop):
+        """The images at places start to stop, which share the memory of these."""
+        labels = self.labels[start:stop]
+        return ArrayImages(self.name, self.images[start:stop], labels, self.class_names)
+
     def hold_out(self, stride):
         """See `Images`; of each class the rest keeps an image."""
         chosen, labels = np.arange(self.size) % stride == 0, self.labels.numpy()

@@ -45,6 +45,32 @@ def count_shared(parts, others):
     return sum(_overlap(one, other) for one in parts for other in others)
 
 
+def find_stretch(places, others):
+    """Where the images of one set begin in another that has all of them, in the same order.
+
+    Args:
+        places, others: `Facts.places` of the sets.
+
+    Returns:
+        int, or None where they do not lie together there.
+    """
+    if not places or not others or places[0] != others[0]:
+        return None
+    starts = [_start_in(others[1], part) for part in places[1]]
+    ends = [None if s is None else s + p[2] - p[1] for s, p in zip(starts, places[1], strict=True)]
+    return starts[0] if None not in starts and starts[1:] == ends[:-1] else None
+
+
+def _start_in(parts, wanted):
+    """Number of images before those of `wanted` in parts of which one holds it; or None."""
+    before = 0
+    for part in parts:
+        if _overlap(part, wanted) == wanted[2] - wanted[1]:
+            return before + wanted[1] - part[1]
+        before += part[2] - part[1]
+    return None
+
+
 def expression(parts, start, stop):
     """The split expression of images start to stop of those of `find_parts`."""
     found = []

@@ -6,7 +6,9 @@ import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
 from infomin_tf.data.order import Order, Shard
+from infomin_tf.data.sets import Data
 from infomin_tf.data.tfds_source import Tfds
+from infomin_tf.data.tfds_splits import find_stretch
 from infomin_tf.errors import UserError
 from tests.data.test_pipeline import NOISE
 
@@ -160,3 +162,33 @@ def test_mistakes_on_real_data(real_data_dir):
         Tfds("imagenette96", "train[:5]+unlabelled[:5]").load(real_data_dir)
     with pytest.raises(UserError, match="imagenette96:9.0.0"):
         Tfds("imagenette96", "train", version="9.0.0").load(real_data_dir)
+
+
+@pytest.mark.parametrize(
+    ("split", "others", "start"),
+    [
+        ("train[3:7]", "train", 3),
+        ("train[3:7]", "train[2:]", 1),
+        ("train[:2]+train[5:7]", "train[:2]+train[5:9]", 0),
+        ("train[:2]+train[5:7]", "train", None),  # not together
+        ("train[5:7]+train[:2]", "train[:2]+train[5:7]", None),  # in another order
+        ("train[3:7]", "train[:5]", None),
+    ],
+)
+def test_a_set_within_another_shares_its_memory(tmp_path, split, others, start):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), np.uint8)
+    label = tfds.features.ClassLabel(num_classes=3)
+    prepare(tmp_path, tfds.features.Image(shape=(64, 64, 3)), pixels, label)
+    alone = Tfds("tiny", split).load(str(tmp_path))
+    data = Data(Tfds("tiny", others), train=Tfds("tiny", split), test=Tfds("tiny", "train[8:]"))
+    whole, train, *_ = data.load(str(tmp_path))
+    for name in ("images", "labels"):
+        np.testing.assert_array_equal(getattr(train, name), getattr(alone, name))
+    assert (train.name, train.facts, train.class_names) == (
+        alone.name,
+        alone.facts,
+        alone.class_names,
+    )
+    assert find_stretch(train.facts.places, whole.facts.places) == start
+    shared = np.shares_memory(np.asarray(whole.images), np.asarray(train.images))
+    assert shared == (start is not None)
