@@ -94,3 +94,12 @@ def test_no_keras_json_is_read_and_none_can_be_written(monkeypatch):
     assert "KERAS_MAX_EPOCHS" not in os.environ
     with pytest.raises(OSError):
         os.makedirs(os.environ["KERAS_HOME"])
+
+
+def test_commands_are_named_as_they_are_installed(monkeypatch, tmp_path):
+    said = "run bin/train, then bin/audit_views --help; runs/bin/training is a folder"
+    assert environment.as_installed(said) == said
+    monkeypatch.setattr(environment, "_CHECKOUT", str(tmp_path))
+    assert environment.as_installed(said) == (
+        "run infomin-train, then infomin-audit-views --help; runs/bin/training is a folder"
+    )
