@@ -151,7 +151,7 @@ class Findings:
         return names and [
             "Next to nothing was learned (I_NCE not above 0, or embeddings nearly collapsed to "
             f"one point: uniformity above -0.5) with {'; '.join(names)}. These are ranked "
-            f"{place} and say little; more Audit.steps may help."
+            f"{place} and say little; more --minutes may help."
         ]
 
     def _recommendation(self):
