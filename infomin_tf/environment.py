@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from infomin_tf.errors import UserError
 
-_COMMANDS = r"\bbin/(train|evaluate|export|show_views|sweep|audit_views)\b"
+_COMMANDS = r"\bbin/(train|evaluate|export|show_views|sweep|audit_views|embed)\b"
 _CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -4,6 +4,7 @@ encoding has, no /tmp.
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -103,3 +104,11 @@ def test_commands_are_named_as_they_are_installed(monkeypatch, tmp_path):
     assert environment.as_installed(said) == (
         "run infomin-train, then infomin-audit-views --help; runs/bin/training is a folder"
     )
+
+
+def test_every_installed_command_is_named():
+    """Whatever setup.py installs has a file in bin/, and is renamed with the others."""
+    scripts = re.findall(r'"(infomin-[a-z-]+) = ', (ROOT / "setup.py").read_text())
+    files = sorted(path.name for path in (ROOT / "bin").iterdir() if path.is_file())
+    assert sorted(scripts) == sorted(f"infomin-{name.replace('_', '-')}" for name in files)
+    assert all(re.fullmatch(environment._COMMANDS, f"bin/{name}") for name in files)

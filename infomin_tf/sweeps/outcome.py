@@ -137,9 +137,9 @@ class Outcome:
         mean = best.mean(self.metric)
         others = (s for s in self.settings if s is not best and s.mean(self.metric) == mean)
         tied = ", ".join(" / ".join(s.labels) for s in others)
-        return [f"The same mean as the best: {tied}; the order among them says nothing."] * bool(
-            tied
-        )
+        if not tied:
+            return []
+        return [f"The same mean as the best: {tied}; the order among them says nothing."]
 
     def _place(self, number):
         axis, label = self.sweep.axes[number], self.best.labels[number]

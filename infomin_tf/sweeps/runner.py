@@ -213,15 +213,15 @@ class Runner:
 
     def _call(self, command, log, device=None, lock=None, held=None):
         path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+        variables = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
         if device is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = str(device)
+            variables["CUDA_VISIBLE_DEVICES"] = str(device)
         with open(log, "w") as file:
             process = subprocess.Popen(
                 command,
                 stdout=file,
                 stderr=file,
-                env=environment,
+                env=variables,
                 start_new_session=True,
                 pass_fds=[lock.fileno()] if lock else [],
             )
