@@ -193,7 +193,7 @@ def device_table(machine, network):
         ("views from the host, float32, MB", 1e6, host, [views * FLOAT] * 2),
         ("views from the host, were they uint8, MB", 1e6, host, [views] * 2),
     ]
-    lines = ["| a device | queue, one direction | in-batch, both |", "|---|---|---|"]
+    lines = ["| per device | queue, one direction | in-batch, both |", "|---|---|---|"]
     for what, scale, rate, values in rows:
         cells = [f"{v / scale:,.0f} in {1e3 * v / rate:.2f} ms" for v in values]
         lines.append(f"| {what} | {' | '.join(cells)} |")
@@ -221,7 +221,7 @@ def report(network):
     lines = [
         f"ResNet-50 with an MLP head: {network.parameters:,} parameters, {network.layers} layers "
         "of batch normalisation",
-        f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP an image forward; B "
+        f"with {network.channels:,} channels, {network.flops / 1e9:.2f} GFLOP per image forward; B "
         f"{BATCH}, K {QUEUE}, D {DIMENSION}, views {SIDE}x{SIDE}.",
     ]
     for machine in (GPUS, TPU_CORES):

@@ -223,9 +223,9 @@ def main():
     parser.add_argument("--size", type=int, default=32, help="side of a view in pixels")
     options = parser.parse_args()
     print(
-        f"{CORES} cores; intra-op threads 1, inter-op threads one a replica; ResNet-18 of width "
+        f"{CORES} cores; intra-op threads 1, one inter-op thread per replica; ResNet-18 of width "
         f"{WIDTH} without pooling, MLP head to {DIMENSION}, {options.size}x{options.size}, batch "
-        f"{options.batch} a replica, K {QUEUE}, float32; {options.rounds} rounds, seed {SEED}, "
+        f"{options.batch} per replica, K {QUEUE}, float32; {options.rounds} rounds, seed {SEED}, "
         f"TensorFlow {importlib.metadata.version('tensorflow')}"
     )
     for kind in ("queue", "in-batch"):

@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,9 @@ import tempfile
 from tqdm import tqdm
 
 from infomin_tf.errors import UserError
+
+_COMMANDS = r"\bbin/(train|evaluate|export|show_views|sweep|audit_views|embed)\b"
+_CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class _Stream(io.FileIO):
@@ -49,6 +53,16 @@ def open_streams():
                 line_buffering=name == "stderr" or os.isatty(number),
             )
             setattr(sys, name, stream)
+
+
+def as_installed(text):
+    """A text whose bin/train, bin/evaluate and so on are named as they are here.
+
+    After `pip install` there is no bin/; the commands are infomin-train and so on.
+    """
+    if os.path.isfile(os.path.join(_CHECKOUT, "bin", "train")):
+        return text
+    return re.sub(_COMMANDS, lambda found: "infomin-" + found[1].replace("_", "-"), text)
 
 
 def prepare(folder):

@@ -36,7 +36,7 @@ class Place(typing.NamedTuple):
     Args:
         number, count: stage `number` of `count`.
         stage: its name.
-        later: names of the stages after it.
+        later: the stages after it, in words.
     """
 
     number: int
@@ -54,7 +54,8 @@ class Place(typing.NamedTuple):
     def rest(self, task):
         """What the run does after this training, such as "then evaluate, export".
 
-        Names, not minutes: how fast a stage is can be measured only once it has begun.
+        Steps, not minutes: how fast a stage is can be measured only once it has begun, and a step
+        of one stage costs several times as much as a step of another.
         """
         unfinished = () if task == self.stage else (f"the rest of {self.stage}",)
         names = ", ".join(unfinished + self.later)
@@ -80,13 +81,15 @@ class Progress:
         self._is_shown = shown and not _quiet
         self._details, self._said = "", None
         self._measured = None if warms_up else (done, time.monotonic())
-        self._due = 0.0
+        self._due, self._moved = 0.0, time.monotonic()
         self._bar = None
         if self._is_shown and sys.stderr.isatty():
             looks = {"bar_format": _BAR, "dynamic_ncols": True, "file": sys.stderr}
             self._bar = _Bar(total=total, initial=done, desc=title, **looks)
 
     def __enter__(self):
+        if self._bar and not self._measured:
+            self._bar.show(self._done, "?", "compiles")
         if self._is_shown and not self._bar:
             begins = "continues from " if self._done else "begins at "
             begins = begins if self._done < self._total else ""
@@ -103,7 +106,9 @@ class Progress:
     def update(self, done, *details):
         """Notes how many are done, and what else is to be said, of which empty texts are none."""
         self._details = ", ".join(filter(None, details))
-        self._done, now = done, time.monotonic()
+        now = time.monotonic()
+        self._moved = self._moved if done == self._done else now
+        self._done = done
         self._measured = self._measured or (done, now)
         if now < self._due and done < self._total:
             return
@@ -114,11 +119,16 @@ class Progress:
             self._say_line()
 
     def left(self):
-        """Time to the end at the mean rate so far, such as "01:30"; "?" before there is a rate."""
+        """Time to the end, such as "01:30"; "?" before there is a rate.
+
+        At the mean rate when the count last rose, less the time since then.
+        """
         start, since = self._measured or (self._done, 0.0)
         missing, done = self._total - self._done, self._done - start
-        seconds = missing * (time.monotonic() - since) / done if done else None
-        return "?" if missing and not done else tqdm.format_interval(seconds or 0)
+        if not missing or not done:
+            return "?" if missing else tqdm.format_interval(0)
+        seconds = missing * (self._moved - since) / done - (time.monotonic() - self._moved)
+        return tqdm.format_interval(max(seconds, 0))
 
     def _count(self):
         percent = 100 * self._done // max(self._total, 1)

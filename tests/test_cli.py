@@ -208,6 +208,7 @@ def test_another_configuration_needs_overwrite(fake_run, capsys):
     flags = ["--gin_file=mine.gin", "--model_dir=run"]
     other = [*flags, "--gin_param=fake_experiment.Experiment.first = 2"]
     assert fake_run("train", *flags)[0] == fake_run("train", *flags)[0] == 0
+    os.mkdir("run/pretrain")
     assert fake_run("train", *other) == (2, [])
     assert "fake_experiment.Experiment.first: 1 -> 2" in capsys.readouterr().err
     assert fake_run("train", *other, "--overwrite")[0] == 0

@@ -217,6 +217,18 @@ def test_a_run_is_gone_on_with_or_deleted_only_when_told(tmp_path):
     assert run_folder.saved_seed(str(run)) == 2
 
 
+def test_a_configuration_that_no_stage_has_begun_with_gives_way(tmp_path):
+    """As after a first try with a wrong path of the images."""
+    run_folder.claim(str(tmp_path), "# seed: 1\nx.y = 1\n", overwrite=False)
+    run_folder.claim(str(tmp_path), "# seed: 2\nx.y = 2\n", overwrite=False)
+    assert run_folder.saved_seed(str(tmp_path)) == 2
+    own = "x.y = 3  # not written by a run\n"
+    (tmp_path / "config.gin").write_text(own)
+    with pytest.raises(UserError, match="holds another run"):
+        run_folder.claim(str(tmp_path), "# seed: 2\nx.y = 2\n", overwrite=False)
+    assert (tmp_path / "config.gin").read_text() == own
+
+
 def test_what_is_no_run_is_never_deleted(tmp_path):
     (tmp_path / "evaluate").mkdir()
     for overwrite in (False, True):

@@ -4,6 +4,7 @@ encoding has, no /tmp.
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -94,3 +95,20 @@ def test_no_keras_json_is_read_and_none_can_be_written(monkeypatch):
     assert "KERAS_MAX_EPOCHS" not in os.environ
     with pytest.raises(OSError):
         os.makedirs(os.environ["KERAS_HOME"])
+
+
+def test_commands_are_named_as_they_are_installed(monkeypatch, tmp_path):
+    said = "run bin/train, then bin/audit_views --help; runs/bin/training is a folder"
+    assert environment.as_installed(said) == said
+    monkeypatch.setattr(environment, "_CHECKOUT", str(tmp_path))
+    assert environment.as_installed(said) == (
+        "run infomin-train, then infomin-audit-views --help; runs/bin/training is a folder"
+    )
+
+
+def test_every_installed_command_is_named():
+    """Whatever setup.py installs has a file in bin/, and is renamed with the others."""
+    scripts = re.findall(r'"(infomin-[a-z-]+) = ', (ROOT / "setup.py").read_text())
+    files = sorted(path.name for path in (ROOT / "bin").iterdir() if path.is_file())
+    assert sorted(scripts) == sorted(f"infomin-{name.replace('_', '-')}" for name in files)
+    assert all(re.fullmatch(environment._COMMANDS, f"bin/{name}") for name in files)

@@ -110,6 +110,7 @@ def test_a_run_of_an_earlier_version_is_refused_in_one_sentence(tmp_path):
     said = "was made by an earlier version, whose configurations name modules; .* and train again$"
     with pytest.raises(UserError, match=said):
         run_folder.saved_seed(str(tmp_path))
+    (tmp_path / "pretrain").mkdir()
     with pytest.raises(UserError, match=said):
         run_folder.claim(str(tmp_path), "# seed: 3\n", overwrite=False)
     run_folder.claim(str(tmp_path), "# seed: 4\n", overwrite=True)

@@ -112,6 +112,25 @@ def test_a_terminal_has_one_bar_that_fits_and_no_lines(clock, terminal):
     assert state.rstrip().endswith(", ".join(details) + "]")
 
 
+def test_a_bar_says_why_nothing_moves_before_the_first_call(clock, terminal):
+    with Progress("x", "step", 3, warms_up=True):
+        assert terminal.getvalue().rstrip().endswith("| 0/3 [00:00<?, compiles]")
+
+
+def test_the_time_left_falls_while_the_count_stands(clock):
+    shown = Progress("own", "point", 3)
+    clock.now += 60.0
+    shown.update(1)
+    lefts = []
+    for _ in range(4):
+        clock.now += 50.0
+        shown.update(1, "second: pretrain 40%")
+        lefts.append(shown.left())
+    assert lefts == ["01:10", "00:20", "00:00", "00:00"]
+    shown.update(2)
+    assert shown.left() == "02:10"
+
+
 def test_a_line_stands_above_the_bar(clock, terminal):
     with Progress("x", "step", 3) as shown:
         shown.update(1)

@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import types
 import typing
 
 import pytest
 
+from infomin_tf.errors import UserError
 from infomin_tf.experiment import experiment, order
 from infomin_tf.experiment.stage import Stage
 
@@ -54,3 +56,46 @@ def test_a_stage_has_all_that_an_experiment_asks_of_it(role, kind):
     asked = asked_of(role)
     assert {"name", "check", "run", "restore", "begin_again"} <= asked <= owned_by(kind)
     assert issubclass(kind, Stage)
+
+
+class FakeStage(Stage):
+    """Notes where it is when it runs."""
+
+    def __init__(self, name, lacks=None, steps=None):
+        self.name, self.lacks = name, lacks
+        self.trains_on = ("unlabelled",) if steps else ()
+        self.training = types.SimpleNamespace(last_step=lambda images: steps)
+
+    def images(self, run):
+        return None
+
+    def check(self, run):
+        if self.lacks:
+            raise UserError(self.lacks)
+
+    def run(self, run):
+        run.said.append(run.place.rest(self.name))
+
+
+@pytest.fixture
+def run(monkeypatch):
+    for name, result in {"check_images": False, "write": None}.items():
+        monkeypatch.setattr(order.begun, name, lambda *_, result=result: result)
+    return types.SimpleNamespace(seed=0, said=[], is_finished=lambda name: name == "done")
+
+
+def test_one_message_has_what_the_unfinished_stages_lack_and_nothing_runs(run):
+    stages = [
+        FakeStage("done", "x"),
+        FakeStage("a", "no images"),
+        FakeStage("b"),
+        FakeStage("c", "y"),
+    ]
+    with pytest.raises(UserError, match="^no images\ny$"):
+        order.run_stages(run, stages)
+    assert run.said == []
+
+
+def test_a_stage_says_how_many_steps_later_trainings_have(run):
+    order.run_stages(run, [FakeStage("a", steps=3), FakeStage("b", steps=40), FakeStage("c")])
+    assert run.said == ["then b (40 steps), c", "then c", ""]

@@ -195,7 +195,7 @@ def test_a_log_says_where_the_training_is_and_what_a_monitor_measured(tmp_path, 
     )
     assert re.fullmatch(
         r"stage 1/2 test: step 13 of 13 \(100%\), loss \d\.\d\d, I_NCE -?\d\.\d\d, kNN 13.0%, "
-        r"data wait \d+%, then export, \d+\.\d steps/s",
+        r"data wait \d+%, \d+\.\d steps/s, then export",
         last,
     )
     fit(small_task(tmp_path, total_steps=20), steps_per_call=20)

@@ -151,20 +151,26 @@ class Findings:
         return names and [
             "Next to nothing was learned (I_NCE not above 0, or embeddings nearly collapsed to "
             f"one point: uniformity above -0.5) with {'; '.join(names)}. These are ranked "
-            f"{place} and say little; more Audit.steps may help."
+            f"{place} and say little; more --minutes may help."
         ]
 
     def _recommendation(self):
-        best = self.order[0]
+        best, base = self.order[0], self._base
+        usual = zip(self.audit.axes, self.audit.base, strict=True)
+        base_is = "the base is " + ", ".join(f"{axis.name} {label}" for axis, label in usual)
+        compared = [best] if best is base else [best, base]
         shown = "; ".join(
-            f"{self.last.label(key)} {mean_text(best, key)}, base {mean_text(self._base, key)}"
+            f"{self.last.label(key)} {', base '.join(self._mean(s, key) for s in compared)}"
             for key in dict.fromkeys((self.ranking.drawn, *self.last.metrics, "i_nce"))
             if key in best.values
         )
         return (
             f"Recommended: {self.recommended} ({shown}; last round, "
-            f"{len(best.values['i_nce'])} fresh seeds)."
+            f"{len(best.values['i_nce'])} fresh seeds; {base_is})."
         )
+
+    def _mean(self, setting, key):
+        return f"{mean_text(setting, key)} {self.last.unit(key)}".rstrip()
 
     def _axis(self, place):
         axis, usual = self.audit.axes[place], self.audit.base[place]

@@ -7,6 +7,7 @@ import shlex
 import textwrap
 import typing
 
+from infomin_tf import environment
 from infomin_tf.auditing import places
 from infomin_tf.configuration import gin_files
 
@@ -18,7 +19,7 @@ _HEADER = """# Recommended by bin/audit_views for {images}: {label}.
 # stronger views. The sigma of a frequency split grows with the views; that of blur does not. A
 # quarter of the images is kept for testing, as in the audit; without ImageFolder.split all are
 # used for learning.{overlap}
-#   bin/train {flag}
+#   {program} {flag}
 """
 _OVERLAP = """
 # The labels come from another folder. If it holds copies of the images, some test images are used
@@ -83,6 +84,7 @@ def gin_text(path, label, files, bindings, facts, evidence, size):
     header = _HEADER.format(
         images=arguments["images"].replace("\n", " "),
         label=label,
+        program=environment.as_installed("bin/train"),
         evidence=said,
         **size._asdict(),
         flag=shlex.quote(f"--gin_file={path}").replace("\n", "\n# "),

@@ -6,6 +6,7 @@ import shlex
 
 from matplotlib import pyplot as plt
 
+from infomin_tf import environment
 from infomin_tf.runs import files
 from infomin_tf.sweeps import curve, report
 
@@ -21,7 +22,8 @@ def write(findings, recommended, configuration, out):
     """
     with open(recommended, encoding="utf-8") as file:
         text = file.read()
-    command = html.escape(f"bin/train {shlex.quote(f'--gin_file={recommended}')}")
+    program = environment.as_installed("bin/train")
+    command = html.escape(f"{program} {shlex.quote(f'--gin_file={recommended}')}")
     about = f"{findings.first.label(findings.ranking.drawn)} against I_NCE"
     first, last = findings.first, findings.last
     answer = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in findings.answer())

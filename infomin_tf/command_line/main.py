@@ -80,7 +80,7 @@ def _main(command, description):
         except flags.Error as error:
             raise UserError(f"{error}\nsee bin/{command} --help") from error
         if values["help"].value:
-            print(f"{description}\n\nFlags:\n{options.help_text(values)}")
+            print(f"{environment.as_installed(description)}\n\nFlags:\n{options.help_text(values)}")
             sys.exit(0)
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}; flags are given as --name=value")
@@ -92,7 +92,7 @@ def _main(command, description):
             _run(command, values, files)
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {environment.as_installed(str(error))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -23,6 +23,10 @@ WHO_TAKES_WHAT = (
     "bin/sweep needs files that bind Sweep, bin/audit_views files that bind Audit, and the other "
     "commands files that bind Experiment, such as gin/quickstart.gin"
 )
+_OF_VALUES = (
+    "\n  text needs quotes of its own, as in --gin_param='ImageFolder.directory = \"photos\"'; "
+    "yes and no are True and False"
+)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where gin files and their includes are looked for: here, the checkout, the installed package.
 SEARCH_PATHS = ("", os.path.dirname(_PACKAGE), _PACKAGE)
@@ -52,7 +56,9 @@ def parse_error(error, source):
     """
     if isinstance(error, SyntaxError):
         place = f'file "{error.filename}", line {error.lineno}' if error.filename else source
-        return f"{error.msg}\n  In {place}"
+        message = re.sub(r"^malformed node or string.*\n +(?=Failed)", "", error.msg)
+        is_value = re.match(r"Failed to parse token|Unable to parse value", message)
+        return f"{message}\n  In {place}{_OF_VALUES if is_value else ''}"
     if isinstance(error, tokenize.TokenError):
         return f"{error.args[0]}: a bracket or quote is not closed\n  In {source}"
     if isinstance(error, UnicodeDecodeError):

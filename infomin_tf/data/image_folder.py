@@ -147,8 +147,8 @@ class ImageFolder:
         """
         if not os.path.isdir(self.directory):
             raise UserError(
-                f"ImageFolder.directory={self.directory!r} is not a folder; "
-                "give one that holds images"
+                f"ImageFolder.directory={self.directory!r} is not a folder (looked for "
+                f"{os.path.abspath(self.directory)}); give one that holds images"
             )
         found = find_images(self.directory)
         if not found:

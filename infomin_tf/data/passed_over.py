@@ -70,7 +70,7 @@ class PassedOver:
                 f"{', '.join(self._runs[:5])}; keep runs elsewhere"
             )
         if said:
-            warn_once(f"{self._directory}: " + "\n".join(said))
+            warn_once(f"{os.path.abspath(self._directory)}: " + "\n".join(said))
 
 
 def is_of_system(name):

@@ -78,17 +78,28 @@ def of_inversion(error):
     )
 
 
-def of_length(steps, steps_per_epoch, usual):
+def of_length(steps, steps_per_epoch, usual, setting):
     """A training of few steps or of less than an epoch.
 
     Args:
         steps: done.
         steps_per_epoch: steps.
         usual: the paper's length, in words.
+        setting: the binding of the length.
     """
     if steps >= max(_FEW_STEPS, steps_per_epoch):
         return None
     return (
         f"only {steps} steps, {steps / steps_per_epoch:.2g} epochs, while the paper trains for "
-        f"{usual}: numbers after so few steps say little about the views"
+        f"{usual}: numbers after so few steps say little about the views; raise {setting}"
+    )
+
+
+def of_probe_length(name, steps):
+    """A probe of too few steps to reach what the features allow."""
+    if steps >= _FEW_STEPS:
+        return None
+    return (
+        f"{name} was trained for only {steps} steps, so it says little about the features; raise "
+        "LinearProbe.epochs, or go by the fast linear probe"
     )

@@ -8,6 +8,7 @@ from infomin_tf import seeds
 from infomin_tf.data.checks import check_view_size
 from infomin_tf.distribution import workers
 from infomin_tf.errors import UserError
+from infomin_tf.evaluation import doubts
 from infomin_tf.evaluation.features import extract
 from infomin_tf.evaluation.probe import Probe, key_of
 from infomin_tf.learners.learner import Learner
@@ -143,7 +144,8 @@ class LinearProbe(Probe):
             f"{rate:g}{chosen}, batch {self._batch_size}, random crops, test on one centre crop"
         )
         top_1 = top_k(logits, labels, 1)
-        found = [self.accuracy(run, subject, top_1, protocol, seconds + spent)]
+        few = doubts.of_probe_length(self.label, steps)
+        found = [self.accuracy(run, subject, top_1, protocol, seconds + spent, few)]
         if logits.shape[1] > 10:
             key, label = key_of(f"{self.key}/top_5", subject), f"{self.label} top-5, {subject}"
             found.append(Measurement(key, label, top_k(logits, labels, 5), "%", protocol))

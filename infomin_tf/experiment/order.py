@@ -16,12 +16,11 @@ from infomin_tf.runs import run_folder
 
 def run_stages(run, stages):
     """Checks the stages that are not finished, then runs these and reads the others, in order."""
-    for stage in stages:
-        if not run.is_finished(stage.name):
-            stage.check(run)
+    _check(run, [stage for stage in stages if not run.is_finished(stage.name)])
     names = [stage.name for stage in stages]
     for number, stage in enumerate(stages, 1):
-        place = Place(number, len(names), stage.name, tuple(names[number:]))
+        later = tuple(_outlook(run, later) for later in stages[number:])
+        place = Place(number, len(names), stage.name, later)
         finished = run.is_finished(stage.name)
         # All have read the note of then before one of them writes that of now.
         changed = workers.gather(int(begun.check_images(run, stage, finished))).any()
@@ -33,6 +32,25 @@ def run_stages(run, stages):
         if changed:
             stage.begin_again(run)
         _run(run, stage, place)
+
+
+def _check(run, stages):
+    """Raises one UserError with what each of the stages lacks: who fixes it does so in one go."""
+    problems = []
+    for stage in stages:
+        try:
+            stage.check(run)
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n".join(dict.fromkeys(problems)))
+
+
+def _outlook(run, later):
+    """What is said of a stage before it begins: its name and, of a training, how many steps."""
+    if not later.trains_on:
+        return later.name
+    return f"{later.name} ({later.training.last_step(later.images(run))} steps)"
 
 
 def repeat(run, before, stage):

@@ -54,7 +54,8 @@ class TrainedStage(Stage):
         learner, task = self.prepare(run)
         trained = self.training.loop.fit(task, run.strategy, run.place)
         measurements = self.measure(run, learner) + self._of_training(run, learner, trained)
-        few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual)
+        setting = f"{type(self).__name__}.epochs"
+        few = doubts.of_length(trained.steps, task.steps_per_epoch, self.usual, setting)
         done = trained.steps, trained.seconds
         facts = {"planned_steps": task.total_steps, "steps_per_second": trained.steps_per_second}
         run.finish(self.name, measurements, *done, [few], **facts)

@@ -94,7 +94,8 @@ def _in_use(file, folder, instead):
 def claim(model_dir, text, overwrite, again=None):
     """Makes model_dir, which is locked, this configuration's own and saves it there.
 
-    One that differs in the length of the training is left to `longer.settle`, which saves it.
+    One that differs in the length of the training is left to `longer.settle`, which saves it. One
+    that no stage has begun with gives way: a first try may fail on the path of the images.
 
     Args:
         model_dir: of the run.
@@ -109,7 +110,7 @@ def claim(model_dir, text, overwrite, again=None):
     """
     found = _found(model_dir)
     with _clear_errors(model_dir):
-        if found:
+        if found and not _is_only_planned(model_dir, found):
             changed = overwrite and _is_earlier(_read(model_dir))
             changed = changed or differences.compare(_saved_text(model_dir), text)
             if changed and not overwrite:
@@ -137,6 +138,11 @@ def holds(model_dir, text):
 def changed_lengths(model_dir, text):
     """`differences.of_length` of model_dir's configuration and another."""
     return differences.of_length(_saved_text(model_dir), text)
+
+
+def _is_only_planned(model_dir, found):
+    """Whether a run has left its configuration there and no stage has begun."""
+    return found == [FILE_NAME] and differences.SEED in differences.bindings_of(_read(model_dir))
 
 
 def _check_goes_on(model_dir, changed, text, again):

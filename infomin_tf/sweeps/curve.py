@@ -14,6 +14,7 @@ from infomin_tf.sweeps import reverse_u
 
 _OFFSETS = [(side * 6, up) for up in (5, -5, 16, -16, 27, -27) for side in (1, -1)]
 _MARKERS = "osD^vP*X<>"
+_COLUMNS = 2  # more cannot be read in the report
 
 
 def draw_curve(outcome):
@@ -27,14 +28,16 @@ def draw_curve(outcome):
         outcome: `outcome.Outcome` with a setting or more.
     """
     panels = max(1, len(outcome.metrics))
-    figure, grid = plt.subplots(
-        1, panels, figsize=(7.5 * panels, 5), layout="constrained", squeeze=False
-    )
+    columns, rows = min(panels, _COLUMNS), -(-panels // _COLUMNS)
+    size = 7.5 * columns, 5 * rows
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for unused in grid.flat[panels:]:
+        unused.remove()
     figure.suptitle(outcome.sweep.title)
     information = outcome.sweep.information
     if outcome.metric is None:
         _draw_i_nce(grid[0, 0], outcome, information)
-    for axes, metric in zip(grid[0], outcome.metrics, strict=False):
+    for axes, metric in zip(grid.flat, outcome.metrics, strict=False):
         settings = [s for s in outcome.settings if {metric, information} <= s.values.keys()]
         if settings:
             colors, markers = _looks(settings, outcome.sweep.axes)

@@ -98,9 +98,12 @@ class Outcome:
         return self.measured[key].label if key in self.measured else key
 
     def axis(self, key):
-        """The same with the unit, for an axis of a figure."""
-        unit = self.measured[key].unit if key in self.measured else ""
-        return f"{self.label(key)}, {unit}" if unit else self.label(key)
+        """The same with the unit, for an axis of a figure and the head of a table."""
+        return f"{self.label(key)}, {self.unit(key)}" if self.unit(key) else self.label(key)
+
+    def unit(self, key):
+        """Of the measurement; "" for a pure number."""
+        return self.measured[key].unit if key in self.measured else ""
 
     def verdict(self):
         """Sentences: which point is best, where in the range it is, what it differs from."""
@@ -114,7 +117,9 @@ class Outcome:
             ]
         said = [
             f"Best: {' / '.join(best.labels)}, {self.label(self.metric)} "
-            f"{mean_text(best, self.metric)}.",
+            f"{mean_text(best, self.metric)} {self.unit(self.metric)}".rstrip()
+            + ".",
+            *self._ties(best),
             *(self._place(number) for number, axis in enumerate(self.sweep.axes) if axis.ordered),
             self._comparison(best),
         ]
@@ -127,6 +132,14 @@ class Outcome:
                 f"{missing} of {len(self.rows)} points have no results; they may change this."
             )
         return said
+
+    def _ties(self, best):
+        mean = best.mean(self.metric)
+        others = (s for s in self.settings if s is not best and s.mean(self.metric) == mean)
+        tied = ", ".join(" / ".join(s.labels) for s in others)
+        if not tied:
+            return []
+        return [f"The same mean as the best: {tied}; the order among them says nothing."]
 
     def _place(self, number):
         axis, label = self.sweep.axes[number], self.best.labels[number]
@@ -197,7 +210,7 @@ class Outcome:
         for setting in settings or self.settings:
             means = [mean_text(setting, key) for key in keys]
             rows.append([*setting.labels, *means, str(max(map(len, setting.values.values())))])
-        return [*axes, *map(self.label, keys), "seeds"], rows
+        return [*axes, *map(self.axis, keys), "seeds"], rows
 
 
 def text_table(header, rows):

@@ -15,6 +15,11 @@ padding: .25em .6em; text-align: right; white-space: nowrap } td:first-child, th
 overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 1.5em 1em 0;
 display: inline-block } figcaption { color: #555 } .problem { color: #a00 }
 """
+_ABOUT_VIEWS = (
+    "A row is an image and random views of it. A split into channels or frequencies follows and is "
+    "not shown here, so settings that differ in it alone share a picture; the channels that view "
+    "learning found have pictures of their own."
+)
 
 
 def write(outcome, pictures, configuration, out):
@@ -33,8 +38,8 @@ def write(outcome, pictures, configuration, out):
         bullets(outcome.verdict()),
         f"<p>In the paper: {html.escape(paper)}</p>" if paper else "",
         image(drawn, f"accuracy against {about}") if drawn else "",
-        f"<h2>Means over seeds</h2><p>± one standard deviation over seeds. {len(outcome.rows)} "
-        f"points, {minutes:.0f} minutes of stages in total.</p>",
+        f"<h2>Means over seeds</h2><p>± one standard deviation where there are several seeds. "
+        f"{len(outcome.rows)} points, {minutes:.0f} minutes of stages in total.</p>",
         table(*outcome.table()),
         *details(outcome.rows, pictures, configuration),
         "<h2>All that was measured</h2>" + table(*outcome.whole_table()),
@@ -101,12 +106,16 @@ def _problems(rows):
 
 
 def _views(pictures):
-    figures = []
+    captions = {}
     for caption, path in pictures.items():
         with open(path, "rb") as file:
-            shown = image(file.read(), f"views at {caption}")
+            captions.setdefault(file.read(), []).append(caption)
+    figures = []
+    for data, alike in captions.items():
+        caption = "; ".join(alike)
+        shown = image(data, f"views at {caption}")
         figures.append(f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>")
-    return "<h2>Views</h2>" + "".join(figures) if figures else ""
+    return f"<h2>Views</h2><p>{_ABOUT_VIEWS}</p>" + "".join(figures) if figures else ""
 
 
 def image(data, description):

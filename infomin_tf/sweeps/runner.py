@@ -17,6 +17,7 @@ import uuid
 
 from tqdm import tqdm
 
+from infomin_tf import environment
 from infomin_tf.progress import Progress, say
 from infomin_tf.runs import files, lease, results, run_folder
 from infomin_tf.sweeps import logs, records
@@ -55,7 +56,7 @@ class Runner:
 
     def command(self, point):
         """The command of a point, as a person would type it."""
-        return shlex.join(["bin/train", *self._flags(point)])
+        return shlex.join([environment.as_installed("bin/train"), *self._flags(point)])
 
     def _flags(self, point):
         flags = [f"--model_dir={self.model_dir(point)}", f"--until={self.sweep.until}"]
@@ -145,9 +146,13 @@ class Runner:
         for point in self.sweep.points():
             if point.labels in settings:
                 points.setdefault(" / ".join(point.labels), point)
+        made = []
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             try:
-                made = list(pool.map(self._show_views, points.values()))
+                with Progress("pictures of the views", "picture", len(points)) as progress:
+                    for path in pool.map(self._show_views, points.values()):
+                        made.append(path)
+                        progress.update(len(made))
             except BaseException:
                 self._stop()
                 raise
@@ -208,15 +213,15 @@ class Runner:
 
     def _call(self, command, log, device=None, lock=None, held=None):
         path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+        variables = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
         if device is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = str(device)
+            variables["CUDA_VISIBLE_DEVICES"] = str(device)
         with open(log, "w") as file:
             process = subprocess.Popen(
                 command,
                 stdout=file,
                 stderr=file,
-                env=environment,
+                env=variables,
                 start_new_session=True,
                 pass_fds=[lock.fileno()] if lock else [],
             )

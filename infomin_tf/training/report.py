@@ -50,7 +50,7 @@ class Report:
         """Says where the training is, when it is time to."""
         shown = [f"{name} {text}" for name, text in (self._numbers | self._notes).items()]
         # What stands last is cut off on a narrow terminal.
-        self.progress.update(step, *shown, self._data_wait(), self._rest, self._rate())
+        self.progress.update(step, *shown, self._data_wait(), self._rate(), self._rest)
 
     def _data_wait(self):
         """The share of the time that steps waited for their batches, where it is known."""

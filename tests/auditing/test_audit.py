@@ -261,6 +261,7 @@ def test_the_standard_audit_of_grey_images_has_no_colour_split(tmp_path, standar
 def test_findings_with_labels(tmp_path):
     found = all_rounds(tmp_path)
     said, sure = " ".join(found.sentences()), " ".join(found.uncertainty())
+    assert "the base is x 2, y off)." in said
     assert f"Recommended: x 3, y on ({LABELS[PROBE]} 53.40 ± 0.28, base 50.10 ± 0.14" in said
     assert "last round, 2 fresh seeds" in said
     assert "x (1, 2, 3; base 2): 3 ranks first in the first round, at the edge of what" in said

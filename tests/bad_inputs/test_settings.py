@@ -138,9 +138,14 @@ def binding_without_a_value(folder):
     build(HEADER + PART, "fake_experiment.Part.size")
 
 
-@files.by("Failed to parse token 'ten'", "In --gin_param='fake_experiment.Part.size = ten'")
+@files.by("^Failed to parse token 'ten' In", "text needs quotes of its own")
 def text_without_quotes(folder):
     build(HEADER + PART, "fake_experiment.Part.size = ten")
+
+
+@files.by("Unable to parse value", "text needs quotes of its own")
+def path_without_quotes(folder):
+    build(HEADER + PART, "fake_experiment.Part.size = /data/photos")
 
 
 @pytest.mark.parametrize("function, pattern", files)

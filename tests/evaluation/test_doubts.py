@@ -41,9 +41,13 @@ def test_information_below_zero_or_at_its_ceiling(value, words):
 def test_collapse_inversion_and_few_steps():
     assert doubts.of_uniformity(-0.1) and not doubts.of_uniformity(-2.5)
     assert doubts.of_inversion(0.02) and not doubts.of_inversion(5e-7)
-    assert "only 36 steps, 3 epochs" in doubts.of_length(36, 12, "100 epochs")
-    assert "0.5 epochs" in doubts.of_length(500, 1000, "100 epochs")
-    assert doubts.of_length(100, 10, "100 epochs") is None
+    usual = "100 epochs", "Pretrain.epochs"
+    said = doubts.of_length(36, 12, *usual)
+    assert "only 36 steps, 3 epochs" in said and said.endswith("; raise Pretrain.epochs")
+    assert "0.5 epochs" in doubts.of_length(500, 1000, *usual)
+    assert doubts.of_length(100, 10, *usual) is None
+    assert "for only 99 steps" in doubts.of_probe_length("linear probe", 99)
+    assert doubts.of_probe_length("linear probe", 100) is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -65,7 +65,7 @@ def test_the_verdict_tells_apart_what_a_t_test_tells_apart(tmp_path):
     found = finished(tmp_path, (1, 2, 3, 4), accuracies)
     said = " ".join(found.verdict())
     assert (
-        "Best: 2, kNN, pre-trained 50.30 ± 0.42" in said
+        "Best: 2, kNN, pre-trained 50.30 ± 0.42 %." in said
         and "inside the measured range of x" in said
     )
     assert re.search(r"better than: 1, 4\. Not significantly different from: 3\.", said)
@@ -73,6 +73,12 @@ def test_the_verdict_tells_apart_what_a_t_test_tells_apart(tmp_path):
     assert f"standard deviation {pooled:.2f}" in said
     least = stats.t.ppf(0.975, 4) * pooled  # of two means of two
     assert 50.3 - 44.5 > least > 50.3 - 50.0
+
+
+def test_the_verdict_names_ties(tmp_path):
+    said = " ".join(finished(tmp_path, (1, 2, 3), [[50.0], [40.0], [50.0]]).verdict())
+    assert "Best: 1, " in said and "The same mean as the best: 3; the order" in said
+    assert "same mean" not in " ".join(finished(tmp_path / "b", (1, 2), [[5.0], [4.0]]).verdict())
 
 
 @pytest.mark.parametrize(("best", "where"), [(0, "at the edge"), (1, "inside"), (2, "at the edge")])
@@ -104,6 +110,26 @@ def test_the_curve_is_over_the_information_that_is_asked_for(tmp_path, informati
     [axes] = curve.draw_curve(found).axes
     assert axes.get_xlabel() == f"{LABELS[information]}, nats"
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [largest, largest - 1])
+
+
+def test_more_than_two_metrics_are_drawn_in_two_columns(tmp_path):
+    metrics = ("knn/pre-trained", "i_nce", "i_nce/training")
+    found = finished(tmp_path, (1, 2), [[40.0], [50.0]], metrics=metrics)
+    figure = curve.draw_curve(found)
+    places = {tuple(axes.get_subplotspec().get_geometry()) for axes in figure.axes}
+    assert {place[:2] for place in places} == {(2, 2)} and len(figure.axes) == 3
+
+
+def test_settings_whose_views_look_alike_share_a_picture(tmp_path):
+    found = finished(tmp_path, (1, 2), [[40.0], [50.0]])
+    paths = {}
+    for caption, data in {"raw": PNG, "learned": PNG, "other": PNG + b" "}.items():
+        paths[caption] = str(tmp_path / f"{caption}.png")
+        pathlib.Path(paths[caption]).write_bytes(data)
+    report.write(found, paths, "", str(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    shown = re.findall("<figcaption>(.*?)</figcaption>", page)
+    assert shown == ["raw; learned", "other"] and "random views of it" in page
 
 
 def test_the_verdict_and_the_curve_have_the_reverse_u(tmp_path):
@@ -197,13 +223,13 @@ def test_hparams_hold_each_point(tmp_path):
 def test_the_table_has_the_metrics_and_the_information_and_the_whole_one_everything(tmp_path):
     found = finished(tmp_path, (1, 2), [[40.0], [50.5]], metrics=["knn/pre-trained"])
     header, rows = found.table()
-    assert header == ["x", "kNN, pre-trained", "I_NCE", "seeds"]
+    assert header == ["x", "kNN, pre-trained, %", "I_NCE, nats", "seeds"]
     assert rows == [["1", "40.00", "2.00", "1"], ["2", "50.50", "1.00", "1"]]
     assert found.whole_table()[0] == [
         "x",
-        "I_NCE",
-        "I_NCE of training",
-        "kNN, pre-trained",
+        "I_NCE, nats",
+        "I_NCE of training, nats",
+        "kNN, pre-trained, %",
         "seeds",
     ]
     assert outcome.text_table(["x", "kNN"], [["1", "40.00"], ["long", "5"]]).splitlines() == [
