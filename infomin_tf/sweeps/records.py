@@ -21,7 +21,10 @@ def check(model_dir, point):
     path = os.path.join(model_dir, _FILE)
     if not os.path.exists(path):
         return
-    known, now = files.read_json(path, "use another --out, or delete its folder"), _record(point)
+    known, now = (
+        files.read_json(path, "use another --out, or delete the folder it is in"),
+        _record(point),
+    )
     if known["flags"] != now["flags"]:
         was, is_now = (shlex.join(record["flags"]) for record in (known, now))
         raise UserError(

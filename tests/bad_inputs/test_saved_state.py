@@ -133,7 +133,7 @@ def record_of_a_point_that_is_cut(folder):
 @refused.by("copies.json cannot be read", "use another --out, or delete")
 def record_of_an_audit_that_is_cut(folder):
     (folder / "copies.json").write_text('{"arguments": ')
-    audit = types.SimpleNamespace(limit=9, image_size=8, steps=5, batch_size=4)
+    audit = types.SimpleNamespace(limit=9, image_size=8, first_steps=5, batch_size=4)
     preparation.prepare(str(folder), None, str(folder), audit)
 
 
