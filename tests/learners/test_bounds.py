@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from infomin_tf import graphs
-from infomin_tf.learners import bounds
+from infomin_tf.learners import bounds, losses
 
 RNG = np.random.default_rng(7)
 ALL = [bounds.InfoNCE(1.0), bounds.DonskerVaradhan(), bounds.NWJ(), bounds.SMILE()]
@@ -47,6 +47,52 @@ def test_scores_are_inner_products_over_the_temperature():
     np.testing.assert_allclose(
         bounds.NWJ(0.5)(z1, z2), by_loops("NWJ", expected.astype(np.float64)), rtol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("bound", "temperature"),
+    [
+        (bounds.InfoNCE(), 0.07),
+        (bounds.DonskerVaradhan(), 1.0),
+        (bounds.NWJ(), 1.0),
+        (bounds.SMILE(), 1.0),
+        (bounds.SMILE(temperature=0.5), 0.5),
+    ],
+)
+def test_scores_have_the_usual_temperature_unless_another_is_given(bound, temperature):
+    z1, z2 = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+    np.testing.assert_allclose(bound.scores(z1, z2), z1 @ z2.T / temperature, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks"), [(4, [(4, 4)]), (8, 4 * [(4, 8)]), (10, 2 * [(4, 10), (4, 10), (2, 10)])]
+)
+def test_many_scores_of_info_nce_are_made_by_rows(size, blocks, monkeypatch):
+    """Both directions, of at most ROWS queries at a time; the value is that of the whole matrix."""
+    monkeypatch.setattr(losses, "ROWS", 4)
+    made, bound = [], bounds.InfoNCE(0.5)
+    whole = bound.scores
+
+    def noting(rows, keys):
+        made.append((rows.shape[0], keys.shape[0]))
+        return whole(rows, keys)
+
+    monkeypatch.setattr(bound, "scores", noting)
+    z1, z2 = RNG.normal(size=(2, size, 3)).astype(np.float32)
+    found = float(bound(tf.constant(z1), tf.constant(z2)))
+    assert made == blocks
+    scores = z1.astype(np.float64) @ z2.T.astype(np.float64) / 0.5
+    assert found == pytest.approx(by_loops("InfoNCE", scores), rel=1e-4)
+
+
+def test_smile_is_trained_by_the_jensen_shannon_objective():
+    """E_joint[log sigmoid(h)] + E_marginals[log(1 - sigmoid(h))], pair by pair."""
+    scores = 2.0 * RNG.normal(size=(6, 6))
+    real = [math.log(1 / (1 + math.exp(-scores[i, i]))) for i in range(6)]
+    chance = [1 / (1 + math.exp(-scores[i, j])) for i in range(6) for j in range(6) if i != j]
+    expected = np.mean(real) + np.mean(np.log1p(-np.array(chance)))
+    found = bounds.SMILE().objective(tf.constant(scores, tf.float32))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 def log_density_ratio(rho, count):

@@ -61,6 +61,18 @@ def test_negatives_that_are_left_out_have_no_share():
         assert bool(correct[i]) == (q[i] @ k[i] > (kept @ q[i]).max())
 
 
+def test_nt_xent_has_the_other_queries_among_its_distractors():
+    q, k = unit_vectors(7), unit_vectors(7)
+    k = np.where(np.arange(7)[:, None] < 3, q, k)  # of three queries the key is the nearest
+    loss, correct = losses.nt_xent(q, k, 0.3)
+    for i in range(7):
+        others = np.concatenate([np.delete(k, i, axis=0), np.delete(q, i, axis=0)])
+        [expected] = brute_force_info_nce(q[i : i + 1], k[i : i + 1], others, 0.3)
+        assert float(loss[i]) == pytest.approx(expected, rel=1e-4)
+        assert bool(correct[i]) == (q[i] @ k[i] > (others @ q[i]).max())
+    assert 3 <= np.sum(correct) < 7
+
+
 @pytest.mark.parametrize("size", [12, 8, 7])
 def test_results_by_rows_are_those_of_the_whole(size, monkeypatch):
     monkeypatch.setattr(losses, "ROWS", 4)
@@ -96,6 +108,12 @@ def test_alignment_and_uniformity_against_loops():
     pairs = [(i, j) for i in range(10) for j in range(10) if i != j]
     kernel = np.mean([math.exp(-2 * np.sum((z1[i] - z1[j]) ** 2)) for i, j in pairs])
     np.testing.assert_allclose(losses.uniformity(z1), math.log(kernel), rtol=1e-4)
+
+
+def test_uniformity_of_a_batch_of_unknown_size():
+    z = unit_vectors(10)
+    found = graphs.compiled(losses.uniformity, input_signature=[tf.TensorSpec([None, 16])])(z)
+    assert float(found) == pytest.approx(float(losses.uniformity(z)), rel=1e-5)
 
 
 def test_embedding_spread_tells_collapse_from_a_sphere():
