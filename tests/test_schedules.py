@@ -41,6 +41,11 @@ def test_cosine_is_its_formula_at_every_step(warmup, start):
         assert float(schedule(step)) == pytest.approx(up if step < steps else down, rel=1e-5)
 
 
+def test_cosine_of_a_single_step_ends_at_the_floor():
+    schedule = Cosine(0.1).over(0.03, 1, 1)
+    assert [float(schedule(step)) for step in (0, 1)] == pytest.approx([0.03, 0.003])
+
+
 @pytest.mark.parametrize("count", [None, 1, 4])
 def test_a_schedule_counts_updates_and_not_steps(count):
     """An update that gathers the gradients of four steps is one step of the schedule."""
@@ -113,7 +118,9 @@ def test_cosines_without_sense_are_refused(settings, message):
     ("schedule", "epochs", "message"),
     [
         (StepDecay((120, 160)), 200, "would not decay; bind StepDecay.of_epochs = 200"),
+        (StepDecay((120, 160)), 160.5, "would not decay; bind StepDecay.of_epochs = 160.5"),
         (StepDecay((120, 160)), 50, "bind StepDecay.of_epochs = the length for which"),
+        (StepDecay((120, 160)), 150, "bind StepDecay.of_epochs = the length for which"),
         (StepDecay((60, 100)), 100, r"\(60, 100\) are not all below StepDecay.of_epochs = 100"),
         (Cosine(warmup_epochs=10), 5, "Cosine.warmup_epochs = 10 is not shorter than .* 5 epochs"),
         (Cosine(warmup_epochs=5), 5, "bind fewer warmup_epochs"),

@@ -1,5 +1,7 @@
 """kNN and logistic regression against loops, scikit-learn and SciPy; the linear probe."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -54,6 +56,25 @@ def test_knn_has_the_usual_defaults():
         assert np.any(found != knn.knn_predict(train, labels, TEST, CLASSES, k))
 
 
+def test_the_accuracy_is_of_200_neighbours_unless_told_otherwise():
+    """Equal neighbours vote in turn: 100 to 99 of 199, 100 to 100 of 200, 101 to 100 of 201."""
+    labels = [1] * 100 + [0] * 100 + [1]
+    sets = np.tile([1.0, 0.0], (201, 1)), labels, [[1.0, 0.0]], [0], 2
+    assert knn.knn_accuracy(*sets) == knn.knn_accuracy(*sets, k=200) == 100.0
+    assert knn.knn_accuracy(*sets, k=199) == knn.knn_accuracy(*sets, k=201) == 0.0
+
+
+@pytest.mark.parametrize(("size", "neighbours"), [(400, 200), (90, 90)])
+def test_the_probe_says_how_it_judges_and_does_so(size, neighbours):
+    train = RNG.normal(size=(size, 6)), RNG.integers(0, CLASSES, size)
+    run = SimpleNamespace(train=SimpleNamespace(size=size, class_names=tuple("abcde")))
+    votes = knn.knn_predict(*train, TEST, CLASSES, neighbours, 0.1).argmax(axis=1)
+    wrong = np.where(np.arange(40) < 10, (votes + 1) % CLASSES, votes)
+    accuracy, how = knn.NearestNeighbours().judge(run, train, (TEST, wrong))
+    assert accuracy == 75.0
+    assert how == f"offline kNN, cosine, k {neighbours}, T 0.1, one centre crop"
+
+
 @pytest.mark.parametrize("temperature", [0.01, 0.001])
 def test_knn_at_low_temperature_is_the_nearest_neighbour(temperature):
     queries = TRAIN + 1e-3 * RNG.normal(size=TRAIN.shape)
@@ -63,7 +84,7 @@ def test_knn_at_low_temperature_is_the_nearest_neighbour(temperature):
 
 
 def test_knn_says_what_k_and_temperature_may_be():
-    for k, temperature in ((0, 0.1), (5, 0.0)):
+    for k, temperature in ((0, 0.1), (5, 0.0), (5, -0.1)):
         with pytest.raises(UserError, match="at least 1 and a temperature above 0"):
             knn.knn_predict(TRAIN, LABELS, TEST, CLASSES, k, temperature)
 
