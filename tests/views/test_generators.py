@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from infomin_tf import graphs
-from infomin_tf.views import generators
+from infomin_tf.views import generators, pixel_blocks
 
 ALL = [
     generators.AdditiveGenerator,
@@ -141,6 +141,16 @@ def test_every_weight_learns(generator_class):
     assert all(changed), [v.path for v, c in zip(generator.weights, changed, strict=True) if not c]
 
 
+def test_hidden_units_start_small_but_not_dead():
+    """Standard deviations 1 / sqrt(inputs) and 0.1 of so many weights, positive biases."""
+    network = pixel_blocks.CouplingNetwork(2, 4000, 3, leading_relu=False, last_stddev=0.1)
+    hidden_kernel, hidden_bias, output_kernel, output_bias = network.get_weights()
+    assert np.std(hidden_kernel) == pytest.approx(2**-0.5, rel=0.05)
+    assert np.std(output_kernel) == pytest.approx(0.1, rel=0.05)
+    np.testing.assert_array_equal(hidden_bias, np.full((4000, 1), 0.5))
+    np.testing.assert_array_equal(output_bias, np.zeros((3, 1)))
+
+
 def test_parameter_counts_of_the_authors_code():
     for generator_class, expected in zip(VOLUME_PRESERVING, (4 * 9, 4 * 15), strict=True):
         generator = generator_class()
@@ -190,6 +200,20 @@ def test_wrong_number_of_channels_is_refused():
 def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         generators.AdditiveGenerator(**arguments)
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_one_block_is_enough(generator_class):
+    generator = generator_class(num_blocks=1)
+    generator.build((None, 8, 8, 3))
+    assert len(generator.blocks) == 1
+    np.testing.assert_allclose(generator.inverse(generator(IMAGES)), IMAGES, atol=1e-5)
+
+
+@pytest.mark.parametrize("generator_class", ALL)
+def test_saved_models_do_not_name_the_module_of_a_generator(generator_class):
+    name = keras.saving.get_registered_name(generator_class)
+    assert name == f"infomin_tf>{generator_class.__name__}"
 
 
 @pytest.mark.parametrize("generator_class", ALL)

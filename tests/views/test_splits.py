@@ -31,6 +31,78 @@ def test_any_channels_of_any_space_are_split_and_joined(space, first):
     np.testing.assert_array_equal(split.join(*parts), channels)
 
 
+@pytest.mark.parametrize(
+    ("split", "shapes"),
+    [
+        (splits.Whole(color.YDbDr()), [(20, 24, 3)]),
+        (splits.ChannelSplit(color.YDbDr()), [(20, 24, 1), (20, 24, 2)]),
+        (splits.FrequencySplit(), [(20, 24, 3), (20, 24, 3)]),
+    ],
+)
+def test_a_split_tells_how_many_parts_it_makes_and_of_which_shapes(split, shapes):
+    split.build((None, 20, 24, 3))
+    parts = split(IMAGES)
+    assert [tuple(part.shape[1:]) for part in parts] == split.part_shapes((20, 24, 3)) == shapes
+    assert split.num_parts == len(shapes)
+
+
+def test_luminance_is_split_off_and_the_blur_has_sigma_1_unless_told_otherwise():
+    for usual, told in (
+        (splits.ChannelSplit(color.YUV()), splits.ChannelSplit(color.YUV(), first_channels=(0,))),
+        (splits.FrequencySplit(), splits.FrequencySplit(1.0, color.RGB())),
+    ):
+        for split in (usual, told):
+            split.build((None, 20, 24, 3))
+        for ours, expected in zip(usual(IMAGES), told(IMAGES), strict=True):
+            np.testing.assert_array_equal(ours, expected)
+
+
+def test_a_sequence_and_an_image_are_standardised_alike():
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    split = splits.Sequence(color.RGB(mean, std))
+    assert split.num_parts == 2
+    assert split.part_shapes((20, 24, 3)) == [(None, 20, 24, 3), (20, 24, 3)]
+    single = split.of_images()
+    assert type(single) is splits.Whole
+    single.build((None, 20, 24, 3))
+    np.testing.assert_allclose(single(IMAGES)[0], (IMAGES - mean) / std, rtol=1e-5, atol=1e-5)
+
+
+def test_constants_that_are_not_given_are_measured():
+    """Over all pixels of the images, as NumPy has them; a constant channel becomes 0."""
+    images = np.random.default_rng(1).integers(0, 256, (5, 20, 24, 3), np.uint8)
+    images[..., 2] = 51
+    split = splits.Whole(color.RGB())
+    split.build((None, 20, 24, 3))
+    split.adapt(images)
+    pixels = images.reshape(-1, 3) / 255
+    np.testing.assert_allclose(split.channel_mean, pixels.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(split.channel_std, np.maximum(pixels.std(axis=0), 1e-6), rtol=1e-5)
+    standard = split(tf.constant(images / 255, tf.float32))[0].numpy().reshape(-1, 3)
+    np.testing.assert_allclose(standard.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(standard.std(axis=0), (1.0, 1.0, 0.0), atol=1e-4)
+
+
+def test_constants_of_the_split_come_before_those_of_its_space_and_are_kept():
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    space = color.RGB((0.5,) * 3, (0.2,) * 3)
+    for split, own in (
+        (splits.Whole(space, mean, std), (mean, std)),
+        (splits.Whole(space), (space.mean, space.std)),
+    ):
+        split.build((None, 20, 24, 3))
+        split.adapt(np.zeros((2, 20, 24, 3), np.uint8))
+        expected = (IMAGES - np.array(own[0])) / np.array(own[1])
+        np.testing.assert_allclose(split(IMAGES)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind", [splits.Whole, splits.Sequence, splits.ChannelSplit, splits.FrequencySplit]
+)
+def test_saved_models_do_not_name_the_module_of_a_split(kind):
+    assert keras.saving.get_registered_name(kind) == f"infomin_tf>{kind.__name__}"
+
+
 @pytest.mark.parametrize("bad", [(), (0, 1, 2), (3,), (1, 1)])
 def test_a_partition_leaves_nothing_empty_and_takes_nothing_twice(bad):
     with pytest.raises(ValueError, match="first_channels must be one or two of 0, 1 and 2"):
