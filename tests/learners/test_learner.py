@@ -93,6 +93,23 @@ def test_key_encoders_keep_statistics_of_their_own():
     assert np.any(np.array(statistics) != 0.0)
 
 
+def test_how_many_candidates_each_kind_of_negatives_has():
+    """N of equation 1, the positive included, for batches of 8 of 30 images."""
+    bank, whole_bank = negatives.MemoryBank(12), negatives.MemoryBank(None)
+    for memory in (bank, whole_bank):
+        memory.build_state(1, 4, 30, 0)
+    kinds = [negatives.InBatch(), negatives.NTXent(), negatives.MomentumQueue(20), bank, whole_bank]
+    assert [kind.num_candidates(8) for kind in kinds] == [8, 15, 21, 13, 30]
+
+
+def test_negatives_have_the_usual_settings():
+    """Those of SimCLR, of MoCo and of CMC's memory bank."""
+    assert negatives.InBatch().temperature == negatives.NTXent().temperature == 0.1
+    queue, bank = negatives.MomentumQueue(), negatives.MemoryBank()
+    assert (queue.size, queue.momentum, queue.temperature) == (65536, 0.999, 0.07)
+    assert (bank.size, bank.momentum, bank.temperature) == (16384, 0.5, 0.07)
+
+
 @pytest.mark.parametrize("batch", [1, 3, 7, 10, 25])
 def test_queue_keeps_the_newest_keys(batch):
     queue = negatives.MomentumQueue(size=10, temperature=0.1)
