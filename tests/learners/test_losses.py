@@ -1,6 +1,7 @@
 """Losses against brute-force loops, hand-computed values and SciPy."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -114,6 +115,18 @@ def test_uniformity_of_a_batch_of_unknown_size():
     z = unit_vectors(10)
     found = graphs.compiled(losses.uniformity, input_signature=[tf.TensorSpec([None, 16])])(z)
     assert float(found) == pytest.approx(float(losses.uniformity(z)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("size", "parts"), [(4, 0), (10, 1)])
+def test_uniformity_of_many_is_computed_by_rows(size, parts, monkeypatch):
+    """Of more than ROWS, whatever their dimension."""
+    z = unit_vectors(size, dimension=3)
+    whole = float(losses.uniformity(z))
+    by_rows = mock.Mock(wraps=losses.by_rows)
+    monkeypatch.setattr(losses, "by_rows", by_rows)
+    monkeypatch.setattr(losses, "ROWS", 4)
+    assert float(losses.uniformity(tf.constant(z))) == pytest.approx(whole, rel=1e-5)
+    assert by_rows.call_count == parts
 
 
 def test_embedding_spread_tells_collapse_from_a_sphere():

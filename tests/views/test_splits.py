@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import ndimage
 
 from infomin_tf import graphs
-from infomin_tf.views import color, splits
+from infomin_tf.views import color, generators, splits
 
 IMAGES = np.random.default_rng(0).random((3, 20, 24, 3)).astype(np.float32)
 PARTITIONS = [p for n in (1, 2) for p in itertools.permutations(range(3), n)]
@@ -55,6 +55,18 @@ def test_luminance_is_split_off_and_the_blur_has_sigma_1_unless_told_otherwise()
             split.build((None, 20, 24, 3))
         for ours, expected in zip(usual(IMAGES), told(IMAGES), strict=True):
             np.testing.assert_array_equal(ours, expected)
+
+
+def test_a_split_builds_its_generator_once_and_divides_what_it_makes():
+    generator = generators.AdditiveGenerator(num_blocks=2)
+    split = splits.ChannelSplit(color.YDbDr(), generator)
+    split.build((None, 20, 24, 3))
+    assert generator.built and generator.lone_channels == (0,)
+    weights = list(generator.weights)
+    splits.ChannelSplit(color.YDbDr(), generator).build((None, 20, 24, 3))
+    assert all(a is b for a, b in zip(generator.weights, weights, strict=True))
+    expected = generator(color.YDbDr().from_rgb(tf.constant(IMAGES)))
+    np.testing.assert_allclose(split.join(*split(IMAGES)), expected, atol=1e-6)
 
 
 def test_a_sequence_and_an_image_are_standardised_alike():
