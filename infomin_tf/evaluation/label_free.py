@@ -66,10 +66,7 @@ class RotationProbe(LabelFreeProbe):
                 f"a rotation probe needs at least {_FOLDS} held-out images, not {images.size}; "
                 "add images"
             )
-        rotated = [
-            extract(features.compiled, images, _rotated(features.view, quarters))[0]
-            for quarters in range(4)
-        ]
+        rotated = _of_several(features, images, _rotated(features.view), 4)
         return rotation_accuracy(rotated), (
             f"logistic regression on features of 4 rotations, C 0.1, {_FOLDS} parts by image, one "
             "centre crop"
@@ -80,22 +77,31 @@ def rotation_accuracy(rotated):
     """Accuracy of telling rotations, in %.
 
     Args:
-        rotated: for each rotation the features [M, D] of the same M images.
+        rotated: [M, R, D], features of R rotations of each image.
     """
-    check_finite(*rotated)
-    inputs = np.concatenate(rotated)
-    rotation = np.repeat(np.arange(len(rotated)), len(rotated[0]))
-    image = np.tile(np.arange(len(rotated[0])), len(rotated))
+    count, rotations, dimension = rotated.shape
+    inputs = rotated.reshape(count * rotations, dimension)
+    check_finite(inputs)
+    rotation, image = np.tile(np.arange(rotations), count), np.repeat(np.arange(count), rotations)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3))
     said = cross_val_predict(model, inputs, rotation, groups=image, cv=GroupKFold(_FOLDS))
     return 100 * float(np.mean(said == rotation))
 
 
-def _rotated(view, quarters):
+def _rotated(view):
     def rotated(images, seed):
-        return tf.image.rot90(view(images, seed), quarters)
+        upright = view(images, seed)
+        turned = [tf.image.rot90(upright, quarters) for quarters in range(4)]
+        return tf.reshape(tf.stack(turned, axis=1), [-1, *upright.shape[1:]])
 
     return rotated
+
+
+def _of_several(features, images, views, number, seed=0):
+    """[M, number, D]: features of several views of each image, which `views` gives together."""
+    batch_size, seed = max(1, 256 // number), seeds.stream(seed, "evaluate/several views")
+    found, labels = extract(features.compiled, images, views, batch_size, seed)
+    return found.reshape(len(labels), number, -1)
 
 
 class EffectiveRank(LabelFreeProbe):
@@ -146,17 +152,13 @@ class Lidar(LabelFreeProbe):
 
     def judge(self, run, features, images):
         """See `LabelFreeProbe`."""
-        views = [
-            extract(
-                features.compiled,
-                images,
-                self._sampler,
-                seed=seeds.stream(run.seed, f"evaluate/lidar {number}"),
-            )[0]
-            for number in range(self._views)
-        ]
-        return lidar(np.stack(views, axis=1)), (
-            f"LiDAR of {views[0].shape[1]}-d features of {self._views} reference views"
+
+        def several(batch, seed):
+            return self._sampler(tf.repeat(batch, self._views, axis=0), seed)
+
+        seen = _of_several(features, images, several, self._views, run.seed)
+        return lidar(seen), (
+            f"LiDAR of {seen.shape[-1]}-d features of {self._views} reference views"
         )
 
 

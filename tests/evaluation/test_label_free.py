@@ -52,14 +52,13 @@ def test_lidar_counts_the_directions_in_which_images_differ_more_than_their_view
 
 
 def test_rotations_are_told_by_features_that_keep_them_and_by_no_others():
-    angles = np.arange(4)
-    kept = [np.eye(4)[[angle] * 60] + 0.1 * RANDOM.normal(size=(60, 4)) for angle in angles]
+    kept = np.tile(np.eye(4), (60, 1, 1)) + 0.1 * RANDOM.normal(size=(60, 4, 4))
     assert label_free.rotation_accuracy(kept) == 100
-    noise = [RANDOM.normal(size=(300, 4)) for _ in angles]
+    noise = RANDOM.normal(size=(300, 4, 4))
     assert label_free.rotation_accuracy(noise) == pytest.approx(25, abs=5)
     # What is learned of one rotation of an image must not help with another of the same image.
-    own = RANDOM.normal(size=(300, 64))
-    assert label_free.rotation_accuracy([own] * 4) == pytest.approx(25, abs=1)
+    own = RANDOM.normal(size=(300, 1, 64)).repeat(4, axis=1)
+    assert label_free.rotation_accuracy(own) == pytest.approx(25, abs=1)
 
 
 def run_on(images):
