@@ -53,6 +53,7 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
+        "torchvision": ["safetensors>=0.5"],
         "test": [
             "pytest>=8.0",
             "pytest-xdist>=3.8",
@@ -61,6 +62,7 @@ setup(
             "nbclient>=0.10",
             "ipykernel>=6.29",
             "pyarrow>=18.0",
+            "safetensors>=0.5",
         ],
         "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

@@ -1,4 +1,4 @@
-"""Weights that other libraries trained, for our backbones."""
+"""Weights of our residual networks under torchvision's names: those of others in, ours out."""
 
 from collections.abc import Mapping
 
@@ -53,6 +53,23 @@ def load_torchvision_resnet(backbone, state_dict):
     _check_shapes(kind, variables, arrays)
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def torchvision_state(backbone):
+    """The weights of a built ResNet or ResNeXt as torchvision's network of the same shape has them.
+
+    Returns:
+        dict name -> array, float32 with kernels [filters, C / groups, k, k], int64 for the counters
+        `num_batches_tracked`; without `fc.*`.
+    """
+    state = {}
+    for name, variable in _named_variables(backbone):
+        value = variable.numpy().astype(np.float32)
+        kernel = value.ndim == 4
+        state[name] = np.ascontiguousarray(value.transpose(3, 2, 0, 1) if kernel else value)
+        if name.endswith("running_var"):
+            state[name.replace("running_var", "num_batches_tracked")] = np.array(0, np.int64)
+    return state
 
 
 def _named_variables(backbone):
