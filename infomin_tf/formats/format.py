@@ -10,6 +10,8 @@ _FORMATS = {
     "saved_model": ("saved_model.SavedModel", None),
     "keras": ("keras_file.KerasFile", None),
     "torchvision": ("torchvision.Torchvision", "safetensors"),
+    "onnx": ("onnx.Onnx", "tf2onnx"),
+    "litert": ("litert.LiteRT", None),
 }
 NAMES = tuple(_FORMATS)
 DEFAULT = ("saved_model", "keras")

@@ -12,6 +12,7 @@ from PIL import Image
 from infomin_tf.models import residual, resnet
 from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.models.image_encoder import ImageEncoder
+from infomin_tf.moving_mnist.networks import ConvNet
 from infomin_tf.views import color, splits
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -45,6 +46,14 @@ def of_network(backbone, resize=36, size=32, split=None):
         if len(variable.shape) == 1:
             low, high = (-0.3, 0.3) if variable.name.endswith(("beta", "mean")) else (0.5, 1.0)
             variable.assign(numbers.uniform(low, high, variable.shape))
+    return made
+
+
+def of_halves(split):
+    """A built encoder of views of 32 px with a small network for each part of a split."""
+    keras.utils.set_random_seed(0)
+    made = ImageEncoder(FeatureExtractor(split, [ConvNet((4, 8)) for _ in range(2)]), 32)
+    made.build()
     return made
 
 
