@@ -69,6 +69,7 @@ setup(
             "onnx>=1.18",
             "onnxruntime>=1.23",
             "ai-edge-litert>=2.0",
+            "pyyaml>=6.0",
         ],
         "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

@@ -10,6 +10,7 @@ _FORMATS = {
     "saved_model": ("saved_model.SavedModel", None),
     "keras": ("keras_file.KerasFile", None),
     "torchvision": ("torchvision.Torchvision", "safetensors"),
+    "detectron2": ("detectron2.Detectron2", None),
     "onnx": ("onnx.Onnx", "tf2onnx"),
     "litert": ("litert.LiteRT", None),
 }
