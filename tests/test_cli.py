@@ -57,7 +57,7 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
     shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
     common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
     own = {
-        "train": common | {"until", "overwrite", "quiet"},
+        "train": common | {"init", "until", "overwrite", "quiet"},
         "export": common | {"format", "quiet"},
         "show_views": common - {"model_dir", "strategy"} | {"out"},
     }

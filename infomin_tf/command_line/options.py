@@ -57,6 +57,9 @@ def define(command):
         meaning = f"what is written; repeatable; default {' and '.join(format.DEFAULT)}"
         flags.DEFINE_multi_enum("format", [], format.NAMES, meaning, flag_values=values)
     if command == "train":
+        _text(
+            values, "init", "weights that pre-training starts from, torchvision's as .safetensors"
+        )
         meaning = "stop after this stage"
         flags.DEFINE_enum("until", None, results.STAGES, meaning, flag_values=values)
         meaning = "delete a run of another configuration in model_dir"
@@ -85,7 +88,7 @@ def _of_embed(values):
 
 
 def settle(values):
-    """Checks the values; a ~ becomes the home folder in every path, --format a binding.
+    """Checks the values; a ~ becomes the home folder in every path, --format and --init bindings.
 
     Raises:
         UserError: a format whose package is not installed, a device that is not a number, a URL
@@ -101,6 +104,9 @@ def settle(values):
     if "format" in values and values.format:
         format.check_installed(values.format)
         values.gin_param = [*values.gin_param, f"Export.formats = {tuple(values.format)}"]
+    if "init" in values and values.init:
+        binding = f"Pretrain.initial_weights = {paths.expand(values.init)!r}"
+        values.gin_param = [*values.gin_param, binding]
     for device in values["devices"].value if "devices" in values else ():
         if not device.isdecimal():
             raise UserError(f"--devices must be GPU numbers, such as 0,1, not {device!r}")
