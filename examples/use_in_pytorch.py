@@ -33,13 +33,13 @@ def load(export):
     return network.eval(), facts
 
 
-def prepare(image, facts):
-    """Input [3, size, size] of the network for a PIL image, RGB and square."""
-    pixels = functional.to_dtype(functional.to_image(image), torch.float32, scale=True)
+def prepare(images, facts):
+    """Input [..., 3, size, size] of the network for square images uint8 [..., 3, H, W]."""
+    pixels = functional.to_dtype(images, torch.float32, scale=True)
     if facts["resize"]:
         pixels = functional.resize(pixels, [facts["resize"]] * 2, antialias=True)
         start = (facts["resize"] - facts["size"]) // 2
-        pixels = pixels[:, start : start + facts["size"], start : start + facts["size"]]
+        pixels = pixels[..., start : start + facts["size"], start : start + facts["size"]]
     return functional.normalize(pixels, facts["mean"], facts["std"])
 
 
@@ -48,7 +48,8 @@ def main(export, *files):
     inputs = []
     for file in files:
         image = Image.open(file).convert("RGB")
-        inputs.append(prepare(ImageOps.fit(image, [min(image.size)] * 2), facts))
+        square = functional.pil_to_tensor(ImageOps.fit(image, [min(image.size)] * 2))
+        inputs.append(prepare(square, facts))
     with torch.inference_mode():
         features = network(torch.stack(inputs)).numpy()
     np.save("features.npy", features)

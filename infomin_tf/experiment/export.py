@@ -63,7 +63,7 @@ class Export(Stage):
             export.save_encoder(encoder, directory, self._names)
             for entry in () if same_training else format.others(self._formats):
                 files.delete(os.path.join(directory, entry))
-        entries = " and ".join(each.entry for each in self._formats)
+        entries = ", ".join(each.entry for each in self._formats)
         path = os.path.join(directory, entries)
         dimensions = float(run.extractor.output_dimension)
         parameters = float(encoder.count_params())
