@@ -39,7 +39,7 @@ def save_encoder(encoder, directory, formats=DEFAULT):
         each.check(encoder.extractor.split, encoder.extractor.backbones)
     try:
         os.makedirs(directory, exist_ok=True)
-        with files.unfinished_folder(directory) as unfinished, _all_trainable(encoder):
+        with files.unfinished_folder(directory) as unfinished, _as_it_is_loaded(encoder):
             for each in made:
                 each.write(encoder, os.path.join(unfinished, each.entry))
             results.forget(directory)  # killed between two of them, the stage is not finished
@@ -56,15 +56,17 @@ def save_encoder(encoder, directory, formats=DEFAULT):
 
 
 @contextlib.contextmanager
-def _all_trainable(encoder):
-    """Writes no layer as frozen, as pre-training has left g: who loads the encoder decides."""
+def _as_it_is_loaded(encoder):
+    """No layer is frozen, as pre-training has left g, and white is 1: who loads it decides."""
     layers = encoder._flatten_layers()
-    before = [layer.trainable for layer in layers]
+    before, white = [layer.trainable for layer in layers], encoder.white
     set_trainable(layers, [True] * len(layers))
+    encoder.white = 1.0
     try:
         yield
     finally:
         set_trainable(layers, before)
+        encoder.white = white
 
 
 def load_encoder(path, dtype="float32", trainable=True):

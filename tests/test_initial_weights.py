@@ -3,18 +3,16 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import save_file
 
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.learn_views import LearnViews
 from infomin_tf.experiment.pretrain import Pretrain
-from infomin_tf.experiment.run import Run
 from infomin_tf.learners import negatives
 from infomin_tf.models import alexnet, heads, resnet, torchvision
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.training.loop import TrainingLoop
-from infomin_tf.views import color, generators, pairs, splits
+from infomin_tf.views import color, generators, splits
 from tests import small, test_weights
 
 NARROW = 0.0625
@@ -27,13 +25,6 @@ def narrow_weights(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("weights") / "narrow.safetensors")
     save_file(state, path)
     return path, state
-
-
-def run_of(folder, split):
-    split.build((None, *small.VIEW_SHAPE))
-    pair, images = pairs.IndependentPair(pairs.CropAndFlip(12)), small.images(20)
-    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-    return Run(str(folder), strategy, 0, images, images, images, images, pair, split, "")
 
 
 def pretraining(path, network, **settings):
@@ -50,16 +41,12 @@ def pretraining(path, network, **settings):
     )
 
 
-def whole():
-    return splits.Whole(color.RGB(), (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
-
-
 def test_pre_training_starts_with_the_features_of_torchvision(tmp_path):
     path = str(tmp_path / "weights.safetensors")
     save_file(test_weights.torchvision_weights(test_weights.built(resnet.ResNet18())), path)
     stage = pretraining(path, resnet.ResNet18, negatives=negatives.MomentumQueue(20))
     stage.make_encoders(1)
-    run = run_of(tmp_path, whole())
+    run = small.run_of(tmp_path, small.whole())
     stage.check(run)
     learner, _ = stage.prepare(run)
     expected = np.load(test_weights.STORED)["resnet18"]
@@ -74,7 +61,7 @@ def test_what_has_begun_continues_from_its_checkpoint_and_needs_no_file(narrow_w
     path = tmp_path / "weights.safetensors"
     save_file(narrow_weights[1], path)
     stages = [pretraining(str(path), lambda: resnet.ResNet18(NARROW)) for _ in range(2)]
-    run = run_of(tmp_path, whole())
+    run = small.run_of(tmp_path, small.whole())
     for stage in stages:
         stage.make_encoders(1)
     stages[0].check(run)
@@ -111,7 +98,7 @@ def test_view_learning_starts_from_them(narrow_weights, tmp_path):
     )
     generator = generators.AffineGenerator(num_blocks=1)
     split = splits.ChannelSplit(color.YDbDr(), generator, (0.4, 0.0, 0.0), (0.3, 0.3, 0.3))
-    run = run_of(tmp_path, split)
+    run = small.run_of(tmp_path, split)
     stage.check(run)
     learner, _ = stage.prepare(run)
     networks = [encoder.backbone for encoder in (*learner.critics, *learner.classifiers)]
@@ -127,7 +114,7 @@ def check_refused(path, network, tmp_path, message):
     stage = pretraining(path, network)
     stage.make_encoders(1)
     with pytest.raises(UserError, match=message):
-        stage.check(run_of(tmp_path, whole()))
+        stage.check(small.run_of(tmp_path, small.whole()))
 
 
 @pytest.mark.parametrize(

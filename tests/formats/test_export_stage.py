@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
 import infomin_tf
@@ -14,13 +15,12 @@ from infomin_tf.views import splits
 from infomin_tf.views.pairs import CenterCrop
 from tests import small
 from tests.formats import encoders
-from tests.test_initial_weights import run_of, whole
 
 
 @pytest.fixture
 def run(tmp_path):
     """With a finished pre-training of a network that every format can carry."""
-    made = run_of(tmp_path, whole())
+    made = small.run_of(tmp_path, small.whole())
     network = encoders.ShallowResNet()
     made.extractor = encoders.of_network(network, split=made.split).extractor
     made.backbones = [network]
@@ -66,10 +66,15 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch):
         format.make("onnx")
 
 
-def test_from_python_an_encoder_is_written_again(small_export, tmp_path):
-    encoder = infomin_tf.load_encoder(small_export[1])
+def test_from_python_an_encoder_is_written_again_whatever_it_was_loaded_for(small_export, tmp_path):
+    encoder = infomin_tf.load_encoder(small_export[1], dtype="uint8", trainable=False)
     infomin_tf.save_encoder(encoder, tmp_path, ("saved_model", "litert"))
     assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "encoder.tflite"}
+    assert encoder.white == 255 and not encoder.trainable
+    images = np.random.default_rng(0).random((2, 40, 40, 3), np.float32)
+    layer = infomin_tf.load_encoder(tmp_path / "saved_model")
+    np.testing.assert_allclose(layer(images), small_export[0](images), atol=1e-5)
+    assert layer.trainable_variables
     with pytest.raises(UserError, match="writes an ImageEncoder, not a SavedEncoder; load it from"):
         infomin_tf.save_encoder(SavedEncoder(str(tmp_path / "saved_model")), tmp_path)
 
