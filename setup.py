@@ -53,6 +53,9 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
+        "torchvision": ["safetensors>=0.5"],
+        "onnx": ["tf2onnx>=1.17", "onnx>=1.18"],
+        "litert": ["ai-edge-litert>=2.0"],
         "test": [
             "pytest>=8.0",
             "pytest-xdist>=3.8",
@@ -61,6 +64,12 @@ setup(
             "nbclient>=0.10",
             "ipykernel>=6.29",
             "pyarrow>=18.0",
+            "safetensors>=0.5",
+            "tf2onnx>=1.17",
+            "onnx>=1.18",
+            "onnxruntime>=1.23",
+            "ai-edge-litert>=2.0",
+            "pyyaml>=6.0",
         ],
         "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

@@ -9,7 +9,13 @@ __version__ = "0.2.0"
 registration.register()
 
 
-_PLACES = {"load_encoder": "export", "train": "library", "embed": "library", "audit": "library"}
+_PLACES = {
+    "load_encoder": "export",
+    "save_encoder": "export",
+    "train": "library",
+    "embed": "library",
+    "audit": "library",
+}
 
 
 def __getattr__(name):

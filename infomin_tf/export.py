@@ -1,4 +1,4 @@
-"""A trained encoder on disk: SavedModel for serving and fine-tuning, .keras for use in Keras."""
+"""A trained encoder on disk, in the formats of `infomin_tf.formats`, and back as a Keras layer."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from infomin_tf.errors import UserError, reason
+from infomin_tf.formats.format import DEFAULT, make
 from infomin_tf.models.image_encoder import ImageEncoder, set_trainable
 from infomin_tf.models.saved_encoder import SavedEncoder
 from infomin_tf.runs import files, paths, results
@@ -15,32 +16,38 @@ from infomin_tf.runs import files, paths, results
 _DTYPES = ("uint8", "float32")
 
 
-def save_encoder(encoder, directory):
-    """Writes directory/saved_model and directory/encoder.keras, each complete or not at all.
-
-    The SavedModel has the endpoints serve and train (uint8 images), serve_float and train_float
-    (float32 images in [0, 1]); the train endpoints use batch statistics and update them, and its
-    trainable variables fine-tune.
+def save_encoder(encoder, directory, formats=DEFAULT):
+    """Writes an encoder in one or more formats, each complete or not at all.
 
     Args:
-        encoder: a built `ImageEncoder`.
-        directory: made when missing; older exports in it are replaced.
+        encoder: a built `ImageEncoder`, such as `load_encoder` gives of an export folder.
+        directory: made when missing; what it holds in these formats is replaced, and nothing else.
+        formats: "saved_model", "keras", "torchvision", "detectron2", "onnx" or "litert", or several
+            (docs/exports.md).
 
     Raises:
-        UserError: the disk is full or cannot be written.
+        UserError: a format cannot carry this encoder, or needs a package that is not installed; the
+            disk is full or cannot be written.
     """
-    directory = paths.expand(directory)
+    if not isinstance(encoder, ImageEncoder):
+        raise UserError(
+            f"save_encoder writes an ImageEncoder, not a {type(encoder).__name__}; load it from an "
+            "export folder with encoder.keras in it"
+        )
+    made, directory = make(formats), paths.expand(directory)
+    for each in made:
+        each.check(encoder.extractor.split, encoder.extractor.backbones)
     try:
         os.makedirs(directory, exist_ok=True)
-        with files.unfinished_folder(directory) as unfinished, _all_trainable(encoder):
-            _archive(encoder).write_out(os.path.join(unfinished, "saved_model"), verbose=False)
-            encoder.save(os.path.join(unfinished, "encoder.keras"))
-            results.forget(directory)  # killed between the two, the stage is not finished
-            for name in ("saved_model", "encoder.keras"):
-                target = os.path.join(directory, name)
+        with files.unfinished_folder(directory) as unfinished, _as_it_is_loaded(encoder):
+            for each in made:
+                each.write(encoder, os.path.join(unfinished, each.entry))
+            results.forget(directory)  # killed between two of them, the stage is not finished
+            for entry in (each.entry for each in made):
+                target = os.path.join(directory, entry)
                 if os.path.isdir(target):  # which cannot be replaced, but moved at once
-                    os.replace(target, os.path.join(unfinished, "replaced"))
-                os.replace(os.path.join(unfinished, name), target)
+                    os.replace(target, os.path.join(unfinished, f"replaced_{entry}"))
+                os.replace(os.path.join(unfinished, entry), target)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"the export could not be written to {directory} ({reason(error)}); make room or make "
@@ -49,33 +56,17 @@ def save_encoder(encoder, directory):
 
 
 @contextlib.contextmanager
-def _all_trainable(encoder):
-    """Writes no layer as frozen, as pre-training has left g: who loads the encoder decides."""
+def _as_it_is_loaded(encoder):
+    """No layer is frozen, as pre-training has left g, and white is 1: who loads it decides."""
     layers = encoder._flatten_layers()
-    before = [layer.trainable for layer in layers]
+    before, white = [layer.trainable for layer in layers], encoder.white
     set_trainable(layers, [True] * len(layers))
+    encoder.white = 1.0
     try:
         yield
     finally:
         set_trainable(layers, before)
-
-
-def _archive(encoder):
-    archive = keras.export.ExportArchive()
-    archive.track(encoder)
-    for suffix, dtype in (("", tf.uint8), ("_float", tf.float32)):
-        signature = [tf.TensorSpec((None, *encoder.image_shape), dtype, name="images")]
-        for endpoint, training in (("serve", False), ("train", True)):
-            function = _endpoint(encoder, training)
-            archive.add_endpoint(endpoint + suffix, function, input_signature=signature)
-    return archive
-
-
-def _endpoint(encoder, training):
-    def endpoint(images):
-        return encoder(images, training=training)
-
-    return endpoint
+        encoder.white = white
 
 
 def load_encoder(path, dtype="float32", trainable=True):

@@ -75,6 +75,7 @@ def train(
     data_dir=None,
     strategy="auto",
     seed=0,
+    init=None,
     until=None,
     overwrite=False,
     quiet=False,
@@ -96,7 +97,7 @@ def train(
         gin_file: path of the experiment, or several; None for gin/folder_semisup_views.gin, without
             labels gin/folder_unsup_views.gin.
         gin_param: one more binding, such as "Pretrain.epochs = 50", or several.
-        data_dir, strategy, seed, until, overwrite, quiet: flags of bin/train.
+        data_dir, strategy, seed, init, until, overwrite, quiet: flags of bin/train.
 
     Returns:
         `Trained`.
@@ -109,6 +110,8 @@ def train(
     if images is None and (gin_file is None or labels is not None):
         raise UserError("train needs images, with or without labels, or a gin_file that names both")
     named, own = _several(gin_file or default), _several(gin_param)
+    if init:
+        own.append(f"Pretrain.initial_weights = {paths.expand(init)!r}")
     model_dir = _folder(model_dir or paths.default_folder(named[0]))
     found = [gin_files.find_file(file) for file in named]
     with _array_files(model_dir) as kept:

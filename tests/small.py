@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.data.images import ArrayImages
+from infomin_tf.experiment.run import Run
 from infomin_tf.learners import bounds, negatives
 from infomin_tf.learners.contrastive import ContrastiveLearner
 from infomin_tf.learners.view_learner import ViewLearner
@@ -13,7 +14,7 @@ from infomin_tf.models.encoder import Encoder
 from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.models.image_encoder import ImageEncoder
 from infomin_tf.moving_mnist.networks import ConvNet
-from infomin_tf.views import color, generators, splits
+from infomin_tf.views import color, generators, pairs, splits
 
 VIEW_SHAPE = (12, 12, 3)
 NUM_IMAGES = 30
@@ -119,6 +120,19 @@ def images(count=40, seed=0):
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (count, *VIEW_SHAPE), dtype=np.uint8)
     return ArrayImages("random", pixels, generator.integers(0, 3, count), ("a", "b", "c"))
+
+
+def whole():
+    """The split of whole RGB images."""
+    return splits.Whole(color.RGB(), (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
+
+
+def run_of(folder, split):
+    """A `Run` of 20 images that begins."""
+    split.build((None, *VIEW_SHAPE))
+    pair, loaded = pairs.IndependentPair(pairs.CropAndFlip(12)), images(20)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    return Run(str(folder), strategy, 0, loaded, loaded, loaded, loaded, pair, split, "")
 
 
 def image_encoder(resize=36, backbones=None):

@@ -10,7 +10,7 @@ import gin
 import pytest
 
 from infomin_tf import progress
-from infomin_tf.command_line import main
+from infomin_tf.command_line import main, options
 from infomin_tf.errors import UserError
 from infomin_tf.runs import results, run_folder
 from tests import fake_experiment as fake
@@ -57,7 +57,8 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
     shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
     common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
     own = {
-        "train": common | {"until", "overwrite", "quiet"},
+        "train": common | {"init", "until", "overwrite", "quiet"},
+        "export": common | {"format", "quiet"},
         "show_views": common - {"model_dir", "strategy"} | {"out"},
     }
     expected = own.get(program, common | {"quiet"})
@@ -82,6 +83,7 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
         ("evaluate", "needs --model_dir of a run"),
         ("evaluate --model_dir=nowhere", "nowhere holds no run"),
         ("export --until=export", "Unknown command line flag 'until'"),
+        ("export --format=gguf", "should be one of <saved_model|keras|torchvision"),
         ("audit_views --images=nowhere", "--images=nowhere is not a folder"),
     ],
 )
@@ -178,6 +180,16 @@ def test_a_url_is_no_folder_and_a_missing_working_directory_is_one_message(fake_
     os.rmdir(os.path.join(os.pardir, "gone"))
     assert fake_run("train", "--gin_file=mine.gin") == (2, [])
     assert "the working directory cannot be used" in capsys.readouterr().err
+
+
+def test_formats_are_a_binding_and_need_their_package(monkeypatch):
+    values = options.define("export")
+    values(["bin/export", "--format=torchvision", "--format=keras"])
+    options.settle(values)
+    assert values.gin_param == ["Export.formats = ('torchvision', 'keras')"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package safetensors, .* 'infomin_tf\[torchvis"):
+        options.settle(values)
 
 
 def test_quiet_is_of_the_command_that_is_given_it(fake_run, monkeypatch, capsys):

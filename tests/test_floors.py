@@ -13,6 +13,7 @@ FLOORS = [
     ["data"],
     ["training"],
     ["learners", "models", "views"],
+    ["formats"],
     ["evaluation", "export"],
     ["experiment"],
     ["moving_mnist"],

@@ -29,7 +29,10 @@ _EVALUATE = """Evaluates the finished pre-training of a model_dir again.
 Files that are not a whole experiment are added to the run's configuration."""
 _EXPORT = """Exports the finished pre-training of a model_dir again.
 
-  bin/export --model_dir=runs/quickstart"""
+  bin/export --model_dir=runs/quickstart
+  bin/export --model_dir=runs/imagenet --format=torchvision --format=onnx
+
+What is there in other formats stays."""
 
 _SHOW_VIEWS = """\
 Writes a picture of 8 images, each with 8 random views of it, as the gin files make them.

@@ -6,6 +6,7 @@ import shlex
 from absl import flags
 
 from infomin_tf.errors import UserError
+from infomin_tf.formats import format
 from infomin_tf.runs import paths, results
 
 _EXAMPLE = "Pretrain.epochs = 3"
@@ -52,7 +53,13 @@ def define(command):
         return values
     _text(values, "model_dir", _WRITTEN)
     flags.DEFINE_enum("strategy", "auto", _STRATEGIES, "tf.distribute strategy", flag_values=values)
+    if command == "export":
+        meaning = f"what is written; repeatable; default {' and '.join(format.DEFAULT)}"
+        flags.DEFINE_multi_enum("format", [], format.NAMES, meaning, flag_values=values)
     if command == "train":
+        _text(
+            values, "init", "weights that pre-training starts from, torchvision's as .safetensors"
+        )
         meaning = "stop after this stage"
         flags.DEFINE_enum("until", None, results.STAGES, meaning, flag_values=values)
         meaning = "delete a run of another configuration in model_dir"
@@ -81,11 +88,12 @@ def _of_embed(values):
 
 
 def settle(values):
-    """Checks the values; a ~ becomes the home folder in every flag of a path.
+    """Checks the values; a ~ becomes the home folder in every path, --format and --init bindings.
 
     Raises:
-        UserError: a device that is not a number, a URL where only a folder on this machine will do,
-            a name that is not UTF-8, or a working directory that is gone.
+        UserError: a format whose package is not installed, a device that is not a number, a URL
+            where only a folder on this machine will do, a name that is not UTF-8, or a working
+            directory that is gone.
     """
     try:
         os.getcwd()
@@ -93,6 +101,12 @@ def settle(values):
         raise UserError(
             f"the working directory cannot be used ({error.strerror}); cd to one that exists"
         ) from error
+    if "format" in values and values.format:
+        format.check_installed(values.format)
+        values.gin_param = [*values.gin_param, f"Export.formats = {tuple(values.format)}"]
+    if "init" in values and values.init:
+        binding = f"Pretrain.initial_weights = {paths.expand(values.init)!r}"
+        values.gin_param = [*values.gin_param, binding]
     for device in values["devices"].value if "devices" in values else ():
         if not device.isdecimal():
             raise UserError(f"--devices must be GPU numbers, such as 0,1, not {device!r}")

@@ -14,7 +14,7 @@ from infomin_tf.evaluation import doubts, features, mutual_information
 from infomin_tf.experiment.pictures import introduce, show_channels, write_channels
 from infomin_tf.experiment.stage import TrainedStage
 from infomin_tf.learners import bounds, view_learner
-from infomin_tf.models import heads
+from infomin_tf.models import heads, torchvision
 from infomin_tf.models.encoder import Encoder
 from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import FROM_ZERO, check
@@ -46,6 +46,8 @@ class LearnViews(TrainedStage):
         epochs: passes through the unlabelled images.
         schedule: how both learning rates change.
         loop: `TrainingLoop`.
+        initial_weights: path of a .safetensors file with torchvision's weights, from which f1, f2,
+            c1 and c2 start, see `torchvision.start_from`; None for random ones.
     """
 
     name, usual = "learn_views", "100 epochs of 105,000 images"
@@ -66,6 +68,7 @@ class LearnViews(TrainedStage):
         epochs=100,
         schedule: Schedule | None = None,
         loop: TrainingLoop | None = None,
+        initial_weights: str | None = None,
     ):
         optimizers = (critic_optimizer, generator_optimizer)
         self.training = Training(self, optimizers, epochs, batch_size, schedule, loop, least=2)
@@ -86,19 +89,25 @@ class LearnViews(TrainedStage):
         self._bound = bound or bounds.InfoNCE()
         self._weights = (unsupervised_weight, supervised_weight)
         self._labelled_batch_size = labelled_batch_size
+        self._initial_weights = initial_weights
 
     def check_views(self, pair, split):
         """See `Stage`."""
         check_view_size(pair, self.pair, "LearnViews.pair")
 
     def check(self, run):
-        """Raises UserError unless there are images for a batch, and labels for classifiers."""
+        """Raises UserError unless images, labels and weights that the training needs are there."""
         self.training.check(run, run.unlabelled)
         self._pair(run).check(run.unlabelled)
         if self._backbones:
             run.need_labels("view learning with classifiers")
             name = "LearnViews.labelled_batch_size"
             check_batches(run, run.train, self._labelled_batch_size, self.training.loop, name)
+        if self._initial_weights:
+            shapes = run.split.part_shapes((run.pair.size, run.pair.size, 3))
+            for networks in ([critic.backbone for critic in self._critics], self._backbones):
+                if networks:
+                    torchvision.start_from(self._initial_weights, networks, shapes)
 
     @property
     def trains_on(self):

@@ -15,6 +15,7 @@ from infomin_tf.experiment.pictures import introduce
 from infomin_tf.experiment.stage import PretrainingStage
 from infomin_tf.learners.contrastive import ContrastiveLearner
 from infomin_tf.learners.negatives import InBatch, MemoryBank, MomentumQueue
+from infomin_tf.models import torchvision
 from infomin_tf.models.features import FeatureExtractor
 from infomin_tf.settings import FROM_ZERO, SHARE, called, check
 from infomin_tf.training.loop import TrainingLoop
@@ -40,6 +41,9 @@ class Pretrain(PretrainingStage):
         knn_view: the test view for these (`pairs.CenterCrop`).
         num_candidates: N of the I_NCE in the results, which cannot exceed log N.
         loop: `TrainingLoop`.
+        initial_weights: path of a .safetensors file with torchvision's weights, from which the
+            backbones start, see `torchvision.start_from`; None for random ones. An untrained
+            network in the results is random in any case.
     """
 
     usual = "240 epochs of 105,000 images"
@@ -63,6 +67,7 @@ class Pretrain(PretrainingStage):
         knn_view: Callable | None = None,
         num_candidates=128,
         loop: TrainingLoop | None = None,
+        initial_weights: str | None = None,
     ):
         self._negatives = negatives or InBatch()
         least = 1 if self._negatives.uses_key_encoders or self._negatives.needs_indices else 2
@@ -99,7 +104,7 @@ class Pretrain(PretrainingStage):
             raise UserError(
                 "Pretrain.knn_every_epochs needs Pretrain.knn_view, the test view; bind it"
             )
-        self._num_candidates = num_candidates
+        self._num_candidates, self._initial_weights = num_candidates, initial_weights
 
     def check_views(self, pair, split):
         """See `Stage`; also refuses settings that do not fit each other."""
@@ -135,11 +140,14 @@ class Pretrain(PretrainingStage):
         return [encoder.backbone for encoder in self._encoders]
 
     def check(self, run):
-        """Raises UserError unless there are images for a batch, and labels for kNN."""
+        """Raises UserError unless images, labels and weights that the training needs are there."""
         self.training.check(run, run.unlabelled)
         if self._knn_every_epochs:
             run.need_labels("online kNN (Pretrain.knn_every_epochs)")
         self._pair(run).check(self._numbered(run))
+        if self._initial_weights:
+            shapes = run.split.part_shapes((run.pair.size, run.pair.size, 3))
+            torchvision.start_from(self._initial_weights, self.backbones, shapes)
 
     def _numbered(self, run):
         return run.unlabelled.numbered() if self._negatives.needs_indices else run.unlabelled

@@ -61,6 +61,7 @@ class ResidualBlock(keras.layers.Layer):
     """
 
     expansion = 1
+    groups, group_width = 1, 64  # of its 3x3 convolution, at width 1 in the first stage
 
     def __init__(
         self, filters, strides, zero_init_last=False, synchronized=True, splits=1, **kwargs
@@ -110,7 +111,6 @@ class Bottleneck(ResidualBlock):
     """
 
     expansion = 4
-    groups, group_width = 1, 64
 
     def _make_residual(self, filters, last):
         inner = max(1, filters * self.group_width // 64) * self.groups

@@ -1,10 +1,10 @@
-"""Weights that other libraries trained, for our backbones."""
+"""Weights of our residual networks under torchvision's names: those of others in, ours out."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, reason
 from infomin_tf.models import resnet
 
 _SHOWN = 4
@@ -53,6 +53,86 @@ def load_torchvision_resnet(backbone, state_dict):
     _check_shapes(kind, variables, arrays)
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def start_from(path, backbones, shapes):
+    """Builds networks with torchvision's weights from a file: all or, after an error, none changed.
+
+    The first convolution of a network whose images have other channels than RGB takes the sum of
+    its kernels over red, green and blue, a share for each channel, so that its features of grey
+    images are torchvision's.
+
+    Args:
+        path: of a .safetensors file, such as export/torchvision/encoder.safetensors.
+        backbones: of infomin_tf.models.resnet.
+        shapes: of the images of each, (H, W, C).
+
+    Raises:
+        UserError: the file cannot be read or is not of such a network.
+    """
+    state = read_torchvision(path)
+    for backbone, shape in zip(backbones, shapes, strict=True):
+        if not isinstance(backbone, resnet.ResNet):
+            raise UserError(
+                f"{path} can start a ResNet or ResNeXt, not {type(backbone).__name__}; bind one as "
+                "the backbone, such as Encoder.backbone = @ResNet50()"
+            )
+        if not backbone.built:
+            backbone.build((None, *shape))
+        try:
+            load_torchvision_resnet(backbone, _for_channels(state, shape[-1]))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+
+
+def read_torchvision(path):
+    """The state dict, name -> array, of a .safetensors file.
+
+    Raises:
+        UserError: there is no such file, it holds something else, or safetensors is not installed.
+    """
+    try:
+        from safetensors import SafetensorError, numpy
+    except ImportError as error:
+        raise UserError(
+            "weights are read by the package safetensors, which is not installed; run pip install "
+            "'infomin_tf[torchvision]'"
+        ) from error
+    try:
+        return numpy.load_file(path)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read as weights ({reason(error)}); give a .safetensors file in "
+            "single or half precision with torchvision's names. Of a file of torch, "
+            "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'NEW.safetensors') "
+            "makes one"
+        ) from error
+
+
+def _for_channels(state, channels):
+    """The weights for images of so many channels."""
+    kernel = state.get("conv1.weight")
+    if kernel is None or kernel.ndim != 4 or kernel.shape[1] != 3 or channels == 3:
+        return state
+    shared = kernel.sum(axis=1, keepdims=True) / channels
+    return state | {"conv1.weight": np.repeat(shared, channels, axis=1)}
+
+
+def torchvision_state(backbone):
+    """The weights of a built ResNet or ResNeXt as torchvision's network of the same shape has them.
+
+    Returns:
+        dict name -> array, float32 with kernels [filters, C / groups, k, k], int64 for the counters
+        `num_batches_tracked`; without `fc.*`.
+    """
+    state = {}
+    for name, variable in _named_variables(backbone):
+        value = variable.numpy().astype(np.float32)
+        kernel = value.ndim == 4
+        state[name] = np.ascontiguousarray(value.transpose(3, 2, 0, 1) if kernel else value)
+        if name.endswith("running_var"):
+            state[name.replace("running_var", "num_batches_tracked")] = np.array(0, np.int64)
+    return state
 
 
 def _named_variables(backbone):

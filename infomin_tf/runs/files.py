@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import uuid
 
@@ -63,3 +64,11 @@ def unfinished_folder(directory):
     It is deleted at the end or, where the process is killed, when a run next writes to `directory`.
     """
     return tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=directory)
+
+
+def delete(path):
+    """Removes a file, a link, or a folder with all that is in it; nothing where nothing is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)

@@ -6,7 +6,6 @@ import glob
 import os
 import re
 import shlex
-import shutil
 import tempfile
 import threading
 
@@ -14,7 +13,7 @@ from absl import logging
 
 from infomin_tf.errors import UserError
 from infomin_tf.runs import differences, lease, results
-from infomin_tf.runs.files import UNFINISHED, write_atomically
+from infomin_tf.runs.files import UNFINISHED, delete, write_atomically
 
 FILE_NAME = "config.gin"
 _MADE_BY_A_RUN = (*results.STAGES, FILE_NAME)
@@ -43,7 +42,7 @@ def locked(model_dir):
             for name in ("", *results.STAGES):
                 folder = os.path.join(model_dir, name)
                 for unfinished in glob.glob(UNFINISHED + "*", root_dir=folder):
-                    _delete(os.path.join(folder, unfinished))
+                    delete(os.path.join(folder, unfinished))
         yield
 
 
@@ -118,7 +117,7 @@ def claim(model_dir, text, overwrite, again=None):
                     return
                 _check_goes_on(model_dir, changed, text, again)
             for name in found if changed and overwrite else ():
-                _delete(os.path.join(model_dir, name))
+                delete(os.path.join(model_dir, name))
         save(model_dir, text)
 
 
@@ -244,10 +243,3 @@ def _read(model_dir):
         raise UserError(
             f"{path} cannot be read ({error}); use another --model_dir, or delete that folder"
         ) from error
-
-
-def _delete(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        os.remove(path)

@@ -1,0 +1,1 @@
+"""The formats of an exported encoder, a module for each."""
