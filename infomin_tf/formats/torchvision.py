@@ -9,7 +9,6 @@ from infomin_tf.models import residual, resnet
 from infomin_tf.models.torchvision import torchvision_state
 from infomin_tf.views import color, splits
 
-_INSTEAD = "use saved_model, keras, onnx or litert"
 
 
 class Torchvision(Format):
