@@ -10,7 +10,6 @@ from infomin_tf.models.torchvision import torchvision_state
 from infomin_tf.views import color, splits
 
 
-
 class Torchvision(Format):
     """A folder with encoder.safetensors, torchvision's state dict without fc, and encoder.json.
 
