@@ -37,12 +37,14 @@ class Place(typing.NamedTuple):
         number, count: stage `number` of `count`.
         stage: its name.
         later: the stages after it, in words.
+        later_steps: of all trainings among these.
     """
 
     number: int
     count: int
     stage: str
     later: tuple[str, ...] = ()
+    later_steps: int = 0
 
     def __str__(self):
         return f"stage {self.number}/{self.count} {self.stage}"
@@ -54,12 +56,26 @@ class Place(typing.NamedTuple):
     def rest(self, task):
         """What the run does after this training, such as "then evaluate, export".
 
-        Steps, not minutes: how fast a stage is can be measured only once it has begun, and a step
-        of one stage costs several times as much as a step of another.
+        Steps, not minutes: how fast a stage is can be measured only once it has begun.
         """
         unfinished = () if task == self.stage else (f"the rest of {self.stage}",)
         names = ", ".join(unfinished + self.later)
         return names and f"then {names}"
+
+    def run_left(self, missing, steps_per_second):
+        """About how long the run takes yet, such as "run about 12:30"; "" where nothing is known.
+
+        As if a step of a later training took as long as one of this, although some cost several
+        times as much as others; without evaluation and export.
+
+        Args:
+            missing: steps of this training.
+            steps_per_second: of it, or None.
+        """
+        if not steps_per_second or not self.later_steps:
+            return ""
+        seconds = (missing + self.later_steps) / steps_per_second
+        return f"run about {tqdm.format_interval(seconds)}"
 
 
 class Progress:

@@ -61,20 +61,18 @@ def test_a_stage_has_all_that_an_experiment_asks_of_it(role, kind):
 class FakeStage(Stage):
     """Notes where it is when it runs."""
 
-    def __init__(self, name, lacks=None, steps=None):
-        self.name, self.lacks = name, lacks
-        self.trains_on = ("unlabelled",) if steps else ()
-        self.training = types.SimpleNamespace(last_step=lambda images: steps)
+    def __init__(self, name, lacks=None, steps=0):
+        self.name, self.lacks, self.steps = name, lacks, steps
 
-    def images(self, run):
-        return None
+    def num_steps(self, run):
+        return self.steps
 
     def check(self, run):
         if self.lacks:
             raise UserError(self.lacks)
 
     def run(self, run):
-        run.said.append(run.place.rest(self.name))
+        run.said.append((run.place.rest(self.name), run.place.later_steps))
 
 
 @pytest.fixture
@@ -98,4 +96,4 @@ def test_one_message_has_what_the_unfinished_stages_lack_and_nothing_runs(run):
 
 def test_a_stage_says_how_many_steps_later_trainings_have(run):
     order.run_stages(run, [FakeStage("a", steps=3), FakeStage("b", steps=40), FakeStage("c")])
-    assert run.said == ["then b (40 steps), c", "then c", ""]
+    assert run.said == [("then b (40 steps), c", 40), ("then c", 0), ("", 0)]

@@ -19,8 +19,9 @@ def run_stages(run, stages):
     _check(run, [stage for stage in stages if not run.is_finished(stage.name)])
     names = [stage.name for stage in stages]
     for number, stage in enumerate(stages, 1):
-        later = tuple(_outlook(run, later) for later in stages[number:])
-        place = Place(number, len(names), stage.name, later)
+        later = stages[number:]
+        words, steps = tuple(_outlook(run, s) for s in later), sum(s.num_steps(run) for s in later)
+        place = Place(number, len(names), stage.name, words, steps)
         finished = run.is_finished(stage.name)
         # All have read the note of then before one of them writes that of now.
         changed = workers.gather(int(begun.check_images(run, stage, finished))).any()
@@ -48,9 +49,8 @@ def _check(run, stages):
 
 def _outlook(run, later):
     """What is said of a stage before it begins: its name and, of a training, how many steps."""
-    if not later.trains_on:
-        return later.name
-    return f"{later.name} ({later.training.last_step(later.images(run))} steps)"
+    steps = later.num_steps(run)
+    return f"{later.name} ({steps} steps)" if steps else later.name
 
 
 def repeat(run, before, stage):

@@ -27,6 +27,10 @@ class Stage:
         """dict role -> loaded images that the stage may use."""
         return run.sets()
 
+    def num_steps(self, run):
+        """Training steps that the stage takes; 0 where it trains nothing, or only probes."""
+        return 0
+
     def run(self, run):
         """Does the work, or continues it; writes results.json."""
         raise NotImplementedError
@@ -67,6 +71,10 @@ class TrainedStage(Stage):
         step = Checkpoint(learner, task.directory).restore(self.needed(run, learner))
         run.check_finished(self.name, step)
         self.leave(run, learner)
+
+    def num_steps(self, run):
+        """See `Stage`."""
+        return self.training.last_step(self.images(run))
 
     def images(self, run):
         """The `Images` that an epoch goes through."""

@@ -22,6 +22,7 @@ class Report:
 
     def __init__(self, task, step, place):
         title, self._rest = place.title(task.name), place.rest(task.name)
+        self._place, self._total = place, task.total_steps
         self._images, self._notes, self._numbers = task.global_batch_size, {}, {}
         # Of the calls after the first, whose compilation says nothing about the others.
         self._seconds, self._waiting, self._steps = None, 0.0, 0
@@ -50,7 +51,8 @@ class Report:
         """Says where the training is, when it is time to."""
         shown = [f"{name} {text}" for name, text in (self._numbers | self._notes).items()]
         # What stands last is cut off on a narrow terminal.
-        self.progress.update(step, *shown, self._data_wait(), self._rate(), self._rest)
+        run_left = self._place.run_left(self._total - step, self.steps_per_second)
+        self.progress.update(step, run_left, *shown, self._data_wait(), self._rate(), self._rest)
 
     def _data_wait(self):
         """The share of the time that steps waited for their batches, where it is known."""
