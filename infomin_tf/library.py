@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from infomin_tf import progress
-from infomin_tf.command_line import experiments
+from infomin_tf.command_line import experiments, own_images
 from infomin_tf.configuration import gin_files
 from infomin_tf.data import array_file
 from infomin_tf.embedding import encoders, reading
@@ -21,8 +21,6 @@ from infomin_tf.errors import UserError
 from infomin_tf.export import load_encoder
 from infomin_tf.runs import paths
 from infomin_tf.settings import ABOVE_ZERO, COUNT, SEED, check
-
-_WITH_LABELS, _WITHOUT = "gin/folder_semisup_views.gin", "gin/folder_unsup_views.gin"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +103,10 @@ def train(
     Raises:
         UserError: a mistake that the message explains.
     """
-    default = _WITHOUT if labels is None else _WITH_LABELS
     check("train", SEED, seed=seed)
     if images is None and (gin_file is None or labels is not None):
         raise UserError("train needs images, with or without labels, or a gin_file that names both")
-    named, own = _several(gin_file or default), _several(gin_param)
+    named, own = _several(gin_file or own_images.default_file(labels)), _several(gin_param)
     if init:
         own.append(f"Pretrain.initial_weights = {paths.expand(init)!r}")
     model_dir = _folder(model_dir or paths.default_folder(named[0]))
@@ -268,18 +265,7 @@ def _data(images, labels, keep):
         return _of_arrays(images, labels, keep)
     if not (labels is None or _is_path(labels)):
         raise UserError("the labels of a folder must be another folder or a table, not an array")
-    directory = f"ImageFolder.directory = {paths.expand(images)!r}"
-    if labels is None:
-        return [directory]
-    labels = paths.expand(labels)
-    bindings = [f"unlabelled/{directory}"]
-    for part in ("train", "test"):
-        if os.path.isdir(labels):
-            bindings.append(f"{part}/ImageFolder.directory = {labels!r}")
-        else:
-            bindings += [f"{part}/{directory}", f"{part}/ImageFolder.labels_file = {labels!r}"]
-            bindings.append(f"{part}/ImageFolder.labelled = False")
-    return bindings
+    return own_images.bindings(images, labels)
 
 
 def _of_arrays(images, labels, keep):

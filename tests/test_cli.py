@@ -57,7 +57,7 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
     shown = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  --")}
     common = {"help", "gin_file", "gin_param", "model_dir", "data_dir", "strategy", "seed"}
     own = {
-        "train": common | {"init", "until", "overwrite", "quiet"},
+        "train": common | {"images", "labels", "init", "until", "overwrite", "quiet"},
         "export": common | {"format", "quiet"},
         "show_views": common - {"model_dir", "strategy"} | {"out"},
     }
@@ -70,6 +70,9 @@ def test_help_shows_an_example_and_our_flags_only(command, program):
     [
         ("train", "needs --gin_file"),
         ("train --gin_file=gin/quikstart.gin", "nearest: gin/quickstart.gin"),
+        ("train --labels=x", "--labels says what --images are; give both"),
+        ("train --images=nowhere", "--images=nowhere is not a folder"),
+        ("train --images=. --labels=x", "--labels=x is neither a folder nor a csv file"),
         ("train --gin_fil=x", "Unknown command line flag 'gin_fil'"),
         ("train --strategy=gpu", "auto|one_device|mirrored|tpu|multi_worker"),
         ("train --until=pretraining", "learn_views|pretrain|evaluate|export"),

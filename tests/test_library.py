@@ -12,7 +12,7 @@ from PIL import Image
 
 import infomin_tf
 from infomin_tf import library
-from infomin_tf.command_line import options
+from infomin_tf.command_line import options, own_images
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.experiment import Experiment
@@ -120,7 +120,7 @@ def test_labels_come_from_folders_from_a_table_or_with_the_array(labels, tmp_pat
         "array": (pixels[:12], ["a", "b"] * 5 + ["", "a"]),
         "none": (pixels[:12], None),
     }[labels]
-    file = library._WITHOUT if given is None else library._WITH_LABELS
+    file = own_images.default_file(None) if given is None else own_images.default_file("labels")
     with library._array_files(tmp_path) as keep:
         unlabelled, train, test, _ = built(library._data(images, given, keep), file)
     assert unlabelled.size == 12

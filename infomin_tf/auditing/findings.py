@@ -9,6 +9,8 @@ from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text
 
+_PROBE = "fast_linear_probe/pre-trained"
+
 
 def without_color(audit, facts):
     """A sentence on grey images and what is left out with them; [] for images with colour."""
@@ -75,6 +77,11 @@ class Findings:
         """What to do, in plain words."""
         if self.order[0] is self._base:
             return ["Keep the usual views (the base): nothing that was tried is better for you."]
+        if not self._is_apart():
+            return [
+                f"{self.recommended} came first, but it is not significantly better than the usual "
+                "views (the base), so either will do."
+            ]
         axis = self.last.sweep.axes[0]
         combination = axis.settings[axis.labels.index(self.recommended)]
         usual = [b for p, label in enumerate(self.audit.base) for b in self._bindings(p, label)]
@@ -83,6 +90,11 @@ class Findings:
             if label != self.audit.base[place]:
                 said += advice.advice(usual, self._bindings(place, label))
         return [f"Train on {self.recommended}.", *said]
+
+    def _is_apart(self):
+        """Whether the recommendation is significantly different from the base."""
+        comparison = Comparison(self.last.settings, self.ranking.metric)
+        return self.ranking.is_apart(self.order[0], self._base, comparison)
 
     def _bindings(self, place, label):
         axis = self.audit.axes[place]
@@ -161,7 +173,7 @@ class Findings:
         compared = [best] if best is base else [best, base]
         shown = "; ".join(
             f"{self.last.label(key)} {', base '.join(self._mean(s, key) for s in compared)}"
-            for key in dict.fromkeys((self.ranking.drawn, *self.last.metrics, "i_nce"))
+            for key in dict.fromkeys((self.ranking.drawn, _PROBE, "i_nce"))
             if key in best.values
         )
         return (
@@ -178,8 +190,9 @@ class Findings:
         along = {label: _named(self.first, setting) for label, setting in labels.items()}
         order = self.ranking.order([s for s in along.values() if s], self.first.settings)
         best = next(label for label, setting in along.items() if setting is order[0])
-        left_out = self.audit.left_out(place, self.facts)
-        tried = [label for label in axis.labels if label not in left_out]
+        tried = [label for label in axis.labels if along[label]]
+        if tried == [usual]:
+            return f"{axis.name}: nothing but the base's {usual} was tried."
         edge = axis.ordered and len(tried) > 2 and best in (tried[0], tried[-1])
         return (
             f"{axis.name} ({', '.join(tried)}; base {usual}): {best} ranks first in the first round"
@@ -201,11 +214,11 @@ class Findings:
         comparison = Comparison(self.last.settings, self.ranking.metric)
         if not comparison.freedom:
             return "With one seed the spread is unknown, so no difference is called significant."
-        better = self.ranking.is_apart(best, base, comparison)
+        differs = "is" if self._is_apart() else "is NOT"
+        metric = self.last.label(self.ranking.metric)
         return (
-            f"The recommendation {'is' if better else 'is NOT'} significantly different from the "
-            f"base: {self.last.label(self.ranking.metric)} differs by "
-            f"{abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
+            f"The recommendation {differs} significantly different from the base: {metric} differs "
+            f"by {abs(comparison.difference(best, base)):.2f}, with a standard error over seeds of "
             f"{comparison.standard_error(best, base):.2f} (pooled over the last round; t test at "
             "95 %, not corrected for the number of comparisons)."
         )

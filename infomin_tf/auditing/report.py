@@ -69,20 +69,20 @@ def _costs(findings):
 
 def _views(findings):
     """The views of the best, the base and the worst beside each other."""
+    best, base = findings.order[0].labels, ("base",)
     worst = findings.ranking.order(findings.first.settings)[-1].labels
-    shown = {"Recommended": (findings.last, findings.order[0].labels)}
-    shown |= {
-        "Base": (findings.first, ("base",)),
-        "Worst of the first round": (findings.first, worst),
-    }
+    drawn = findings.first.runner.pictures([base, worst]) | findings.last.runner.pictures([best])
     figures = []
-    for caption, (outcome, labels) in shown.items():
-        for path in outcome.runner.pictures([labels]).values():
-            with open(path, "rb") as file:
-                drawn = report.image(file.read(), f"views: {labels[0]}")
-            words = html.escape(f"{caption}: {labels[0]}")
-            figures.append(f"<figure>{drawn}<figcaption>{words}</figcaption></figure>")
-    return ["<h2>The views</h2>", *dict.fromkeys(figures)] if figures else []
+    named = {"Recommended": best, "Base": base, "Worst of the first round": worst}
+    if best == base:
+        del named["Base"]
+    for caption, [label] in named.items():
+        if label in drawn:
+            with open(drawn[label], "rb") as file:
+                image = report.image(file.read(), f"views: {label}")
+            words = html.escape(f"{caption}: {label}")
+            figures.append(f"<figure>{image}<figcaption>{words}</figcaption></figure>")
+    return ["<h2>The views</h2>", *figures] if figures else []
 
 
 def _draw(findings):

@@ -16,6 +16,7 @@ from infomin_tf.runs import paths, run_folder
 
 _TRAIN = """Learns views, pre-trains on them, evaluates and exports, as a gin file says.
 
+  bin/train --images=photos --labels=sorted_photos     # your own: a folder for each class, or csv
   bin/train --gin_file=gin/quickstart.gin
   bin/train --gin_file=gin/stl10_semisup_views.gin --data_dir=DIR --gin_param='Pretrain.epochs=100'
 

@@ -5,6 +5,7 @@ import shlex
 
 from absl import flags
 
+from infomin_tf.command_line import own_images
 from infomin_tf.errors import UserError
 from infomin_tf.formats import format
 from infomin_tf.runs import paths, results
@@ -23,8 +24,8 @@ def define(command):
     if command != "show_views":
         meaning = "say nothing on the way but warnings and errors"
         flags.DEFINE_boolean("quiet", False, meaning, flag_values=values)
-    if command in ("audit_views", "embed"):
-        _text(values, "images", "folder of images, at any depth")
+    if command in ("train", "audit_views", "embed"):
+        _text(values, "images", "folder of your images, at any depth")
         meaning = "folder with a folder for each class, or csv file; none without labels"
         _text(values, "labels", meaning)
     if command == "audit_views":
@@ -117,6 +118,9 @@ def settle(values):
         if name != "data_dir":  # TensorFlow Datasets reads from storage, too
             is_run = name == "model_dir" or (name == "out" and "jobs" in values)
             paths.check_folder(name, path, is_run)
+    if "init" in values:
+        own_images.check(values.images, values.labels)
+        own_images.bind(values)
 
 
 def help_text(values):

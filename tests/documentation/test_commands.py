@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 
 from infomin_tf.auditing.audit import Audit
-from infomin_tf.command_line import options
+from infomin_tf.command_line import options, own_images
 from infomin_tf.configuration import gin_files
 from infomin_tf.embedding import feature_files
 from infomin_tf.embedding.request import Request
@@ -49,6 +49,8 @@ def parsed(command):
     except flags.Error as error:
         pytest.fail(f"{command.page}: {command.line}: {error}")
     assert len(rest) == 1, rest
+    if name == "train":
+        own_images.bind(values)
     return values
 
 

@@ -47,7 +47,7 @@ def _files(command):
     """What is the same in commands that differ in numbers alone."""
     if command.program == "bin/embed":
         return tuple(command.words)
-    kept = [word for word in command.words[1:] if re.match("--(gin_file|images)|[^-]", word)]
+    kept = [word for word in command.words[1:] if re.match("--(gin_file|images|labels)|[^-]", word)]
     model_dirs = [word for word in command.words if word.startswith("--model_dir")]
     evaluated = command.program in ("bin/evaluate", "bin/export")
     params = [word for word in command.words if "ImageFolder.directory" in word]
@@ -67,7 +67,8 @@ def arguments(command, sets):
     if program != "bin/train":
         return [sys.executable, str(ROOT / program), *given]
     values = parsed(command)
-    debug = ["--gin_file=gin/debug.gin", *smaller(values.gin_file, values.gin_param)]
+    own = [] if "--gin_file" in command.line else [f"--gin_file={values.gin_file[0]}"]
+    debug = [*own, "--gin_file=gin/debug.gin", *smaller(values.gin_file, values.gin_param)]
     return [sys.executable, str(ROOT / program), *given, *debug]
 
 
