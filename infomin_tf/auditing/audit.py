@@ -7,12 +7,13 @@ from infomin_tf.auditing import budget, places, recommendation
 from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
-from infomin_tf.settings import COUNT, SEED, SHARE, check
+from infomin_tf.settings import COUNT, SHARE, check, check_seeds
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, Sweep
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
 _LABEL_FREE = ("rotation_probe/pre-trained", "lidar/pre-trained", "effective_rank/pre-trained")
+_LEAST_SEEDS = 4
 _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 
 
@@ -34,7 +35,7 @@ class Audit:
         first_steps: training steps of a run of the first round; the others take what time allows.
         most_steps: the largest number of steps of any run.
         batch_size: images per step.
-        seed: of the first round; the others have the next ones.
+        seeds: one of the first round, one of the second, and those that the last may take.
         limit: the largest number of images that are used.
         max_corrupt_share: a larger share of unreadable images than this is an error.
         image_size: side in pixels to which images are reduced.
@@ -51,7 +52,7 @@ class Audit:
         first_steps=80,
         most_steps=1000,
         batch_size=128,
-        seed=0,
+        seeds=tuple(range(10)),
         limit=4000,
         image_size=96,
         max_corrupt_share=0.01,
@@ -59,7 +60,12 @@ class Audit:
         counts = {"first_steps": first_steps, "most_steps": most_steps, "batch_size": batch_size}
         check(self, COUNT, limit=limit, image_size=image_size, **counts)
         check(self, SHARE, max_corrupt_share=max_corrupt_share)
-        check(self, SEED, seed=seed)
+        check_seeds(self, seeds=seeds)
+        if len(seeds) < _LEAST_SEEDS:
+            raise UserError(
+                f"Audit.seeds must hold at least {_LEAST_SEEDS} seeds, one for each of the first "
+                f"two rounds and two for the last, not {len(seeds)}; add seeds"
+            )
         if not axes:
             raise UserError(
                 "Audit.axes must hold at least one axis, not (); otherwise there is nothing to try"
@@ -68,7 +74,7 @@ class Audit:
         Combinations(self.axes, [self.base], self.base)  # refuses a base that is none
         self.limit, self.image_size, self.max_corrupt_share = limit, image_size, max_corrupt_share
         self.first_steps, self.most_steps, self.batch_size = first_steps, most_steps, batch_size
-        self.seed = seed
+        self.seeds = tuple(seeds)
         self._gin_files, self._labelled_files = list(gin_files), list(labelled_files)
         self._learned_files = list(learned_files), list(learned_labelled_files)
 
@@ -85,7 +91,7 @@ class Audit:
             others = [label for label in axis.labels if label not in skipped]
             settings += [self.base[:place] + (label,) + self.base[place + 1 :] for label in others]
         title = "First round: each value alone"
-        return self._sweep(title, out, facts, settings, self.first_steps, [self.seed])
+        return self._sweep(title, out, facts, settings, self.first_steps, self.seeds[:1])
 
     def second_round(self, out, facts, settings, steps):
         """The `Sweep` of the better settings, longer.
@@ -96,11 +102,11 @@ class Audit:
             steps: of each run.
         """
         title = "Second round: the better ones, longer"
-        return self._sweep(title, out, facts, settings, steps, [self.seed + 1])
+        return self._sweep(title, out, facts, settings, steps, self.seeds[1:2])
 
     def last_round(self, out, facts, settings, steps, num_seeds):
         """The `Sweep` of the finalists; arguments as of `second_round`."""
-        seeds = [self.seed + 2 + number for number in range(num_seeds)]
+        seeds = self.seeds[2 : 2 + num_seeds]
         return self._sweep("Last round: more seeds", out, facts, settings, steps, seeds)
 
     def left_out(self, place, facts):

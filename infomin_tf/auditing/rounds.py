@@ -10,7 +10,7 @@ from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import Outcome
 from infomin_tf.sweeps.runner import Runner
 
-_LEAST_SEEDS, _MOST_SEEDS, _FINALISTS = 2, 8, 3
+_LEAST_SEEDS, _FINALISTS = 2, 3
 _ROUNDS = ("first_round", "second_round", "last_round")
 
 
@@ -49,7 +49,7 @@ class Rounds:
         finalists = self._decide(
             "last_round", lambda: self._audit.finalists(first, second, self._ranking)
         )
-        for seeds in range(_LEAST_SEEDS, _MOST_SEEDS + 1):
+        for seeds in range(_LEAST_SEEDS, len(self._audit.seeds) - 1):
             # Without two seeds of the finalists there would be no answer, so they may take longer.
             share = None if seeds == _LEAST_SEEDS else 1.0
             last = self._run(2, self._audit.last_round(*arguments, finalists, steps, seeds), share)

@@ -133,12 +133,12 @@ WITHOUT_SENSE = [
         "Sweep.until='evaluation' is not one of learn_views, pretrain,",
     ),
     (sweep, {"seeds": (1, 1)}, "Sweep.seeds must hold each seed once, not (1, 1)"),
-    (audit, {"final_seeds": (2, 2)}, "Audit.final_seeds must hold each seed once"),
+    (audit, {"seeds": (0, 1, 2, 2)}, "Audit.seeds must hold each seed once"),
     (audit, {"axes": (), "base": ()}, "Audit.axes must hold at least one axis"),
     (sweep, {"hours": 0}, "Sweep.hours must be a number above 0"),
-    (audit, {"steps": 0}, "Audit.steps must be a whole number of at least 1"),
+    (audit, {"first_steps": 0}, "Audit.first_steps must be a whole number of at least 1"),
     (audit, {"image_size": -1}, "Audit.image_size must be a whole number"),
-    (audit, {"final_seeds": ()}, "Audit.final_seeds must hold at least one seed"),
+    (audit, {"seeds": (0, 1, 2)}, "Audit.seeds must hold at least 4 seeds"),
     (audit, {"max_corrupt_share": 2.0}, "Audit.max_corrupt_share must be a number in [0, 1]"),
 ]
 

@@ -77,12 +77,13 @@ class Run:
 
 
 def results(model_dir):
-    """All of the results of all stages, but for wall times and where the folder lies."""
+    """All of the results of all stages, but for times and where the folder lies."""
     found = {}
     for stage in STAGES:
         text = (model_dir / stage / "results.json").read_text()
         found[stage] = json.loads(text.replace(str(model_dir), ""))
         del found[stage]["wall_time_seconds"]
+        found[stage].pop("steps_per_second", None)  # of a training
     return found
 
 
