@@ -176,7 +176,7 @@ def test_the_log_says_where_the_run_is_and_what_comes_then(finished):
     assert "\r" not in done.stderr
     for line in (
         r"stage 1/4 learn_views: begins at step 0 of 10 \(0%\)",
-        r"stage 1/4 learn_views: step 10 of 10 .* I_NCE \S+, .*then pretrain \(\d+ steps\), evaluate.*",
+        r"stage 1/4 learn_views: step 10 of 10 .* I_NCE \S+, .*then pretrain \(\d+ steps\), ev.*",
         r"stage 2/4 pretrain: step 20 of 20 .* kNN \d+\.\d%, .*then evaluate, export.*",
         r"stage 3/4 evaluate: linear_probe_untrained: .* then the rest of evaluate, export.*",
         r"stage 4/4 export begins",
