@@ -57,6 +57,23 @@ def test_a_lease_that_beats_stays_and_one_that_does_not_is_taken_over(tmp_path, 
     other.release()
 
 
+def test_a_file_system_that_fails_for_a_moment_does_not_end_a_lease(tmp_path, monkeypatch):
+    mine, failed, touch = lease.Lease(str(tmp_path / "work")), threading.Event(), os.utime
+
+    def fail_once(*arguments):
+        if not failed.is_set():
+            failed.set()
+            raise OSError(5, "Input/output error")
+        touch(*arguments)
+
+    monkeypatch.setattr(lease.os, "utime", fail_once)
+    assert mine.acquire() and failed.wait(5)
+    touch(tmp_path / "work.0", (0, 0))
+    time.sleep(0.5)
+    assert lease.is_alive(str(tmp_path / "work.0"))
+    mine.release()
+
+
 def test_a_dead_process_of_this_machine_is_not_waited_for(tmp_path):
     path = str(tmp_path / "work")
     script = "import sys; from infomin_tf.runs import lease; lease.Lease(sys.argv[1]).acquire()"

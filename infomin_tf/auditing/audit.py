@@ -139,7 +139,8 @@ class Audit:
         if self.base not in order or len(order) < 2:
             raise UserError(
                 "too few runs of the first round have results, so the audit cannot continue; read "
-                "their messages above, then run the same command again"
+                "their messages above, then run the same command again, with more --minutes if "
+                "there was no time for them"
             )
         others = [setting for setting in order if setting != self.base]
         return [self.base, *others[: budget.num_better(len(order)) - 1]]

@@ -52,11 +52,16 @@ def measured(spent, rates, steps):
 
     Args:
         spent: dict setting -> seconds of a run of it.
-        rates: dict setting -> seconds per step, without compilation.
+        rates: dict setting -> seconds per step, without compilation; 0 where that is not known, as
+            of a run that was interrupted at its last step: then taken for the mean of the others
+            or, without others, for all of the run.
         steps: of each run.
     """
+    known = [rate for rate in rates.values() if rate]
+    usual = sum(known) / len(known) if known else max(1e-3, *spent.values()) / steps
+    rates = {setting: rate or usual for setting, rate in rates.items()}
     starts = [spent[setting] - steps * rates[setting] for setting in spent]
-    return Costs(max(0.0, sum(starts) / len(starts)), dict(rates))
+    return Costs(max(0.0, sum(starts) / len(starts)), rates)
 
 
 def steps_of_rest(seconds, jobs, costs, better, finalists, seeds, least, most):

@@ -68,10 +68,10 @@ class Findings:
         return axis.arguments(axis.labels.index(self.recommended))[1]
 
     def speed(self):
-        """(seconds per step, steps) of the recommended setting's runs in the last round."""
+        """(seconds per step, 0 where not known; steps) of the recommended setting's last runs."""
         rows = [r for r in self.last.rows if r.point.labels[0] == self.recommended]
-        rates = [row.seconds_per_step for row in rows if row.measurements]
-        return sum(rates) / len(rates), self.steps
+        rates = [row.seconds_per_step for row in rows if row.seconds_per_step]
+        return sum(rates) / max(1, len(rates)), self.steps
 
     def answer(self):
         """What to do, in plain words."""

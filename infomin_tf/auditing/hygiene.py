@@ -1,5 +1,7 @@
 """What must not spoil an audit: near-duplicates across its division, and labels in doubt."""
 
+import dataclasses
+
 import numpy as np
 
 from infomin_tf.data import inspection, near_duplicates
@@ -35,6 +37,8 @@ def keep_apart(loaded):
         places = np.flatnonzero(~is_equal & ~np.isin(group_of[part], near))
         if len(places) < content.size:
             kept[part] = ArrayImages(content.name, *content.gather(places), content.class_names)
+            files = content.facts.files and tuple(content.facts.files[place] for place in places)
+            kept[part].facts = dataclasses.replace(content.facts, files=files, fingerprints=None)
     return kept
 
 
@@ -60,9 +64,9 @@ def _near_duplicates(sets):
         return []
     return [
         f"{twins} of {len(groups)} images have a near-duplicate (thumbnails of "
-        f"{near_duplicates.SIDE} px whose correlation is at least 0.98), the largest group has "
-        f"{sizes.max()}. Each group is on one side of the division into images to learn from and "
-        "to test on; otherwise accuracy would be too high."
+        f"{near_duplicates.SIDE} px whose correlation is at least 0.98, more where many look "
+        f"alike), the largest group has {sizes.max()}. Each group is on one side of the division "
+        "into images to learn from and to test on; otherwise accuracy would be too high."
     ]
 
 

@@ -1,5 +1,6 @@
 """Runs the rounds of an audit within its time, and keeps what it decides, so it can continue."""
 
+import hashlib
 import json
 import os
 
@@ -30,6 +31,7 @@ class Rounds:
         self._audit, self._facts, self._out = audit, facts, out
         self._jobs, self._devices = jobs, devices
         self._at_a_time, self._ranking = len(devices) or jobs, audit.ranking(facts)
+        self._minutes = minutes
         self._clock = budget.Clock(minutes, self._read("seconds", 0.0))
 
     def run(self):
@@ -43,11 +45,16 @@ class Rounds:
         """
         arguments = self._out, self._facts
         first = self._run(0, self._audit.first_round(*arguments), 0.6)
-        better = self._decide("second_round", lambda: self._audit.better(first, self._ranking))
+        # With more minutes, or other settings, there may be more results to decide by.
+        tried = json.dumps([self._minutes, first.sweep.axes[0].settings])
+        tried = hashlib.sha256(tried.encode()).hexdigest()[:8]
+        better = self._decide(
+            f"second_round_{tried}", lambda: self._audit.better(first, self._ranking)
+        )
         steps = self._decide("steps", lambda: self._steps(first, better))
         second = self._run(1, self._audit.second_round(*arguments, better, steps), 0.7)
         finalists = self._decide(
-            "last_round", lambda: self._audit.finalists(first, second, self._ranking)
+            f"last_round_{tried}", lambda: self._audit.finalists(first, second, self._ranking)
         )
         for seeds in range(_LEAST_SEEDS, len(self._audit.seeds) - 1):
             # Without two seeds of the finalists there would be no answer, so they may take longer.
@@ -105,8 +112,8 @@ class Rounds:
     def _is_told(self, last):
         """Whether the first finalist is significantly different from all others."""
         comparison = Comparison(last.settings, self._ranking.metric)
-        best, *others = self._ranking.order(last.settings)
-        return all(self._ranking.is_apart(best, other, comparison) for other in others)
+        order = self._ranking.order(last.settings)
+        return all(self._ranking.is_apart(order[0], other, comparison) for other in order[1:])
 
     def _is_there_time(self, first, finalists, steps, seeds):
         """Whether one more seed of the finalists is finished, or can be within the time."""

@@ -8,6 +8,7 @@ import numpy as np
 from infomin_tf.data import near_duplicates
 
 SPLITS = ("all", "train", "test")
+_DIVIDING = 4  # bytes of the hash that divide
 
 
 def digest(name):
@@ -19,7 +20,8 @@ def in_split(names, split, test_share, find_thumbnails):
     """Which images are in a split.
 
     The division is by a hash of each name, so that images keep their side when others are added.
-    Near-duplicates (see `near_duplicates.groups`) follow the one among them whose hash is least.
+    Near-duplicates (see `near_duplicates.groups`) follow one among them, found by the rest of the
+    hash: by the same bytes, groups would be in "test" more often than single images.
 
     Args:
         names: of all images, M of them.
@@ -33,9 +35,11 @@ def in_split(names, split, test_share, find_thumbnails):
     if split == "all" or not 0 < test_share < 1:
         return np.full(len(names), split == "all" or (split == "test") == (test_share == 1))
     digests = [digest(name) for name in names]
-    in_test = [int.from_bytes(found[:4], "big") < test_share * 2**32 for found in digests]
+    in_test = [
+        int.from_bytes(found[:_DIVIDING], "big") < test_share * 256**_DIVIDING for found in digests
+    ]
     deciding = {}
     groups = near_duplicates.groups(find_thumbnails())
-    for place in sorted(range(len(names)), key=digests.__getitem__):
+    for place in sorted(range(len(names)), key=lambda place: digests[place][_DIVIDING:]):
         deciding.setdefault(groups[place], place)
     return np.array([in_test[deciding[group]] == (split == "test") for group in groups], bool)

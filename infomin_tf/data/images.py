@@ -122,7 +122,8 @@ class ArrayImages(Images):
     def __init__(self, name, images, labels=None, class_names=()):
         self.name, self.class_names = name, tuple(class_names)
         with tf.device("CPU:0"):
-            self.images = tf.constant(images, tf.uint8)
+            # tf.constant alone leaves a tensor on a GPU, from where each batch would copy it whole.
+            self.images = tf.identity(tf.constant(images, tf.uint8))
             labels = np.full(len(images), -1) if labels is None else labels
             self.labels = tf.constant(np.asarray(labels), tf.int32)
 
@@ -165,8 +166,9 @@ class ArrayImages(Images):
 
     def between(self, start, stop):
         """The images at places start to stop, which share the memory of these."""
-        labels = self.labels[start:stop]
-        return ArrayImages(self.name, self.images[start:stop], labels, self.class_names)
+        with tf.device("CPU:0"):
+            images, labels = self.images[start:stop], self.labels[start:stop]
+        return ArrayImages(self.name, images, labels, self.class_names)
 
     def hold_out(self, stride):
         """See `Images`; of each class the rest keeps an image."""
@@ -180,7 +182,7 @@ class ArrayImages(Images):
 
     def sample(self, count):
         """See `Images`."""
-        return tf.gather(self.images, spread(count, self.images.shape[0])).numpy()
+        return self._rows(spread(count, self.images.shape[0]))
 
     def gather(self, indices):
         """(images uint8 [B, H, W, 3], labels int32 [B]) at indices int64 [B], for tf.data.

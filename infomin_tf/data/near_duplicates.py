@@ -44,17 +44,6 @@ def groups(thumbs):
     return np.arange(len(thumbs))
 
 
-def like_any(thumbs, others, correlation=_CORRELATIONS[0]):
-    """bool [M], whether one of the other thumbnails [K, D] has this correlation with each."""
-    mine, theirs = _standardised(thumbs), _standardised(others)
-    found = np.zeros(len(mine), bool)
-    step = max(1, _PRODUCTS // max(1, len(theirs)))
-    for start in range(0, len(mine), step):
-        part = mine[start : start + step] @ theirs.T
-        found[start : start + step] = (part >= correlation).any(axis=1)
-    return found
-
-
 def _areas(size):
     """float32 [SIDE, size] whose rows average equal parts of `size` pixels, fractions included."""
     edges = np.linspace(0, size, SIDE + 1)

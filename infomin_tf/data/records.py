@@ -45,7 +45,7 @@ def load_decoded(records, decode, size):
         places = slice(start, start + len(batch))
         images[places], labels[places] = batch, label
         start = places.stop
-    return buffers.tensor(images)[:start], labels[:start]
+    return buffers.tensor(images[:start]), labels[:start]
 
 
 def fit_square(image, side):

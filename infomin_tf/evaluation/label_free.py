@@ -15,7 +15,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import check_finite, extract
 from infomin_tf.evaluation.probe import RAW_PIXELS, UNTRAINED, Probe, key_of
 from infomin_tf.runs.results import Measurement
-from infomin_tf.settings import COUNT, check
+from infomin_tf.settings import COUNT, Range, check
 
 _FOLDS = 5
 
@@ -28,10 +28,19 @@ class LabelFreeProbe(Probe):
     """
 
     needs_labels, unit, baselines = False, "", ()
+    least = 2  # held-out images
 
     def __init__(self, images=500):
-        check(self, COUNT, images=images)
+        check(self, _at_least(self.least), images=images)
         self._images = images
+
+    def check(self, run):
+        """See `Probe`."""
+        if run.held_out.size < self.least:
+            raise UserError(
+                f"{type(self).__name__} needs at least {self.least} held-out images, not "
+                f"{run.held_out.size}; add images, bind Data.held_out to others, or leave it out"
+            )
 
     def measure(self, run, features, subject):
         """See `Probe`."""
@@ -57,15 +66,10 @@ class RotationProbe(LabelFreeProbe):
     """
 
     key, label, unit = "rotation_probe", "rotation probe", "%"
-    baselines = (UNTRAINED, RAW_PIXELS)
+    baselines, least = (UNTRAINED, RAW_PIXELS), _FOLDS
 
     def judge(self, run, features, images):
         """See `LabelFreeProbe`."""
-        if images.size < _FOLDS:
-            raise UserError(
-                f"a rotation probe needs at least {_FOLDS} held-out images, not {images.size}; "
-                "add images"
-            )
         rotated = _of_several(features, images, _rotated(features.view), 4)
         return rotation_accuracy(rotated), (
             f"logistic regression on features of 4 rotations, C 0.1, {_FOLDS} parts by image, one "
@@ -140,14 +144,14 @@ class Lidar(LabelFreeProbe):
     Args:
         sampler: function (images uint8, seed) -> views in [0, 1], the reference augmentation.
         images: the largest number of images that are looked at.
-        views: of each image.
+        views: of each image, 2 or more.
     """
 
     key, label = "lidar", "LiDAR"
 
     def __init__(self, sampler: Callable, images=250, views=8):
         super().__init__(images)
-        check(self, COUNT, views=views)
+        check(self, _at_least(2), views=views)
         self._sampler, self._views = sampler, views
 
     def judge(self, run, features, images):
@@ -187,6 +191,11 @@ def lidar(features, delta=1e-4):
     values, vectors = np.linalg.eigh(within)
     whitening = vectors / np.sqrt(values) @ vectors.T
     return _entropy_rank(np.linalg.eigvalsh(whitening @ between @ whitening).clip(0))
+
+
+def _at_least(least):
+    holds = lambda value: value >= least and COUNT.holds(value)
+    return Range(f"a whole number of at least {least}", holds)
 
 
 def _entropy_rank(values):

@@ -88,9 +88,13 @@ def who():
 
 def beat(path, ended):
     """Touches a file until an event is set; a file that is gone ends it."""
-    with contextlib.suppress(FileNotFoundError):
-        while not ended.wait(BEAT_SECONDS):
+    while not ended.wait(BEAT_SECONDS):
+        try:
             os.utime(path)
+        except FileNotFoundError:
+            return
+        except OSError:  # a file system of the network may fail for a moment
+            continue
 
 
 def stop(path):

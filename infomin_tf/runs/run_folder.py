@@ -50,11 +50,13 @@ def locked(model_dir):
 def _beating(path):
     """Shows machines that the kernel's lock does not reach that the folder is in use."""
     ended = threading.Event()
-    threading.Thread(target=lease.beat, args=(path, ended), daemon=True).start()
+    thread = threading.Thread(target=lease.beat, args=(path, ended), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
+        thread.join()  # it could touch the file after its end
         lease.stop(path)
 
 

@@ -324,10 +324,18 @@ def test_the_rest_of_the_time_becomes_steps():
     assert budget.steps_of_rest(9e9, 2, costs, ["a", "b"], 3, 2, least=80, most=1000) == 1000
 
 
+def test_speeds_that_are_not_known_are_those_of_the_others_or_of_whole_runs():
+    costs = budget.measured({"a": 30.0, "b": 50.0}, {"a": 0.0, "b": 0.3}, steps=100)
+    assert costs.steps == {"a": 0.3, "b": 0.3} and costs.start == pytest.approx(10)
+    unknown = budget.measured({"a": 30.0, "b": 50.0}, {"a": 0.0, "b": 0.0}, steps=100)
+    assert unknown.steps == {"a": 0.5, "b": 0.5} and unknown.start == 0
+    assert budget.steps_of_rest(500, 1, unknown, ["a", "b"], 3, 2, least=80, most=1000) == 125
+
+
 def test_too_few_results_stop_with_the_mend(tmp_path):
     audit = small_audit()
     first = write_numbers(audit.first_round(str(tmp_path), FACTS), tmp_path / "one", {})
-    with pytest.raises(UserError, match="run the same command again"):
+    with pytest.raises(UserError, match="run the same command again, with more --minutes if"):
         audit.better(first, audit.ranking(FACTS))
 
 

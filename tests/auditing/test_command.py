@@ -116,14 +116,25 @@ class Tags(html.parser.HTMLParser):
         self.addresses += [value for name, value in attributes if name in ("src", "href")]
 
 
-def test_an_audit_ends_with_its_time_and_goes_on_with_more(tmp_path, capsys):
+def test_an_audit_ends_with_its_time_and_goes_on_with_more(tmp_path, capsys, monkeypatch):
     save_photos(tmp_path)
-    assert audit(tmp_path, labels=True, minutes=0.01) == 0
+    run_point = runner.Runner._run_point
+
+    def run_most(self, point, device):
+        return f"{runner.LEFT_OUT}late" if "1.0" in point.name else run_point(self, point, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Runner, "_run_point", run_most)
+        assert audit(tmp_path, labels=True, minutes=0.01) == 0
     few = len((tmp_path / "out" / "runs.txt").read_text().split())
     said = capsys.readouterr().out
     assert few < 29 and "There was no time for " in said and "more --minutes" in said
+    best = "jitter 1.0, blur half of the views"
+    assert f"Recommended: {best} (" not in said  # no time for full jitter
     assert audit(tmp_path, labels=True) == 0
     assert len((tmp_path / "out" / "runs.txt").read_text().split()) > few
+    said = capsys.readouterr().out
+    assert f"Recommended: {best} (" in said and "There was no time" not in said
 
 
 def test_two_machines_that_share_the_folder_divide_an_audit(tmp_path):
@@ -173,7 +184,11 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     assert found.problems == 0 and found.report == str(out / "report.html")
     assert len((out / "runs.txt").read_text().split()) == 29
     assert re.search(r"\d+ minutes of stages", page) and "Worst of the first round: " in page
-    plan = {path.stem: json.loads(path.read_text()) for path in (out / "plan").iterdir()}
+    plan = {
+        re.sub("_round_.*", "_round", path.stem): json.loads(path.read_text())
+        for path in (out / "plan").iterdir()
+    }
+    assert len(plan) == len(list((out / "plan").iterdir())) == 4  # decided once
     assert plan["second_round"][0] == plan["last_round"][0] == ["0.2", "0.5", "off", "off", "none"]
     assert plan["steps"] == 1000 and 0 < plan["seconds"] < 600
 

@@ -75,6 +75,20 @@ def test_labelled_copies_of_other_names_are_not_learned_from_when_they_are_teste
     assert len(found["test"]) > 30 and facts["sizes"]["unlabelled"] == len(found["unlabelled"])
 
 
+def test_files_are_named_where_copies_of_test_images_were_left_out(tmp_path):
+    save_images(tmp_path / "flat", 300)
+    for name, first in (("ant", 0), ("owl", 100)):  # half of them are copies of those in flat
+        save_images(tmp_path / "sorted" / name, 100, first)
+    for index in range(9):
+        twin = (tmp_path / "sorted" / "ant" / f"{index}.png").read_bytes()
+        (tmp_path / "sorted" / "owl" / f"twin{index}.png").write_bytes(twin)
+    paths = [str(tmp_path / name) for name in ("flat", "sorted", "out")]
+    facts = preparation.prepare(*paths, standing_audit())
+    assert facts["sizes"]["train"] < 150
+    [equal] = [said for said in facts["doubts"] if "same pixels" in said]
+    assert "(ant) and owl/twin" in equal and "image " not in equal
+
+
 def test_near_duplicates_in_another_folder_are_not_learned_from(tmp_path):
     """Labels from a folder of the same scenes, taken a second time."""
     random = np.random.default_rng(0)

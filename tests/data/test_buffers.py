@@ -32,6 +32,23 @@ next(iter(images.in_order(16)))
 print(filled - before, held() - filled)
 """
 
+# Stands for a GPU by a second logical device that has everything that is not said to be elsewhere.
+DEVICES = """
+import numpy as np
+import tensorflow as tf
+from infomin_tf.data import buffers
+from infomin_tf.data.images import ArrayImages
+
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+with tf.device("CPU:1"):
+    images = ArrayImages("all", np.zeros((8, 4, 4, 3), np.uint8))
+    moved = ArrayImages("moved", tf.identity(images.images))
+    parts = [images, moved, images.thin(3), images.between(2, 4), *images.hold_out(2)]
+    parts += [images.numbered()]
+print(*{part.images.device[-5:] for part in parts})
+"""
+
 
 def test_a_tensor_shares_the_memory_of_its_array():
     array = buffers.empty((5, 4, 3, 3))
@@ -52,3 +69,9 @@ def test_reading_batches_copies_no_set():
     assert done.returncode == 0, done.stderr
     filled, grown = map(int, done.stdout.split())
     assert 240 < filled < 330 and grown < 128
+
+
+def test_images_stay_in_the_memory_of_the_host():
+    done = subprocess.run([sys.executable, "-c", DEVICES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["CPU:0"]

@@ -84,8 +84,17 @@ def test_a_rotation_probe_turns_the_images_themselves():
     texture = RANDOM.integers(0, 256, (200, 6, 6, 3), np.uint8)
     [found] = label_free.RotationProbe(120).measure(run_on(texture), features, "raw pixels")
     assert found.value == pytest.approx(25, abs=7) and "120 images" in found.protocol
-    with pytest.raises(UserError, match="at least 5 held-out images, not 3"):
-        label_free.RotationProbe().measure(run_on(upright[:3]), features, "pre-trained")
+
+
+def test_too_few_images_or_views_are_refused_before_training():
+    few = run_on(RANDOM.integers(0, 256, (3, 6, 6, 3), np.uint8))
+    with pytest.raises(UserError, match="RotationProbe needs at least 5 held-out images, not 3"):
+        label_free.RotationProbe().check(few)
+    label_free.EffectiveRank().check(few)
+    with pytest.raises(ValueError, match="RotationProbe.images must be a whole number of at least"):
+        label_free.RotationProbe(images=4)
+    with pytest.raises(ValueError, match="Lidar.views must be a whole number of at least 2, not 1"):
+        label_free.Lidar(as_floats, views=1)
 
 
 def test_lidar_and_effective_rank_look_at_held_out_images():
