@@ -47,6 +47,7 @@ setup(
         "numpy>=2.0",
         "pillow>=10.0",
         "scikit-learn>=1.5",
+        "threadpoolctl>=3.1",
         "tensorboard>=2.19",
         "tqdm>=4.66",
         "scipy>=1.13",
