@@ -88,3 +88,15 @@ def test_an_empty_or_foreign_file_is_judged_by_its_time(tmp_path):
     lease.stop(str(file))
     assert not lease.is_alive(str(file)) and not lease.is_alive(str(tmp_path / "none"))
     lease.stop(str(tmp_path / "none"))
+
+
+def test_who_waits_says_so_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(lease.logging, "warning", lambda *words: said.append(words))
+    path = str(tmp_path / "work")
+    first = lease.Lease(path)
+    assert first.acquire()
+    threading.Timer(0.3, first.release).start()
+    with lease.awaited(path):
+        assert not first.is_held()
+    assert len(said) == 1 and path in said[0]

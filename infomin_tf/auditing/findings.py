@@ -145,7 +145,9 @@ class Findings:
                 "and pass --labels to check."
             )
         said += [*self._that_tell_nothing(), *self.facts["doubts"]]
-        late = [row.point.labels[0] for row in self.rows if row.is_left_out]
+        # In the last round that concerns further seeds only.
+        short = (row for row in (*self.first.rows, *self.second.rows) if not row.measurements)
+        late = [row.point.labels[0] for row in short if row.is_left_out]
         missing = sum(bool(row.problem) and not row.is_left_out for row in self.rows)
         if late:
             said.append(

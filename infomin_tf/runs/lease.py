@@ -13,6 +13,8 @@ import tempfile
 import threading
 import time
 
+from absl import logging
+
 BEAT_SECONDS = 10.0
 # Network file systems may show a file's time a minute late.
 PATIENCE_SECONDS = 120.0
@@ -72,8 +74,11 @@ class Lease:
 @contextlib.contextmanager
 def awaited(path):
     """A context in which this process alone has the lease; waits for it."""
-    held = Lease(path)
+    held, said = Lease(path), False
     while not held.acquire():
+        if not said:
+            logging.warning("another process holds %s; waits two minutes if it was killed", path)
+        said = True
         time.sleep(BEAT_SECONDS / 10)
     try:
         yield

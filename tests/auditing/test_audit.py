@@ -145,10 +145,13 @@ def test_failed_runs_and_those_without_time_are_said(tmp_path):
     found = all_rounds(tmp_path)
     assert "no results" not in " ".join(found.uncertainty())
     rows = found.first.rows
-    rows[1] = dataclasses.replace(rows[1], problem=runner.LEFT_OUT + "the budget is spent")
+    late = {"problem": runner.LEFT_OUT + "the budget is spent", "measurements": {}}
+    rows[1] = dataclasses.replace(rows[1], **late)
+    found.last.rows[-1] = dataclasses.replace(found.last.rows[-1], **late)
     rows[2] = dataclasses.replace(rows[2], problem="failed: full disk")
     sure = " ".join(found.uncertainty())
-    assert "There was no time for x 1; more --minutes" in sure and "1 runs have no results" in sure
+    assert "There was no time for x 1; more --minutes" in sure  # nor for a further seed, not said
+    assert "1 runs have no results" in sure
     audit = small_audit()
     only = {"x 3": ([53.0], 1.5, -2.9)}
     sweep = audit.last_round(str(tmp_path), FACTS, [("2", "off"), ("3", "off")], 60, 1)
