@@ -19,7 +19,8 @@ def digest(name):
 def in_split(names, split, test_share, find_thumbnails):
     """Which images are in a split.
 
-    The division is by a hash of each name, so that images keep their side when others are added.
+    The division is by a hash of each name, so that images keep their side when others are added,
+    unless these are near-duplicates of them.
     Near-duplicates (see `near_duplicates.groups`) follow one among them, found by the rest of the
     hash: by the same bytes, groups would be in "test" more often than single images.
 
