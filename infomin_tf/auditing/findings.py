@@ -51,6 +51,10 @@ class Findings:
                 "the base has no results in the last round, so nothing can be recommended; read "
                 "the messages of its runs above, then run the same command again"
             )
+        # Without labels the order of settings that learned nothing says nothing.
+        self._is_blind = not facts["classes"] and tells_nothing(self.order[0])
+        if self._is_blind:
+            self.order = [self._base, *(s for s in self.order if s is not self._base)]
 
     @property
     def rows(self):
@@ -75,12 +79,22 @@ class Findings:
 
     def answer(self):
         """What to do, in plain words."""
+        if self._is_blind:
+            return [
+                "Keep the usual views (the base): next to nothing was learned with any setting, so "
+                "none is known to be better; give more --minutes, or more images."
+            ]
         if self.order[0] is self._base:
             return ["Keep the usual views (the base): nothing that was tried is better for you."]
         if not self._is_apart():
             return [
                 f"{self.recommended} came first, but it is not significantly better than the usual "
                 "views (the base), so either will do."
+            ]
+        if not self.facts["classes"]:
+            return [
+                f"Train on {self.recommended}. Without labels this is a guess: it shares least "
+                "among the views that were learned well."
             ]
         axis = self.last.sweep.axes[0]
         combination = axis.settings[axis.labels.index(self.recommended)]

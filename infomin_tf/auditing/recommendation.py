@@ -86,7 +86,7 @@ def gin_text(path, label, files, bindings, facts, evidence, size):
         label=label,
         program=environment.as_installed("bin/train"),
         evidence=said,
-        **size._asdict(),
+        **size._replace(minutes=max(1, size.minutes))._asdict(),
         flag=shlex.quote(f"--gin_file={path}").replace("\n", "\n# "),
         overlap=_OVERLAP if _has_other_folder(arguments) else "",
     )

@@ -236,6 +236,23 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
     )
 
 
+def test_without_labels_the_base_stays_where_nothing_was_learned_and_the_answer_is_a_guess(
+    tmp_path,
+):
+    audit, facts, out = small_audit(), FACTS | {"classes": 0}, str(tmp_path)
+    found = all_rounds(tmp_path / "learned", facts)
+    [said] = found.answer()
+    assert said.startswith(f"Train on {found.recommended}. Without labels this is a guess")
+    both = [("2", "off"), ("3", "off")]
+    numbers = {"base": ([50.0, 50.0], 0.03, -0.2), "x 3": ([50.0, 50.0], -0.03, -0.4)}
+    last = audit.last_round(out, facts, both, 60, 2)
+    last = write_numbers(last, tmp_path / "nothing", numbers)
+    found = findings_module.Findings(audit, facts, found.first, found.second, last, 60)
+    assert found.recommended == "base" and "next to nothing was learned" in found.answer()[0]
+    found = findings_module.Findings(audit, FACTS, found.first, found.second, last, 60)
+    assert "next to nothing" not in found.answer()[0]  # accuracy decides
+
+
 def test_colour_is_left_out_for_grey_images(tmp_path):
     axes = [
         BindingsAxis({"none": ("s = @Whole()",), "{L, ab}": ("s = @ChannelSplit()",)}, "split"),
