@@ -114,10 +114,16 @@ def test_every_point_of_a_sweep_builds(file):
         gin_files.check_all_used()
 
 
-def test_the_comparison_that_the_docs_show_for_grey_images_builds(tmp_path):
+def test_the_files_that_the_docs_show_for_own_images_build(tmp_path):
     text = (GIN.parent / "docs" / "own_images.md").read_text()
-    [block] = re.findall(r"```gin\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "own.gin").write_text(block)
+    training, comparison = re.findall(r"```gin\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "own.gin").write_text(training)
+    gin_files.parse([str(tmp_path / "own.gin")], [])
+    assert gin_files.build(Experiment).stage_names[0] == "learn_views"
+    gin_files.check_all_used()
+    gin.clear_config()
+    gin.config._IMPORTS.clear()
+    (tmp_path / "own.gin").write_text(comparison)
     gin_files.parse([str(tmp_path / "own.gin")], [])
     sweep = gin_files.build(Sweep)
     gin_files.check_all_used()
