@@ -63,7 +63,7 @@ class Place(typing.NamedTuple):
         return names and f"then {names}"
 
     def run_left(self, missing, steps_per_second):
-        """About how long the run takes yet, such as "run about 12:30"; "" where nothing is known.
+        """About how long the run takes yet, such as "run about 12:30"; "" in its last stage.
 
         As if a step of a later training took as long as one of this, although some cost several
         times as much as others; without evaluation and export.
@@ -72,7 +72,7 @@ class Place(typing.NamedTuple):
             missing: steps of this training.
             steps_per_second: of it, or None.
         """
-        if not steps_per_second or not self.later_steps:
+        if not steps_per_second or not self.later:
             return ""
         seconds = (missing + self.later_steps) / steps_per_second
         return f"run about {tqdm.format_interval(seconds)}"

@@ -62,6 +62,7 @@ class _Pickler(pickle.Pickler):
     """Pickles arrays by their constructor: what NumPy 2 does itself, NumPy 1 cannot read."""
 
     def reducer_override(self, value):
+        """See `pickle.Pickler`: an array as `np.ndarray(shape, dtype, its bytes)`."""
         if isinstance(value, np.ndarray):
             return np.ndarray, (value.shape, value.dtype.str, bytearray(value.tobytes()))
         return NotImplemented

@@ -6,6 +6,7 @@ Several processes, on one machine or on several that share the folder, divide th
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shlex
@@ -91,17 +92,7 @@ class Runner:
             concurrent.futures.ThreadPoolExecutor(self.jobs) as pool,
         ):
             free = list(self._devices or [None] * self.jobs)
-
-            def attempt(point):
-                hours = (time.monotonic() - started) / 3600
-                if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
-                    return f"{LEFT_OUT}the budget of {self.sweep.hours:.3g} h is spent"
-                device = free.pop()
-                try:
-                    return self._run_point(point, device)
-                finally:
-                    free.append(device)
-
+            attempt = functools.partial(self._attempt, started, free)
             waiting, elsewhere = {pool.submit(attempt, point): point for point in missing}, []
             try:
                 while waiting or elsewhere:
@@ -132,6 +123,17 @@ class Runner:
         if late:
             say(f"{len(late)} points {late[0]}")
         return {point: problems[point] for point in points if point in problems}
+
+    def _attempt(self, started, free, point):
+        """See `_run_point`, on a free device; nothing is begun after the sweep's hours."""
+        hours = (time.monotonic() - started) / 3600
+        if self._stopped or (self.sweep.hours and hours > self.sweep.hours):
+            return f"{LEFT_OUT}the budget of {self.sweep.hours:.3g} h is spent"
+        device = free.pop()
+        try:
+            return self._run_point(point, device)
+        finally:
+            free.append(device)
 
     def pictures(self, settings):
         """dict caption -> path of a picture of the views of a setting, made when missing.
@@ -183,7 +185,8 @@ class Runner:
         model_dir = self.model_dir(point)
         os.makedirs(model_dir, exist_ok=True)
         held = lease.Lease(os.path.join(model_dir, "sweep.lease"))
-        if not held.acquire():
+        # A run may be in use without a lease: where its sweep was killed on another machine.
+        if run_folder.is_in_use(model_dir) or not held.acquire():
             return _BUSY
         try:
             with open(os.path.join(model_dir, "sweep.lock"), "w") as lock:
@@ -192,8 +195,6 @@ class Runner:
                 _lock(lock)
                 if self.is_finished(point):
                     return None
-                if run_folder.is_in_use(model_dir):  # by a run that was left on another machine
-                    return _BUSY
                 return self._train(point, device, lock, held)
         finally:
             held.release()
