@@ -37,5 +37,10 @@ if device:
 """
 
 
+def runs(folder):
+    """Lines of the file in which each run leaves one."""
+    return (folder / "runs.txt").read_text().split("\n")[:-1]
+
+
 def sweep_over(*values, seeds=(0, 1), **arguments):
     return Sweep(["base.gin"], [Axis("a.B.x", values)], seeds=seeds, **arguments)

@@ -8,8 +8,9 @@ import sys
 import time
 
 from infomin_tf.sweeps import runner
-from tests.sweeps.fake_train import FAKE_TRAIN, sweep_over
-from tests.sweeps.test_sweep import ROOT, runs
+from tests.sweeps.fake_train import FAKE_TRAIN, runs, sweep_over
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 # A sweep on a machine whose file system has no locks, where a run takes a moment.
 WITHOUT_LOCKS = """
@@ -63,8 +64,8 @@ def test_the_point_of_a_lost_machine_is_taken_over_and_that_of_a_live_one_awaite
 
 def test_a_run_that_was_left_on_another_machine_is_awaited_without_a_lease(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_REFRESH_SECONDS", 0.05)
-    made = runner.Runner(sweep_over(1.0, seeds=(0,)), str(tmp_path))
-    [folder] = [pathlib.Path(made.model_dir(point)) for point in made.sweep.points()]
+    made = runner.Runner(sweep_over(1.0, 2.0, seeds=(0,)), str(tmp_path))
+    folder, _ = [pathlib.Path(made.model_dir(point)) for point in made.sweep.points()]
     folder.mkdir(parents=True)
     (folder / "run.lock").write_text("process 1 on other (another machine)")
 
@@ -78,5 +79,5 @@ def test_a_run_that_was_left_on_another_machine_is_awaited_without_a_lease(tmp_p
         other = pool.submit(finish)
         assert made.run() == {}
         other.result()
-    assert not (tmp_path / "runs.txt").exists()
+    assert runs(tmp_path) == ["2.0 0"]
     assert len(list(folder.glob("sweep.lease.*"))) == 1  # of the look at what was finished

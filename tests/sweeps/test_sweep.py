@@ -18,13 +18,9 @@ from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import command, logs, runner
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, FileAxis, Sweep
-from tests.sweeps.fake_train import FAKE_TRAIN, sweep_over
+from tests.sweeps.fake_train import FAKE_TRAIN, runs, sweep_over
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-
-def runs(folder):
-    return (folder / "runs.txt").read_text().split("\n")[:-1]
 
 
 def test_points_are_the_product_of_axes_and_seeds_first_seed_first():
