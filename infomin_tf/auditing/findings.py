@@ -1,7 +1,6 @@
 """What an audit found, how sure it is, and what it did not try, in sentences."""
 
 import math
-from operator import ne
 
 from infomin_tf.auditing import advice
 from infomin_tf.auditing.ranking import SharingRanking, tells_nothing
@@ -10,21 +9,6 @@ from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text
 
 _PROBE = "fast_linear_probe/pre-trained"
-
-
-def without_color(audit, facts):
-    """A sentence on grey images and what is left out with them; [] for images with colour."""
-    if not facts.get("grey"):
-        return []
-    axes = enumerate(audit.axes)
-    names = [f"{axis.name} {label}" for p, axis in axes for label in audit.left_out(p, facts)]
-    left_out = (
-        f"; settings that concern colour alone are left out: {'; '.join(names)}" if names else ""
-    )
-    return [
-        "The images are grey (red, green and blue are equal), so hue, saturation and greyscale "
-        f"change nothing{left_out}."
-    ]
 
 
 class Findings:
@@ -117,23 +101,6 @@ class Findings:
     def sentences(self):
         """The recommendation in numbers, and what was found on each axis."""
         return [self._recommendation(), *map(self._axis, range(len(self.audit.axes)))]
-
-    def not_tried(self):
-        """What the audit leaves open."""
-        axis = self.last.sweep.axes[0]
-        combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings)
-        return [
-            *without_color(self.audit, self.facts),
-            f"{'Other combinations' if combined else 'Combinations'} of strengths; values between "
-            "and beyond those listed.",
-            "Larger networks, larger views and longer training, which usually tolerate stronger "
-            "views; other losses and negatives.",
-            "The JigSaw branch, patches, other operations, other colour spaces and generators; "
-            "tasks other than these labels.",
-            "Views without the flip from left to right, which half of all crops have. Are left and "
-            "right different things in your images, as in letters or in hands? Then bind "
-            "families.infomin.flip_probability = 0.0.",
-        ]
 
     def uncertainty(self):
         """How certain the recommendation is."""
