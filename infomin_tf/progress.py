@@ -72,7 +72,7 @@ class Place(typing.NamedTuple):
             missing: steps of this training.
             steps_per_second: of it, or None.
         """
-        if not steps_per_second or not self.later:
+        if not steps_per_second or not self.later or not missing + self.later_steps:
             return ""
         seconds = (missing + self.later_steps) / steps_per_second
         return f"run about {tqdm.format_interval(seconds)}"

@@ -172,4 +172,5 @@ def test_the_time_left_of_the_run_takes_all_steps_to_cost_the_same():
     place = Place(1, 4, "learn_views", ("pretrain (300 steps)", "evaluate"), 300)
     assert place.run_left(150, 5.0) == "run about 01:30"
     assert Place(2, 4, "pretrain", ("evaluate",)).run_left(150, 5.0) == "run about 00:30"
+    assert Place(2, 4, "pretrain", ("evaluate",)).run_left(0, 5.0) == ""
     assert place.run_left(150, None) == "" == Place(4, 4, "export").run_left(150, 5.0)
