@@ -66,19 +66,23 @@ def draw_points(axes, outcome, settings, keys, best, colors, markers):
     y = np.array([s.mean(metric) for s in settings])
     bars = [np.nan_to_num([s.spread(n) for s in settings]) for n in (information, metric)]
     axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="none", ecolor="0.7", capsize=2, zorder=2)
-    for color, marker, a, b in zip(colors, markers, x, y, strict=True):
-        axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3)
+    texts = [" / ".join(s.labels) for s in settings]
+    dots = [
+        axes.scatter(a, b, color=color, marker=marker, s=45, zorder=3, label=text)
+        for color, marker, a, b, text in zip(colors, markers, x, y, texts, strict=True)
+    ]
     label = f"best: {' / '.join(best.labels)}"
     place = best.mean(information), best.mean(metric)
-    axes.scatter(
+    star = axes.scatter(
         *place, marker="*", s=260, facecolor="none", edgecolor="crimson", zorder=4, label=label
     )
-    axes.legend(loc="best", fontsize=9)
+    axes.legend(handles=[star], loc="best", fontsize=9)
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
     axes.set_xlabel(outcome.axis(information))
     axes.set_ylabel(outcome.axis(metric))
-    _write_labels(axes, x, y, [" / ".join(s.labels) for s in settings])
+    if not _write_labels(axes, x, y, texts) and not axes.figure.legends:
+        axes.figure.legend(handles=dots, loc="outside right upper", fontsize=9)
 
 
 def save(figure, out):
@@ -92,11 +96,15 @@ def save(figure, out):
 
 
 def _write_labels(axes, x, y, texts):
-    """A label next to each point: at the first free place in the panel, else the last."""
+    """A label next to each point, at the first free place in the panel.
+
+    Returns:
+        Whether there was a place for each; otherwise no label is left.
+    """
     axes.figure.draw_without_rendering()
     panel = axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))
-    taken = []
+    labels, taken = [], []
     for a, b, text in zip(x, y, texts, strict=True):
         for right, up in _OFFSETS:
             label = axes.annotate(
@@ -109,12 +117,17 @@ def _write_labels(axes, x, y, texts):
                 fontsize=9,
             )
             box = label.get_window_extent()
-            is_inside = panel.x0 < box.x0 and box.x1 < panel.x1
+            is_inside = panel.contains(box.x0, box.y0) and panel.contains(box.x1, box.y1)
             if is_inside and not box.count_contains(points) and not box.count_overlaps(taken):
                 break
-            if (right, up) != _OFFSETS[-1]:
+            label.remove()
+        else:
+            for label in labels:
                 label.remove()
+            return False
+        labels.append(label)
         taken.append(box)
+    return True
 
 
 def _draw_parabola(axes, parabola):

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from scipy import stats
 
 from infomin_tf.errors import UserError
@@ -118,6 +119,25 @@ def test_more_than_two_metrics_are_drawn_in_two_columns(tmp_path):
     figure = curve.draw_curve(found)
     places = {tuple(axes.get_subplotspec().get_geometry()) for axes in figure.axes}
     assert {place[:2] for place in places} == {(2, 2)} and len(figure.axes) == 3
+
+
+@pytest.mark.parametrize("crowd", [0, 12])
+def test_every_label_lies_in_the_panel_or_all_are_listed_beside_it(tmp_path, crowd):
+    accuracies = [[40.0], [50.0], [60.0]] + [[60.0 + i / 1000] for i in range(crowd)]
+    values = tuple(range(1000, 1000 + len(accuracies)))
+    found = finished(tmp_path, values, accuracies)
+    for i, setting in enumerate(found.settings):
+        setting.values["i_nce"] = np.array([min(i, 2) + i / 1000])
+    figure = curve.draw_curve(found)
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    panel = axes.get_window_extent()
+    boxes = [label.get_window_extent() for label in axes.texts]
+    listed = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert listed == ([str(v) for v in values] if crowd else [])
+    assert len(boxes) == (0 if crowd else len(values))
+    assert all(panel.contains(b.x0, b.y0) and panel.contains(b.x1, b.y1) for b in boxes)
+    plt.close(figure)
 
 
 def test_settings_whose_views_look_alike_share_a_picture(tmp_path):
