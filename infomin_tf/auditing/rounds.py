@@ -1,10 +1,13 @@
 """Runs the rounds of an audit within its time, and keeps what it decides, so it can continue."""
 
+import contextlib
 import hashlib
 import json
 import os
+import threading
 
 from infomin_tf.auditing import budget
+from infomin_tf.errors import UserError
 from infomin_tf.progress import say
 from infomin_tf.runs import files
 from infomin_tf.sweeps.comparison import Comparison
@@ -12,6 +15,7 @@ from infomin_tf.sweeps.outcome import Outcome
 from infomin_tf.sweeps.runner import Runner
 
 _LEAST_SEEDS, _FINALISTS = 2, 3
+_KEEP_SECONDS = 10.0
 _ROUNDS = ("first_round", "second_round", "last_round")
 
 
@@ -70,13 +74,32 @@ class Rounds:
         sweep.hours = share and share * self._clock.seconds_left / 3600
         folder = os.path.join(self._out, _ROUNDS[number])
         runner = Runner(sweep, folder, None, self._jobs, self._devices)
-        try:
+        with self._time_is_kept():
             outcome = Outcome(runner, runner.run())
-        finally:
-            spent = max(self._clock.seconds_spent, self._read("seconds", 0.0))
-            files.write_atomically(self._file("seconds"), json.dumps(spent))
         outcome.write(runner.out)
         return outcome
+
+    @contextlib.contextmanager
+    def _time_is_kept(self):
+        """A context whose time is written again and again, so that a kill loses seconds of it."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._keep_time_until, args=(ended,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self._keep_time()
+
+    def _keep_time_until(self, ended):
+        while not ended.wait(_KEEP_SECONDS):
+            with contextlib.suppress(UserError):  # the last one says it
+                self._keep_time()
+
+    def _keep_time(self):
+        spent = max(self._clock.seconds_spent, self._read("seconds", 0.0))
+        files.write_atomically(self._file("seconds"), json.dumps(spent))
 
     def _decide(self, name, decide):
         """What was decided before, here or on another machine, or is now, and kept."""

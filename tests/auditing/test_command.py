@@ -3,10 +3,13 @@
 import concurrent.futures
 import html.parser
 import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import gin
 import numpy as np
@@ -191,6 +194,27 @@ def test_an_audit_ends_in_a_report_and_a_file_to_go_on_with(tmp_path, labels, ca
     assert len(plan) == len(list((out / "plan").iterdir())) == 4  # decided once
     assert plan["second_round"][0] == plan["last_round"][0] == ["0.2", "0.5", "off", "off", "none"]
     assert plan["steps"] == 1000 and 0 < plan["seconds"] < 600
+
+
+def test_a_kill_in_a_round_loses_seconds_of_the_time(tmp_path):
+    save_photos(tmp_path)
+    out = tmp_path / "audit"
+    script = (
+        "from infomin_tf.auditing import rounds\nrounds._KEEP_SECONDS = 0.1\n"
+        + SECOND_MACHINE.format(photos=str(tmp_path / "<photos>"), out=str(out))
+    )
+    sleeper = "import time\ntime.sleep(20)"
+    audit = subprocess.Popen([sys.executable, "-c", script, sleeper], start_new_session=True)
+    kept = out / "plan" / "seconds.json"
+    while not kept.exists():
+        assert audit.poll() is None
+        time.sleep(0.05)
+    before = json.loads(kept.read_text())
+    while json.loads(kept.read_text()) == before:  # is written again while the round runs
+        time.sleep(0.05)
+    os.killpg(audit.pid, signal.SIGKILL)
+    audit.wait()
+    assert not list((out / "first_round" / "points").glob("*/evaluate"))
 
 
 def test_without_images_the_command_says_what_it_needs():
