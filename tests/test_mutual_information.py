@@ -1,7 +1,9 @@
 """I_NCE of views that share known factors, against their entropy."""
 
+import math
 import pathlib
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import tensorflow as tf
 
 from infomin_tf.data import shapes
 from infomin_tf.data.images import ArrayImages
-from infomin_tf.evaluation import mutual_information
+from infomin_tf.evaluation import embeddings, mutual_information
 from infomin_tf.learners import bounds, losses
 from infomin_tf.views import pairs
 from infomin_tf.views.pairs import Pair
@@ -94,6 +96,26 @@ def test_many_candidates_are_embedded_and_compared_in_parts(monkeypatch):
         assert found[name].mean == pytest.approx(value, abs=1e-5), name
     for z1, _ in seen:
         assert len(np.unique(np.round(z1, 4), axis=0)) == 32
+
+
+@pytest.mark.parametrize("views", ["spread", "equal", "one point"])
+def test_unshared_spread_is_large_only_where_embeddings_spread_and_views_differ(views):
+    images, pair = small.images(40), pairs.IndependentPair(pairs.CropAndFlip(12))
+    weights = tf.random.stateless_normal([12 * 12 * 3, 8], [1, 2])
+
+    def embed(*pair_of_views):
+        if views == "equal":
+            pair_of_views = pair_of_views[:1] * 2
+        flat = (tf.reshape(x, [x.shape[0], -1]) - 0.5 for x in pair_of_views)
+        if views == "one point":
+            flat = (tf.ones_like(x) for x in flat)
+        return tuple(tf.math.l2_normalize(tf.matmul(x, weights), axis=1) for x in flat)
+
+    run = types.SimpleNamespace(held_out=images, held_out_name="photos", pair=pair, seed=0)
+    found = {m.key: m.value for m in embeddings.measure(run, embed, 0.02, 32)}
+    lacking = math.log(32) - found["i_nce"]
+    assert found["unshared_spread"] == pytest.approx(-found["uniformity"] * lacking)
+    assert (found["unshared_spread"] > 1.0) == (views == "spread"), found
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import re
 
 from infomin_tf.auditing import budget, places, recommendation
-from infomin_tf.auditing.ranking import AccuracyRanking, SharingRanking
+from infomin_tf.auditing.ranking import LabelFreeRanking, Ranking
 from infomin_tf.errors import UserError
 from infomin_tf.runs import files
 from infomin_tf.settings import COUNT, SHARE, check, check_seeds
@@ -12,7 +12,12 @@ from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, 
 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
-_LABEL_FREE = ("rotation_probe/pre-trained", "lidar/pre-trained", "effective_rank/pre-trained")
+_LABEL_FREE = (
+    "unshared_spread",
+    "rotation_probe/pre-trained",
+    "lidar/pre-trained",
+    "effective_rank/pre-trained",
+)
 _LEAST_SEEDS = 4
 _COLOR = re.compile(r"grey_probability|[.](hue|saturation)$")
 
@@ -126,8 +131,8 @@ class Audit:
 
     @staticmethod
     def ranking(facts):
-        """What decides: accuracy with labels, otherwise what `SharingRanking` has."""
-        return AccuracyRanking(_PROBES[0]) if facts["classes"] else SharingRanking()
+        """What decides: kNN with labels, otherwise what `LabelFreeRanking` has."""
+        return Ranking(_PROBES[0]) if facts["classes"] else LabelFreeRanking()
 
     def better(self, outcome, ranking):
         """Tuples of labels of the better third of a round, the base's first.

@@ -3,7 +3,7 @@
 import math
 
 from infomin_tf.auditing import advice
-from infomin_tf.auditing.ranking import SharingRanking, tells_nothing
+from infomin_tf.auditing.ranking import LabelFreeRanking, tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text
@@ -28,7 +28,7 @@ class Findings:
         self.audit, self.facts, self.steps = audit, facts, steps
         self.first, self.second, self.last = first, second, last
         self.ranking = audit.ranking(facts)
-        self.order = self.ranking.order(last.settings, first.settings)
+        self.order = self.ranking.order(last.settings)
         self._base = _named(last, "base")
         if self._base not in self.order:
             raise UserError(
@@ -77,8 +77,8 @@ class Findings:
             ]
         if not self.facts["classes"]:
             return [
-                f"Train on {self.recommended}. Without labels this is a guess: it shares least "
-                "among the views that were learned well."
+                f"Train on {self.recommended}. Without labels this is a guess: it tells images "
+                "apart best for how little its views share."
             ]
         axis = self.last.sweep.axes[0]
         combination = axis.settings[axis.labels.index(self.recommended)]
@@ -92,7 +92,7 @@ class Findings:
     def _is_apart(self):
         """Whether the recommendation is significantly different from the base."""
         comparison = Comparison(self.last.settings, self.ranking.metric)
-        return self.ranking.is_apart(self.order[0], self._base, comparison)
+        return comparison.is_better(self.order[0], self._base)
 
     def _bindings(self, place, label):
         axis = self.audit.axes[place]
@@ -118,12 +118,12 @@ class Findings:
             ]
         else:
             said.append(
-                "There are no labels, so nothing was measured that a task needs. Among the "
-                "settings whose embeddings are spread over the sphere (uniformity within 85 % of "
-                "the best), the one with the least I_NCE is called best, because the paper's "
-                "principle is to share little. I_NCE of splits, which have two smaller networks, "
-                "is not strictly comparable with that of whole images. Label a few hundred images "
-                "and pass --labels to check."
+                "There are no labels, so nothing was measured that a task needs. Settings are "
+                "ordered by unshared spread: how far embeddings spread (the negative uniformity), "
+                "times the information that two views do not share (log N - I_NCE), as the "
+                "paper's principle is to share little and to keep what a task needs. It often, "
+                "not always, orders settings as labels would. Label a few hundred images and pass "
+                "--labels to check."
             )
         said += [*self._that_tell_nothing(), *self.facts["doubts"]]
         # In the last round that concerns further seeds only.
@@ -156,7 +156,7 @@ class Findings:
         compared = [best] if best is base else [best, base]
         shown = "; ".join(
             f"{self.last.label(key)} {', base '.join(self._mean(s, key) for s in compared)}"
-            for key in dict.fromkeys((self.ranking.drawn, _PROBE, "i_nce"))
+            for key in dict.fromkeys((self.ranking.metric, _PROBE, "i_nce"))
             if key in best.values
         )
         return (
@@ -171,7 +171,7 @@ class Findings:
         axis, usual = self.audit.axes[place], self.audit.base[place]
         labels = {label: f"{axis.name} {label}" for label in axis.labels} | {usual: "base"}
         along = {label: _named(self.first, setting) for label, setting in labels.items()}
-        order = self.ranking.order([s for s in along.values() if s], self.first.settings)
+        order = self.ranking.order([s for s in along.values() if s])
         best = next(label for label, setting in along.items() if setting is order[0])
         tried = [label for label in axis.labels if along[label]]
         if tried == [usual]:
@@ -208,7 +208,7 @@ class Findings:
 
     def _without_labels(self):
         metric = self.ranking.metric
-        guess = SharingRanking().order(self.first.settings)[0]
+        guess = LabelFreeRanking().order(self.first.settings)[0]
         best = self.ranking.order(self.first.settings)[0]
         return (
             f"Without the labels the audit would have put {guess.labels[0]} first in the first "

@@ -1,12 +1,9 @@
-"""Which setting of an audit is better: by accuracy with labels, by what the views share without."""
+"""Which setting of an audit is better: by accuracy with labels, by unshared spread without."""
 
 import math
 
-import numpy as np
-
 from infomin_tf.sweeps.comparison import Comparison
 
-_SPREAD_SHARE = 0.85
 _LEAST_SPREAD = -0.5  # spread evenly over the sphere: about -4
 
 
@@ -18,78 +15,34 @@ def tells_nothing(setting):
     return not (spread and shared)  # so is what is not a number
 
 
-class AccuracyRanking:
-    """With labels: the mean accuracy of a probe over seeds.
+class Ranking:
+    """By the mean of a measurement over seeds, such as an accuracy.
 
     Args:
-        metric: key of the accuracy.
-
-    Attributes:
-        metric: key of what decides.
-        drawn: key of what the report shows over I_NCE.
+        metric: its key.
     """
 
     def __init__(self, metric):
-        self.metric = self.drawn = metric
+        self.metric = metric
 
-    def order(self, settings, among=()):
-        """`outcome.Setting`s, the best first, without those that lack the metric.
-
-        `among` has no effect here.
-        """
+    def order(self, settings):
+        """`outcome.Setting`s, the best first, without those that lack the metric."""
         measured = [s for s in settings if not math.isnan(s.mean(self.metric))]
         return sorted(measured, key=lambda s: -s.mean(self.metric))
 
     def is_improvement(self, setting, base, settings):
         """Whether a setting lies above the base by more than the difference's standard error."""
         comparison = Comparison(settings, self.metric)
-        return comparison.difference(setting, base) > _error(comparison, setting, base)
-
-    @staticmethod
-    def is_apart(setting, other, comparison):
-        """Whether a setting is significantly better than another, by a `Comparison`."""
-        return comparison.is_better(setting, other)
+        error = comparison.standard_error(setting, base) if comparison.freedom else 0.0
+        return comparison.difference(setting, base) > error
 
 
-class SharingRanking:
-    """Without labels: of the settings whose embeddings spread over the sphere, the least sharing.
+class LabelFreeRanking(Ranking):
+    """Without labels: by `embeddings.unshared_spread`, and what `tells_nothing` last."""
 
-    "Spread" is a uniformity (Wang and Isola, arXiv:2005.10242; of both views' embeddings the less
-    uniform) of at least 85 % of the most negative one; the others, which have not learned to tell
-    images apart, follow by uniformity, and last those for which `tells_nothing` holds. To share
-    little is the paper's principle (section 3.1); without labels it is only a guess that what is
-    shared is still enough for the task.
-    """
+    def __init__(self):
+        super().__init__("unshared_spread")
 
-    metric, drawn = "i_nce", "uniformity"
-
-    def order(self, settings, among=()):
-        """`outcome.Setting`s, the best first.
-
-        The most negative uniformity is also searched `among` others.
-        """
-        measured = [s for s in settings if "uniformity" in s.values]
-        learned = [s for s in (*settings, *among) if not tells_nothing(s)]
-        known = [s.mean("uniformity") for s in learned if "uniformity" in s.values]
-        limit = _SPREAD_SHARE * min(known, default=0.0)
-        spread = [s for s in measured if not tells_nothing(s) and s.mean("uniformity") <= limit]
-        others = [s for s in measured if s not in spread]
-        others.sort(key=lambda s: (tells_nothing(s), np.nan_to_num(s.mean("uniformity"))))
-        return sorted(spread, key=lambda s: s.mean("i_nce")) + others
-
-    def is_improvement(self, setting, base, settings):
-        """Whether a setting precedes the base, and differs in I_NCE by a standard error."""
-        order, comparison = self.order(settings), Comparison(settings, self.metric)
-        difference = abs(comparison.difference(setting, base))
-        is_before = order.index(setting) < order.index(base)
-        return is_before and difference > _error(comparison, setting, base)
-
-    @staticmethod
-    def is_apart(setting, other, comparison):
-        """Whether what two settings share differs significantly, by a `Comparison`."""
-        return comparison.is_better(setting, other) or comparison.is_better(other, setting)
-
-
-def _error(comparison, setting, base):
-    """Standard error of their difference; 0 with one seed each."""
-    return comparison.standard_error(setting, base) if comparison.freedom else 0.0
+    def order(self, settings):
+        """See `Ranking`."""
+        return sorted(super().order(settings), key=tells_nothing)

@@ -25,7 +25,7 @@ def write(findings, recommended, configuration, out):
         text = file.read()
     program = environment.as_installed("bin/train")
     command = html.escape(f"{program} {shlex.quote(f'--gin_file={recommended}')}")
-    about = f"{findings.first.label(findings.ranking.drawn)} against I_NCE"
+    about = f"{findings.first.label(findings.ranking.metric)} against I_NCE"
     first, last = findings.first, findings.last
     answer = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in findings.answer())
     parts = [
@@ -88,7 +88,7 @@ def _views(findings):
 
 def _draw(findings):
     """The first round: a colour per axis."""
-    metric = findings.ranking.drawn
+    metric = findings.ranking.metric
     settings = [s for s in findings.first.settings if metric in s.values]
     names = ["base", *(axis.name for axis in findings.audit.axes)]
     shades = plt.get_cmap("tab10").colors

@@ -1,6 +1,7 @@
 """Audits whose numbers are made by hand."""
 
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -12,7 +13,12 @@ from infomin_tf.sweeps.outcome import Setting
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis
 
 PROBE = "knn/pre-trained"
-LABELS = {PROBE: "kNN, pre-trained", "i_nce": "I_NCE", "uniformity": "uniformity"}
+LABELS = {
+    PROBE: "kNN, pre-trained",
+    "i_nce": "I_NCE",
+    "uniformity": "uniformity",
+    "unshared_spread": "unshared spread",
+}
 FACTS = {
     "arguments": {
         "images": "photos",
@@ -37,7 +43,12 @@ def small_audit():
 
 def setting(label, probe, i_nce=1.0, uniformity=-3.0):
     values = {PROBE: probe, "i_nce": [i_nce] * 2, "uniformity": [uniformity] * 2}
+    values["unshared_spread"] = [unshared_spread(i_nce, uniformity)] * 2
     return Setting((label,), {name: np.array(v) for name, v in values.items()})
+
+
+def unshared_spread(i_nce, uniformity):
+    return -uniformity * (math.log(128) - i_nce)
 
 
 def write_numbers(sweep, out, numbers):
@@ -48,7 +59,11 @@ def write_numbers(sweep, out, numbers):
             continue
         probes, i_nce, uniformity = numbers[point.labels[0]]
         found = {
-            "pretrain": {"i_nce": i_nce, "uniformity": uniformity},
+            "pretrain": {
+                "i_nce": i_nce,
+                "uniformity": uniformity,
+                "unshared_spread": unshared_spread(i_nce, uniformity),
+            },
             "evaluate": {PROBE: probes[list(sweep.seeds).index(point.seed)]},
         }
         for stage in ("pretrain", "evaluate"):

@@ -98,7 +98,7 @@ def test_what_loses_to_the_base_in_the_second_round_is_not_put_together(tmp_path
 
 
 def test_an_improvement_exceeds_the_standard_error_of_the_difference():
-    by_accuracy = ranking.AccuracyRanking(PROBE)
+    by_accuracy = ranking.Ranking(PROBE)
     base, other = setting("base", [50.0, 52.0]), setting("x", [52.0, 54.0])
     # Pooled spread sqrt(2), of a difference of two means of two: sqrt(2) < 2.
     assert by_accuracy.is_improvement(other, base, [base, other])
@@ -106,18 +106,16 @@ def test_an_improvement_exceeds_the_standard_error_of_the_difference():
     assert not by_accuracy.is_improvement(close, base, [base, close])
 
 
-def test_without_labels_the_least_shared_of_the_spread_comes_first():
+def test_without_labels_what_spreads_though_little_is_shared_comes_first():
     settings = [
         setting("much", [0, 0], i_nce=4.0, uniformity=-3.5),
-        setting("little", [0, 0], i_nce=2.0, uniformity=-3.0),  # above 85 % of -3.5
-        setting("starved", [0, 0], i_nce=0.5, uniformity=-2.9),
+        setting("little", [0, 0], i_nce=2.0, uniformity=-3.0),
+        setting("little, close together", [0, 0], i_nce=1.0, uniformity=-1.0),
         setting("collapsed", [0, 0], i_nce=0.0, uniformity=-0.1),
+        setting("constants", [0, 0], i_nce=-0.97, uniformity=-3.0),
     ]
-    order = [s.labels[0] for s in ranking.SharingRanking().order(settings)]
-    assert order == ["little", "much", "starved", "collapsed"]
-    # A starved setting stays starved where the well-spread ones are not at hand.
-    rest = ranking.SharingRanking().order([settings[2], settings[1]], among=settings)
-    assert [s.labels[0] for s in rest] == ["little", "starved"]
+    order = [s.labels[0] for s in ranking.LabelFreeRanking().order(settings)]
+    assert order == ["little", "little, close together", "much", "constants", "collapsed"]
 
 
 def test_colour_is_left_out_for_grey_images(tmp_path):

@@ -53,10 +53,10 @@ def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
         setting("fine", [0, 0], i_nce=2.0, uniformity=-2.0),
         setting("one point", [0, 0], i_nce=0.1, uniformity=-0.3),
     ]
-    order = [s.labels[0] for s in ranking.SharingRanking().order(settings)]
+    order = [s.labels[0] for s in ranking.LabelFreeRanking().order(settings)]
     assert order[0] == "fine"
     unknown = [setting("nan", [np.nan, np.nan]), setting("known", [10.0, 11.0])]
-    assert [s.labels[0] for s in ranking.AccuracyRanking(PROBE).order(unknown)] == ["known"]
+    assert [s.labels[0] for s in ranking.Ranking(PROBE).order(unknown)] == ["known"]
     found = all_rounds(tmp_path)
     assert "Next to nothing" not in " ".join(found.uncertainty())
     found.first.settings.append(settings[0])
