@@ -37,7 +37,24 @@ def test_settings_are_means_over_seeds_of_those_with_results(audit):
 
 
 def test_orders_and_regret(audit):
-    lidar, most = audit_criteria.CRITERIA["LiDAR"], lambda found: found["i_nce"]
+    lidar, most = audit_criteria.CRITERIA["LiDAR"], lambda found, _: found["i_nce"]
     # The probe has base < y < x: of ranks 1, 3, 2 and 1, 2, 3 Spearman is 1 - 6 * 2 / (3 * 8).
     assert audit_criteria.judge(audit, lidar) == (1, pytest.approx(0.5), 0, "y")
     assert audit_criteria.judge(audit, most) == (-1, pytest.approx(-0.5), 20, "base")
+
+
+def test_scores_by_hand():
+    settings = {
+        name: {"i_nce": i_nce, "uniformity": uniformity}
+        for name, i_nce, uniformity in (("much", 4, -3.5), ("little", 2, -3), ("close", 1, -2))
+    }
+
+    def scores(name):
+        criterion = audit_criteria.CRITERIA[name]
+        return [criterion(found, settings) for found in settings.values()]
+
+    spread = scores("unshared spread")  # log 128 is 4.852
+    assert spread == pytest.approx([3.5 * 0.852, 3 * 2.852, 2 * 3.852], abs=2e-3)
+    # 85 % of -3.5 is -2.975.
+    much, little, close = scores("least I_NCE of the spread")
+    assert little > much > close
