@@ -1,18 +1,16 @@
-"""Speed of view learning: one step next to its floor and to PyTorch; and learned views as input.
+"""Speed of view learning: one step next to its floor and to PyTorch.
 
-    python benchmarks/view_learning.py   # everything; a part: --only small paper frozen first
+    python benchmarks/view_learning.py   # everything; a part: --only small paper first
 
 The step: one update of two critics, then one of g and two classifiers against them (equation 3), by
 InfoNCE of the critics and cross-entropy, Adam for both, g a volume preserving flow of 4 blocks on
-RGB, on a constant batch of labelled and half as many unlabelled views. Parts, with their goals:
+RGB, on a constant batch of unlabelled and half as many labelled views. Parts, with their goals:
 
 - small: the networks of the CPU configurations: views of 48x48, batch 128, critics and classifiers
   AlexNet halves of an eighth of the width. The step over its floor, at most 1.15; images/s of ours
   over PyTorch's, at least 1.0.
 - paper: those of the paper: 64x64, critics ResNet-50, classifiers ResNet-18, both of half the width
   and without max-pool; batch 32 here, because two cores take seconds for that.
-- frozen: a step of pre-training on learned views, AlexNet halves of a quarter of the width, 48x48,
-  batch 128, over the same on the raw channels; at most 1.05.
 - first: seconds until the first step of a fresh process is done, for the networks of both sizes.
 
 The floor is what critics and classifiers cost alone, on views that are divided already: forward and
@@ -153,84 +151,32 @@ class Ours:
         )
 
 
-class Pretraining:
-    """A step of pre-training on channels of a frozen g, or on raw ones.
-
-    Args:
-        threads: of TensorFlow.
-        learned: whether there is a g.
-    """
-
-    def __init__(self, threads, learned):
-        settings = start(threads)
-        import keras
-        import tensorflow as tf
-
-        from infomin_tf.learners import contrastive, negatives
-        from infomin_tf.models import alexnet, encoder, heads
-        from infomin_tf.training import step
-        from infomin_tf.views import generators, splits
-
-        generator = generators.AdditiveGenerator() if learned else None
-        split, shape = splits.ChannelSplit(generator=generator, **settings), (48, 48, 3)
-        split.build((None, *shape))
-        learner = contrastive.ContrastiveLearner(
-            split,
-            [encoder.Encoder(alexnet.AlexNetHalf(0.25), heads.LinearHead(128)) for _ in range(2)],
-            negatives.InBatch(0.1),
-            keras.optimizers.SGD(0.03, momentum=0.9),
-            sum_directions=True,
-            weight_decay=1e-4,
-        )
-        learner.build(shape)
-        views = tf.unstack(tf.random.stateless_uniform([2, 128, *shape], (1, 2)))
-        self._batch = tuple(views), tf.zeros([128], tf.int32)
-        self._train_step = tf.function(step.replica_step(learner), autograph=False)
-
-    def step(self):
-        """One whole step; returns the loss."""
-        return float(self._train_step(self._batch)["loss"])
-
-
 def ours(networks):
     return Process(Ours, "infomin_tf.learners.view_learner", networks)
-
-
-def measure(name, contestants, calls, rounds, images):
-    """Prints the medians of calls, (contestant, method), and their ratios as `RATIOS` has them."""
-    usages = take_turns(contestants, calls, rounds, warm=2)
-    wall, processor = figures(usages, "call"), figures(usages, "processor")
-    for call, values in wall.items():
-        median = statistics.median(values)
-        print(f"  {' '.join(call):14} {1000 * median:6.0f} ms {images / median:6.1f} images/s")
-    for words, over, under, goal in RATIOS:
-        if over in wall and under in wall:
-            print(f"{name}: {words} {compare(wall, over, under)}, goal {goal}")
-            print(f"{name}: the same of processor time {compare(processor, over, under)}")
 
 
 RATIOS = (
     ("step / floor", ("ours", "step"), ("ours", "floor"), "<= 1.15"),
     ("images/s of ours / torch", ("torch", "step"), ("ours", "step"), ">= 1.0"),
-    ("step on learned / raw views", ("learned", "step"), ("raw", "step"), "<= 1.05"),
 )
 
 
 def learning(name, networks, rounds):
+    """Prints the medians and the ratios of a part."""
     contestants, calls = {"ours": ours(networks)}, [("ours", "step"), ("ours", "floor")]
     if installed("torch", "torchvision"):
         contestants["torch"] = Process(Torch, "torchvision", networks)
         calls.append(("torch", "step"))
-    measure(name, contestants, calls, rounds, networks.batch)
-
-
-def frozen(options):
-    contestants = {
-        name: Process(Pretraining, "infomin_tf.learners.contrastive", options.threads, learned)
-        for name, learned in {"learned": True, "raw": False}.items()
-    }
-    calls = [(name, "step") for name in contestants]
-    measure("frozen", contestants, calls, 4 * options.rounds, 128)
+    usages = take_turns(contestants, calls, rounds, warm=2)
+    wall, processor = figures(usages, "call"), figures(usages, "processor")
+    for call, values in wall.items():
+        median = statistics.median(values)
+        rate = networks.batch / median
+        print(f"  {name:6} {' '.join(call):12} {1000 * median:6.0f} ms {rate:6.1f} images/s")
+    for words, over, under, goal in RATIOS:
+        if over in wall:
+            print(f"{name}: {words} {compare(wall, over, under)}, goal {goal}")
+            print(f"{name}: the same of processor time {compare(processor, over, under)}")
 
 
 def first(options):
@@ -252,7 +198,6 @@ def paper(options):
 PARTS = {
     "small": lambda options: learning("small", small(options), 4 * options.rounds),
     "paper": lambda options: learning("paper", paper(options), options.rounds),
-    "frozen": frozen,
     "first": first,
 }
 
