@@ -19,9 +19,9 @@ to weights and inputs; all in training mode, without g, losses, optimizers and m
 
 Contestants have the same number of threads and take turns step by step, in an order that rotates;
 step and floor share one process, the others have one each. A ratio is one of medians, its spread
-the quartiles of the ratios of single rounds. Our step also standardises the views, moves statistics
-of batch normalisation and returns seven metrics; PyTorch's, eager, in its default layout, returns
-one. A peer that is not installed is skipped.
+the quartiles of the ratios of single rounds. Our step also standardises the views and returns
+seven metrics; PyTorch's, eager, in its default layout, does not and returns one. A peer that is not
+installed is skipped.
 """
 
 import argparse
