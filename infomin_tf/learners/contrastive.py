@@ -32,8 +32,7 @@ class ContrastiveLearner(Learner):
         sum_directions: the loss is the sum of both directions, as in the code of CMC and of the
             authors (PyContrast), so that their learning rates fit the gradient of each of two
             encoders; otherwise it is the mean. I_NCE is always that of the mean.
-        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled),
-            before any clipping.
+        weight_decay: see `Update`.
         decay_only_kernels: leave biases and the parameters of batch normalisation out of weight
             decay.
         shuffle_keys: shuffle the images of the key encoders over the replicas; for batch
@@ -89,10 +88,9 @@ class ContrastiveLearner(Learner):
         split.trainable = False
         self.split, self.negatives = split, negatives
         self.encoders, self.key_encoders = list(encoders), list(key_encoders)
-        self.encoder_optimizer = Update(optimizer)
+        self.encoder_optimizer = Update(optimizer, weight_decay, decay_only_kernels)
         self.optimizers = (self.encoder_optimizer,)
         self.both_directions, self.sum_directions = both_directions, sum_directions
-        self.weight_decay, self.decay_only_kernels = weight_decay, decay_only_kernels
         self.shuffle_keys = shuffle_keys
         self.jigsaw_head, self.jigsaw_weight = jigsaw_head, jigsaw_weight
         self.num_images, self.seed, self.make_views = num_images, seed, make_views
@@ -150,8 +148,9 @@ class ContrastiveLearner(Learner):
                 beta = self.jigsaw_weight
                 total = (1.0 - beta) * loss + beta * tf.reduce_mean(jigsaw)
             replica_loss = self.share(total)
-        gradients = self._gradients(tape, replica_loss)
-        updates = self.encoder_optimizer.apply(gradients, self._encoder_variables())
+        variables = self._encoder_variables()
+        gradients = self.encoder_optimizer.gradients(tape, replica_loss, variables)
+        updates = self.encoder_optimizer.apply(gradients, variables)
         with tf.control_dependencies(gradients):  # nothing reads the old keys any more
             self._move_key_encoders(updates)
             self._enqueue(q1, q2, k1, k2, slots)
@@ -189,17 +188,6 @@ class ContrastiveLearner(Learner):
         flat = tf.reshape(patches, [-1, *patches.shape[2:]])  # [9b, h, w, 3]
         features = self.encoders[0].backbone(self.split(flat)[0], training=True)  # [9b, F]
         return self.jigsaw_head(tf.reshape(features, [-1, count, features.shape[-1]]))
-
-    def _gradients(self, tape, loss):
-        variables = self._encoder_variables()
-        gradients = self.encoder_optimizer.gradients(tape, loss, variables)
-        decay = self.share(self.weight_decay)
-        if not decay:
-            return gradients
-        return [
-            g if self.decay_only_kernels and len(v.shape) < 2 else g + decay * v.value
-            for g, v in zip(gradients, variables, strict=True)
-        ]
 
     def _move_key_encoders(self, updates):
         """theta_k <- m theta_k + (1 - m) theta_q, where the step updates theta_q.

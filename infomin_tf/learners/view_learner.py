@@ -79,13 +79,18 @@ class ViewLearner(Learner):
                 pair is missing without classifiers.
         """
         ((x1, x2), _), *labelled = batch
-        critic_metrics = self._update_critics(x1, x2)
-        return critic_metrics | self._update_generator(x1, x2, labelled)
+        with tf.GradientTape() as tape:
+            views = self.split(x1)[0], self.split(x2)[1]  # of both updates: g moves in the second
+            with tape.stop_recording():
+                metrics = self._update_critics(*views)
+            loss, of_classifiers = self._generator_loss(views, labelled)
+            replica_loss = self.share(loss)
+        self.generator_optimizer.minimize(tape, replica_loss, self._generator_variables())
+        return metrics | of_classifiers | {"generator_loss": loss}
 
-    def _update_critics(self, x1, x2):
+    def _update_critics(self, v1, v2):
         """f1, f2 ascend I_NCE with g fixed."""
         f1, f2 = self.critics
-        v1, v2 = self.split(x1)[0], self.split(x2)[1]
         with tf.GradientTape() as tape:
             scores = self._scores(f1(v1, training=True), f2(v2, training=True))
             loss = -self.bound.objective(scores)
@@ -93,22 +98,16 @@ class ViewLearner(Learner):
         self.critic_optimizer.minimize(tape, replica_loss, self._critic_variables())
         return {"critic_loss": loss, "i_nce": self.bound.estimate(scores)}
 
-    def _update_generator(self, x1, x2, labelled):
-        """g, c1, c2 descend equation 3 against the updated critics."""
-        metrics = {}
-        with tf.GradientTape() as tape:
-            loss = 0.0
-            if self.unsupervised_weight:
-                f1, f2 = self.critics
-                v1, v2 = self.split(x1)[0], self.split(x2)[1]
-                scores = self._scores(f1(v1, training=True), f2(v2, training=True))
-                loss += self.unsupervised_weight * self.bound.estimate(scores)
-            if labelled:
-                cross_entropy, metrics = self._classification(*labelled[0])
-                loss += self.supervised_weight * cross_entropy
-            replica_loss = self.share(loss)
-        self.generator_optimizer.minimize(tape, replica_loss, self._generator_variables())
-        return metrics | {"generator_loss": loss}
+    def _generator_loss(self, views, labelled):
+        """(Equation 3 with the updated critics, metrics of the classifiers)."""
+        loss, metrics = 0.0, {}
+        if self.unsupervised_weight:
+            z1, z2 = (f(v, training=True) for f, v in zip(self.critics, views, strict=True))
+            loss += self.unsupervised_weight * self.bound.estimate(self._scores(z1, z2))
+        if labelled:
+            cross_entropy, metrics = self._classification(*labelled[0])
+            loss += self.supervised_weight * cross_entropy
+        return loss, metrics
 
     def _classification(self, views, labels):
         """CE(c1(g(X)_1), y) + CE(c2(g(X)_2:3), y), and the metrics of each classifier."""

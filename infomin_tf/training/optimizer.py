@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from infomin_tf.distribution import replicas
 from infomin_tf.settings import ABOVE_ZERO, BELOW_ONE, FROM_ZERO, Range, called, check
+from infomin_tf.training import in_place
 
 _CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 # What Keras's own loop does with the loss and the weights, and ours does not.
@@ -68,22 +69,32 @@ class Update:
       `iterations`, and with them a schedule, count updates.
     - Under the policy mixed_float16 the loss is scaled (`keras.optimizers.LossScaleOptimizer`): a
       gradient that is not finite is left out, and the scale halved.
+    - SGD and Adam write in place (`in_place`).
 
     Make it under the scope of the strategy.
 
     Args:
         optimizer: a keras optimizer that is not built yet.
+        weight_decay: L2 coefficient added to the gradient, as torch.optim.SGD does (not decoupled),
+            before any clipping.
+        decay_only_kernels: leave variables of fewer than two dimensions out of it.
     """
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer, weight_decay=0.0, decay_only_kernels=False):
         config, count = optimizer.get_config(), replicas.replicas_in_scope()
+        self._weight_decay, self._decay_only_kernels = weight_decay, decay_only_kernels
         self._accumulated = config.get("gradient_accumulation_steps") or 1
         self._clips = any(config.get(name) for name in _CLIPPING)
+        self._scales_loss = keras.config.dtype_policy().compute_dtype == "float16"
         # A replica hands over its share of the sum, so clipping has a share of the bound.
         shares = {name: config[name] / count for name in _CLIPPING if config.get(name)}
         shares["gradient_accumulation_steps"] = None
-        self._optimizer = type(optimizer).from_config(config | shares)
-        self._scales_loss = keras.config.dtype_policy().compute_dtype == "float16"
+        kind = in_place.IN_PLACE.get(type(optimizer), type(optimizer))
+        self._needs_mean = self._clips or self._scales_loss or self._accumulated > 1
+        folds = kind is in_place.SGD and kind.folds_decay(config)
+        self._folds_decay = folds and not self._needs_mean
+        folded = {"decay_of": self._decay_of} if self._folds_decay and weight_decay else {}
+        self._optimizer = kind.from_config(config | shares | folded)
         if self._scales_loss:
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
         self._sums, self._waiting, self._steps = [], None, None
@@ -145,7 +156,9 @@ class Update:
         Returns:
             1.0 when this step updates, else 0.0.
         """
-        if self._clips or self._scales_loss or self._accumulated > 1:
+        if self._weight_decay and not self._folds_decay:
+            gradients = self._decayed(gradients, variables)
+        if self._needs_mean:
             gradients = replicas.mean_over_replicas(gradients)
         if self._steps is None:
             self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -156,6 +169,17 @@ class Update:
         updates = tf.cast(self._accumulate(gradients, variables, finite), tf.float32)
         replicas.assign_here(self._steps.value, self._steps.value + 1)
         return updates
+
+    def _decay_of(self, variable):
+        """The L2 coefficient of a variable."""
+        is_kernel = len(variable.shape) > 1
+        return self._weight_decay if is_kernel or not self._decay_only_kernels else 0.0
+
+    def _decayed(self, gradients, variables):
+        """This replica's part of the gradient, with its part of the L2 term."""
+        shares = [self._decay_of(v) / replicas.num_replicas() for v in variables]
+        triples = zip(gradients, variables, shares, strict=True)
+        return [g + share * v.value if share else g for g, v, share in triples]
 
     def _accumulate(self, gradients, variables, finite):
         """Whether the step updates; the optimizer halves the scale for a gradient not finite."""

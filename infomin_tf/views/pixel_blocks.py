@@ -33,7 +33,9 @@ class Block(keras.layers.Layer):
 
     def divide(self, pixels):
         """(X1 [1, P], X2 [2, P])."""
-        return pixels[self.lone : self.lone + 1], tf.gather(pixels, self.others)
+        # Its gradient is a concatenation; those of a slice and of a gather are sums of arrays.
+        planes = tf.split(pixels, 3)
+        return planes[self.lone], tf.concat([planes[c] for c in self.others], axis=0)
 
     def join(self, x1, x2):
         """The inverse of `divide`."""
@@ -110,13 +112,13 @@ class ReversibleBlock(Block):
 
     def forward(self, pixels):
         """Adds F(X2) to X1, then G(Y1) to X2; log|det J| is 0."""
-        x1, x2 = pixels[: self.size], pixels[self.size :]
+        x1, x2 = tf.split(pixels, [self.size, 3 - self.size])
         y1 = x1 + self.f(x2)
         return tf.concat([y1, x2 + self.g(y1)], axis=0), tf.zeros_like(pixels[0])
 
     def inverse(self, pixels):
         """Subtracts G(Y1), then F(X2)."""
-        y1, y2 = pixels[: self.size], pixels[self.size :]
+        y1, y2 = tf.split(pixels, [self.size, 3 - self.size])
         x2 = y2 - self.g(y1)
         return tf.concat([y1 - self.f(x2), x2], axis=0)
 
