@@ -4,7 +4,8 @@ For every folder of an audit with labels whose first round is finished: Spearman
 of each criterion with the accuracies of kNN and of the fast linear probe over the settings of the
 first round, and regret, the kNN accuracy of the criterion's pick below that of the best setting.
 Make long first rounds by --gin_param='Audit.first_steps = 250'. "Least I_NCE of the spread" was the
-audit's rule before unshared spread: among settings whose uniformity is within 85 % of the best.
+audit's rule before the label-free score: among settings whose uniformity is within 85 % of the
+best.
 
   bin/audit_views --images=photos --labels=photos --out=runs/photos \
     --gin_param='Audit.first_steps = 250' --minutes=60
@@ -31,10 +32,16 @@ def least_of_the_spread(found, settings):
     return -100.0 - found["uniformity"]
 
 
+def unshared_spread(found, _):
+    """See infomin_tf/evaluation/embeddings.py."""
+    return -found["uniformity"] * (math.log(CANDIDATES) - found["i_nce"])
+
+
 CRITERIA = {
-    "unshared spread": lambda found, _: (
-        -found["uniformity"] * (math.log(CANDIDATES) - found["i_nce"])
+    "label-free score": lambda found, _: (
+        unshared_spread(found, _) * (found["rotation_probe/pre-trained"] - 25)
     ),
+    "unshared spread": unshared_spread,
     "least I_NCE of the spread": least_of_the_spread,
     "rotation probe": lambda found, _: found["rotation_probe/pre-trained"],
     "LiDAR": lambda found, _: found["lidar/pre-trained"],

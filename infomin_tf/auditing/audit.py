@@ -13,6 +13,7 @@ from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations, FileAxis, 
 # kNN decides: it has no setting to choose, and spreads less over seeds.
 _PROBES = ("knn/pre-trained", "fast_linear_probe/pre-trained")
 _LABEL_FREE = (
+    "label_free_score/pre-trained",
     "unshared_spread",
     "rotation_probe/pre-trained",
     "lidar/pre-trained",

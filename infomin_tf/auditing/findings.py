@@ -77,8 +77,8 @@ class Findings:
             ]
         if not self.facts["classes"]:
             return [
-                f"Train on {self.recommended}. Without labels this is a guess: it tells images "
-                "apart best for how little its views share."
+                f"Train on {self.recommended}. Without labels this is a guess: it tells images and "
+                "their rotations apart best for how little its views share."
             ]
         axis = self.last.sweep.axes[0]
         combination = axis.settings[axis.labels.index(self.recommended)]
@@ -119,10 +119,11 @@ class Findings:
         else:
             said.append(
                 "There are no labels, so nothing was measured that a task needs. Settings are "
-                "ordered by unshared spread: how far embeddings spread (the negative uniformity), "
-                "times the information that two views do not share (log N - I_NCE), as the "
-                "paper's principle is to share little and to keep what a task needs. It often, "
-                "not always, orders settings as labels would. Label a few hundred images and pass "
+                "ordered by the label-free score: how far embeddings spread (the negative "
+                "uniformity), times the information that two views do not share (log N - I_NCE), "
+                "times the share of rotations that features tell beyond chance. The paper's "
+                "principle is to share little and to keep what a task needs. The score often, not "
+                "always, orders settings as labels would. Label a few hundred images and pass "
                 "--labels to check."
             )
         said += [*self._that_tell_nothing(), *self.facts["doubts"]]

@@ -1,4 +1,4 @@
-"""Which setting of an audit is better: by accuracy with labels, by unshared spread without."""
+"""Which setting of an audit is better: by accuracy with labels, by a score that needs none."""
 
 import math
 
@@ -38,10 +38,10 @@ class Ranking:
 
 
 class LabelFreeRanking(Ranking):
-    """Without labels: by `embeddings.unshared_spread`, and what `tells_nothing` last."""
+    """Without labels: by `label_free.label_free_score`, and what `tells_nothing` last."""
 
     def __init__(self):
-        super().__init__("unshared_spread")
+        super().__init__("label_free_score/pre-trained")
 
     def order(self, settings):
         """See `Ranking`."""

@@ -14,11 +14,11 @@ from threadpoolctl import threadpool_limits
 from infomin_tf import seeds
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.features import check_finite, extract
-from infomin_tf.evaluation.probe import RAW_PIXELS, UNTRAINED, Probe, key_of
+from infomin_tf.evaluation.probe import PRE_TRAINED, RAW_PIXELS, UNTRAINED, Probe, key_of
 from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import COUNT, Range, check
 
-_FOLDS = 5
+_FOLDS, _CHANCE = 5, 25.0
 
 
 class LabelFreeProbe(Probe):
@@ -64,10 +64,23 @@ class RotationProbe(LabelFreeProbe):
     Logistic regression on standardised features is tested on images that it was not fitted to, in
     five parts. It ranks augmentations as accuracies with labels do, on images that have an upright
     (SelfAugment, arXiv:2009.07724, section 3.1); others, such as cells, say nothing.
+
+    Of pre-trained features it also gives `label_free_score`.
     """
 
     key, label, unit = "rotation_probe", "rotation probe", "%"
     baselines, least = (UNTRAINED, RAW_PIXELS), _FOLDS
+
+    def measure(self, run, features, subject):
+        """See `Probe`."""
+        [accuracy] = super().measure(run, features, subject)
+        known = {m["key"]: m["value"] for m in run.results_of("pretrain")["measurements"]}
+        if subject != PRE_TRAINED or "unshared_spread" not in known:  # as of earlier versions
+            return [accuracy]
+        score = label_free_score(known["unshared_spread"], accuracy.value)
+        key, protocol = key_of("label_free_score", subject), "unshared spread x rotations told"
+        label = f"label-free score, {subject}"
+        return [accuracy, Measurement(key, label, score, "nats", protocol)]
 
     def judge(self, run, features, images):
         """See `LabelFreeProbe`."""
@@ -76,6 +89,23 @@ class RotationProbe(LabelFreeProbe):
             f"logistic regression on features of 4 rotations, C 0.1, {_FOLDS} parts by image, one "
             "centre crop"
         )
+
+
+def label_free_score(unshared_spread, rotation):
+    """What orders views where there are no labels; docs/results.md says how well.
+
+    Views that let embeddings spread although they share little (`embeddings.unshared_spread`) may
+    keep what no task needs; how well rotations are told says that features are of what is shown.
+    Where images have no upright, it is much the same for all views, and changes little.
+
+    Args:
+        unshared_spread: in nats.
+        rotation: accuracy of telling four rotations, in %.
+
+    Returns:
+        unshared_spread times the share of rotations told beyond chance, in nats.
+    """
+    return unshared_spread * (rotation - _CHANCE) / (100.0 - _CHANCE)
 
 
 def rotation_accuracy(rotated):

@@ -34,10 +34,11 @@ folder = dict(flags)["--model_dir"]
 with open(os.path.join(folder, "..", "..", "..", "runs.txt"), "a") as file:
     file.write(os.path.basename(folder) + "\\n")
 better = 5 * ("blur_probability = 0.5" in params) + 10 * ("jitter = 1.0" in params)
-numbers = {"pretrain": {"i_nce": 2 - better / 10, "unshared_spread": 8 + better / 10},
+numbers = {"pretrain": {"i_nce": 2 - better / 10, "uniformity": -3.0},
            "evaluate": {"knn/pre-trained": 30.0 + better, "fast_linear_probe/pre-trained": 35.0}}
 if not sum(name == "--gin_file" and "labelled" in value for name, value in flags):
-    numbers["evaluate"] = {"rotation_probe/pre-trained": 30.0}
+    numbers["evaluate"] = {}
+numbers["evaluate"]["label_free_score/pre-trained"] = 4 + better / 10
 for stage in numbers:
     os.makedirs(os.path.join(folder, stage))
     said = {"unit": "", "protocol": ""}

@@ -63,7 +63,13 @@ def test_rotations_are_told_by_features_that_keep_them_and_by_no_others():
 
 def run_on(images):
     held_out = ArrayImages("photos", images)
-    return types.SimpleNamespace(held_out=held_out, held_out_name="photos", seed=0)
+    pretrained = {"measurements": [{"key": "unshared_spread", "value": 4.0}]}
+    return types.SimpleNamespace(
+        held_out=held_out,
+        held_out_name="photos",
+        seed=0,
+        results_of=lambda stage: {"pretrain": pretrained}[stage],
+    )
 
 
 def pixels(views):
@@ -78,12 +84,19 @@ def test_a_rotation_probe_turns_the_images_themselves():
     upright = RANDOM.integers(0, 40, (60, 6, 6, 3), np.uint8)
     upright[:, :2] += 180  # a sky
     features = Features(pixels, as_floats)
-    [found] = label_free.RotationProbe().measure(run_on(upright), features, "pre-trained")
+    found, score = label_free.RotationProbe().measure(run_on(upright), features, "pre-trained")
+    assert (score.key, score.unit, score.value) == ("label_free_score/pre-trained", "nats", 4.0)
     assert (found.key, found.unit, found.value) == ("rotation_probe/pre-trained", "%", 100)
     assert "60 images of photos" in found.protocol
     texture = RANDOM.integers(0, 256, (200, 6, 6, 3), np.uint8)
     [found] = label_free.RotationProbe(120).measure(run_on(texture), features, "raw pixels")
     assert found.value == pytest.approx(25, abs=7) and "120 images" in found.protocol
+
+
+def test_the_label_free_score_by_hand():
+    assert label_free.label_free_score(6.0, 25.0) == 0.0  # no rotation is told
+    assert label_free.label_free_score(6.0, 40.0) == pytest.approx(6 * 15 / 75)
+    assert label_free.label_free_score(3.0, 100.0) == 3.0
 
 
 def test_too_few_images_or_views_are_refused_before_training():
