@@ -1,0 +1,54 @@
+"""Cuts the images of one division of a folder in VOC format into square tiles, to pre-train on.
+
+    python examples/detection/tiles.py --images=VOC --out=tiles
+
+Leave the test images out of what is pre-trained on: their boxes shall measure the result.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from PIL import Image
+from voc import Voc, VocError
+
+
+def cut(image, side, size):
+    """Tiles of `size` x `size` that overlap by half, of an image whose shorter side becomes `side`.
+
+    What is left over at the right and at the bottom belongs to no tile.
+    """
+    scale = side / min(image.size)
+    image = image.resize([round(scale * extent) for extent in image.size], Image.Resampling.BOX)
+    width, height = image.size
+    for top in range(0, height - size + 1, size // 2):
+        for left in range(0, width - size + 1, size // 2):
+            yield image.crop((left, top, left + size, top + size))
+
+
+def main():
+    """Writes the tiles as PNG files."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", required=True, help="folder in VOC format")
+    parser.add_argument("--out", required=True, help="folder of the tiles")
+    parser.add_argument("--division", default="train", help="name of a list in ImageSets/Main")
+    parser.add_argument("--side", type=int, default=240, help="shorter side before cutting")
+    parser.add_argument("--size", type=int, default=96, help="side of a tile")
+    arguments = parser.parse_args()
+    out, count = pathlib.Path(arguments.out), 0
+    try:
+        voc = Voc(arguments.images)
+        files = [voc.image_file(name) for name in voc.names(arguments.division)]
+    except VocError as error:
+        sys.exit(f"error: {error}")
+    out.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        image = Image.open(file).convert("RGB")
+        for number, tile in enumerate(cut(image, arguments.side, arguments.size)):
+            tile.save(out / f"{file.stem}_{number:02}.png")
+            count += 1
+    print(f"{out}: {count} tiles of {len(files)} images")
+
+
+if __name__ == "__main__":
+    main()
