@@ -79,6 +79,7 @@ def load_pyramid(export, from_scratch=False):
     [backbone], split = encoder.extractor.backbones, encoder.extractor.split
     if from_scratch:
         backbone = type(backbone).from_config(backbone.get_config())
+        backbone.build((None, encoder.size, encoder.size, 3))
     return Pyramid(split, backbone, name="pyramid")
 
 
@@ -200,6 +201,6 @@ def find(detector, images, batch_size=8):
     outputs = detector.predict(batches.map(lambda part: tf.cast(part, tf.float32)))
     columns = (outputs[name] for name in ("num_detections", "boxes", "confidence", "labels"))
     return [
-        (corners[:count], scores[:count], labels[:count])
+        (corners[:count], scores[:count], labels[:count].astype(int))
         for count, corners, scores, labels in zip(*columns, strict=True)
     ]

@@ -13,7 +13,6 @@ import os
 import pathlib
 import sys
 
-import numpy as np
 from voc import Voc, VocError
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -32,7 +31,7 @@ def parser():
     made.add_argument("--epochs", type=int, default=30, help="default: %(default)s")
     made.add_argument("--batch_size", type=int, default=8, help="default: %(default)s")
     made.add_argument(
-        "--learning_rate", type=float, default=1e-3, help="of AdamW at the start, %(default)s"
+        "--learning_rate", type=float, default=1e-3, help="of AdamW, after its warm-up, %(default)s"
     )
     made.add_argument("--side", type=int, default=256, help="longer side in pixels, %(default)s")
     made.add_argument(
@@ -58,6 +57,8 @@ def main(words=None):
         results = _train_and_measure(training, measured, out, settings)
     except (VocError, _Error) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; the same command continues {out} at the epoch where it was")
     (out / "results.json").write_text(json.dumps(results | settings, indent=1) + "\n")
     print(table(results))
 
@@ -67,7 +68,7 @@ class _Error(Exception):
 
 
 def _check_same(out, settings):
-    """Refuses a folder of other settings, or of results; writes the settings."""
+    """Refuses a folder of results, or of a training with other settings."""
     file = out / "settings.json"
     if (out / "results.json").exists():
         raise _Error(f"{out} has results already; give --out another folder")
@@ -76,9 +77,6 @@ def _check_same(out, settings):
             f"--{name}={old.get(name)}" for name in settings if old.get(name) != settings[name]
         ]
         raise _Error(f"{out} was begun with {' '.join(other)}; use these, or another --out")
-    if not file.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=1) + "\n")
 
 
 def _train_and_measure(training, measured, out, settings):
@@ -96,8 +94,8 @@ def _train_and_measure(training, measured, out, settings):
     from infomin_tf.errors import UserError
 
     keras.utils.set_random_seed(settings["seed"])
-    everything = [boxes for _, boxes in (*training, *measured)]
-    classes = sorted({name for _, boxes in training for name in boxes.names})
+    everything = [*training, *measured]
+    classes = sorted({name for boxes in training for name in boxes.names})
     _check(training, measured, classes, settings)
     canvas = Canvas([boxes.size for boxes in everything], settings["side"])
     try:
@@ -106,6 +104,7 @@ def _train_and_measure(training, measured, out, settings):
         raise _Error(str(error)) from error
     model = detection.build(pyramid, len(classes), canvas.shape, settings["head_convolutions"])
     batches = TrainingImages(training, canvas, classes, settings["batch_size"], settings["seed"])
+    images = canvas.load(measured)
     steps = settings["epochs"] * len(batches)
     detection.compile_for(model, steps, settings["learning_rate"])
     print(
@@ -113,21 +112,21 @@ def _train_and_measure(training, measured, out, settings):
         f"measure on, {canvas.shape[1]}x{canvas.shape[0]}, {steps} steps; left out as empty or "
         f"outside: {sum(boxes.bad for boxes in everything)} boxes"
     )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     in_turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.begin(epoch))
     backup = keras.callbacks.BackupAndRestore(out / "backup")
-    history = model.fit(
+    model.fit(
         batches.dataset(), shuffle=False, epochs=settings["epochs"], callbacks=[in_turn, backup]
     )
     model.save_weights(out / "detector.weights.h5")
-    found = detection.find(model, np.stack([canvas.place(image) for image, _ in measured]))
-    truth = [boxes for _, boxes in measured]
-    for place, (corners, scores, labels) in enumerate(found):
-        size = truth[place].size
-        corners = np.clip(corners / canvas.scale(size), 0, [*size, *size])
-        found[place] = corners, scores, labels
-    losses = history.history["loss"]
-    results = average_precision.average_precision(truth, found, classes)
-    return results | {"steps": steps, "loss": losses[-1] if losses else None}
+    found = [
+        (canvas.back(corners, boxes.size), scores, labels)
+        for boxes, (corners, scores, labels) in zip(
+            measured, detection.find(model, images), strict=True
+        )
+    ]
+    return average_precision.average_precision(measured, found, classes) | {"steps": steps}
 
 
 def _check(training, measured, classes, settings):
@@ -139,7 +138,7 @@ def _check(training, measured, classes, settings):
             f"--batch_size={settings['batch_size']} is more than the {len(training)} images of the "
             "division train; make it smaller"
         )
-    unknown = {name for _, boxes in measured for name in boxes.names} - set(classes)
+    unknown = {name for boxes in measured for name in boxes.names} - set(classes)
     if unknown:
         raise _Error(
             f"the division {settings['measure_on']} has boxes of {', '.join(sorted(unknown))}, "

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 from PIL import Image
-from voc import Voc, VocError
+from voc import Voc, VocError, open_image
 
 
 def cut(image, side, size):
@@ -39,14 +39,14 @@ def main():
     try:
         voc = Voc(arguments.images)
         files = [voc.image_file(name) for name in voc.names(arguments.division)]
+        out.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            tiles = cut(open_image(file), arguments.side, arguments.size)
+            for number, tile in enumerate(tiles):
+                tile.save(out / f"{file.stem}_{number:02}.png")
+                count += 1
     except VocError as error:
         sys.exit(f"error: {error}")
-    out.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        image = Image.open(file).convert("RGB")
-        for number, tile in enumerate(cut(image, arguments.side, arguments.size)):
-            tile.save(out / f"{file.stem}_{number:02}.png")
-            count += 1
     print(f"{out}: {count} tiles of {len(files)} images")
 
 

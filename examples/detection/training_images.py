@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from voc import open_image
 
 # No anchor overlaps it, and KerasHub's matching needs one more box than an image has.
 NO_BOX = np.array([-10001, -10001, -10000, -10000], np.float32)
@@ -30,20 +31,31 @@ class Canvas:
         """Of the corners of boxes [..., 4] of an image: theirs on the canvas over their own."""
         return np.array(self.fitted(size) * 2, np.float32) / np.array(size * 2, np.float32)
 
+    def back(self, corners, size):
+        """Corners of boxes on the canvas [N, 4], within an image of the size (width, height)."""
+        return np.clip(corners / self.scale(size), 0, np.array(size * 2))
+
     def place(self, image):
-        """The image uint8 [H, W, 3] at the top left of a black canvas, uint8."""
-        size = self.fitted(image.shape[1::-1])
+        """A PIL image in RGB at the top left of a black canvas, uint8 [H, W, 3]."""
+        width, height = self.fitted(image.size)
         canvas = np.zeros(self.shape, np.uint8)
         resample = Image.Resampling.BILINEAR  # averages where it shrinks
-        canvas[: size[1], : size[0]] = np.asarray(Image.fromarray(image).resize(size, resample))
+        canvas[:height, :width] = np.asarray(image.resize((width, height), resample))
         return canvas
+
+    def load(self, examples):
+        """The images of `voc.Boxes`, uint8 [M, H, W, 3]."""
+        images = np.empty((len(examples), *self.shape), np.uint8)
+        for place, boxes in enumerate(examples):
+            images[place] = self.place(open_image(boxes.file))
+        return images
 
 
 class TrainingImages:
     """Batches of images, mirrored by chance, and their boxes; another order in each epoch.
 
     Args:
-        examples: of `voc.Voc.read`.
+        examples: `voc.Boxes` of each image.
         canvas: `Canvas`.
         classes: names of the classes.
         batch_size: images per step; what remains of an epoch belongs to none.
@@ -52,12 +64,12 @@ class TrainingImages:
 
     def __init__(self, examples, canvas, classes, batch_size, seed):
         self.batch_size, self.seed = batch_size, seed
-        self.images = np.stack([canvas.place(image) for image, _ in examples])
-        self.widths = np.array([canvas.fitted(boxes.size)[0] for _, boxes in examples])
-        most = max(len(boxes.names) for _, boxes in examples)
+        self.images = canvas.load(examples)
+        self.widths = np.array([canvas.fitted(boxes.size)[0] for boxes in examples])
+        most = max(len(boxes.names) for boxes in examples)
         self.corners = np.tile(NO_BOX, (len(examples), most + 1, 1))
         self.labels = np.full((len(examples), most + 1), -1, np.int32)
-        for place, (_, boxes) in enumerate(examples):
+        for place, boxes in enumerate(examples):
             kept = ~boxes.difficult
             count = int(kept.sum())
             self.corners[place, :count] = boxes.corners[kept] * canvas.scale(boxes.size)

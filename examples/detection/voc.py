@@ -21,8 +21,8 @@ class Boxes:
     """The boxes of one image.
 
     Args:
-        name: of the image, without ending.
-        size: (width, height) of its file in pixels.
+        file: path of the image.
+        size: (width, height) of the image in pixels.
         corners: float32 [N, 4], left, top, right and bottom edges in pixels, within the image. VOC
             counts pixels from 1, most programs that draw boxes write edges from 0: taken as these.
         names: the N classes.
@@ -31,7 +31,7 @@ class Boxes:
         bad: how many were left out, because nothing of them lies within the image.
     """
 
-    name: str
+    file: pathlib.Path
     size: tuple[int, int]
     corners: np.ndarray
     names: tuple[str, ...]
@@ -82,33 +82,36 @@ class Voc:
         )
 
     def read(self, division):
-        """List of (image [H, W, 3] uint8, `Boxes`) of a division."""
-        return [self._read(name) for name in self.names(division)]
-
-    def _read(self, name):
-        path = self.image_file(name)
-        try:
-            with Image.open(path) as file:
-                image = np.asarray(file.convert("RGB"))
-        except OSError as error:
-            raise VocError(
-                f"{path} cannot be read ({error}); replace it, or take its name out of "
-                "ImageSets/Main"
-            ) from error
-        return image, read_boxes(self.folder / "Annotations" / f"{name}.xml", image.shape)
+        """List of the `Boxes` of the images of a division."""
+        files = {name: self.image_file(name) for name in self.names(division)}
+        annotations = self.folder / "Annotations"
+        return [read_boxes(annotations / f"{name}.xml", file) for name, file in files.items()]
 
 
-def read_boxes(path, image_shape):
+def open_image(path):
+    """The image in RGB, decoded.
+
+    Raises:
+        VocError: it cannot be.
+    """
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def read_boxes(path, image_file):
     """The `Boxes` of an annotation.
 
     Args:
         path: of the XML file.
-        image_shape: (height, width, ...) of its image.
+        image_file: path of its image.
 
     Raises:
         VocError: the file is missing or not of VOC, or its boxes are of an image of another size.
     """
-    height, width = image_shape[:2]
+    width, height = _size(image_file)
     try:
         root = ElementTree.parse(path).getroot()
         size = tuple(int(root.findtext(f"size/{side}", "0")) for side in ("width", "height"))
@@ -130,10 +133,25 @@ def read_boxes(path, image_shape):
     corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
     kept = (corners[:, 2:] > corners[:, :2]).all(axis=1)
     return Boxes(
-        path.stem,
+        image_file,
         (width, height),
         corners[kept],
         tuple(name for name, keep in zip(names, kept, strict=True) if keep),
         np.array(difficult, bool)[kept],
         int((~kept).sum()),
+    )
+
+
+def _size(path):
+    """(width, height) of an image that is not decoded yet."""
+    try:
+        with Image.open(path) as file:
+            return file.size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path, error):
+    return VocError(
+        f"{path} cannot be read ({error}); replace it, or take its name out of ImageSets/Main"
     )

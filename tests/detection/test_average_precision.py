@@ -15,7 +15,7 @@ def boxes(corners, names, difficult=()):
 
     corners = np.array(corners, np.float32).reshape(-1, 4)
     difficult = np.array(list(difficult) or [False] * len(corners), bool)
-    return Boxes("image", (100, 100), corners, tuple(names), difficult, 0)
+    return Boxes("image.png", (100, 100), corners, tuple(names), difficult, 0)
 
 
 def found(*rows):

@@ -152,6 +152,41 @@ def test_every_box_has_an_anchor_whose_target_is_the_box(model):
         }
 
 
+def test_the_loss_is_the_papers(model):
+    """Focal loss (arXiv:1708.02002, equation 5) and smooth L1, added over all,
+    over the number of matched anchors, in NumPy.
+    """
+    import detector
+
+    images, given = batch()
+    detector.compile_for(model, 10, 1e-3)
+    examples = tf.data.Dataset.from_tensors((images, given))
+    loss = model.evaluate(examples, verbose=0, return_dict=True)["loss"]
+    outputs = model(images, training=False)
+    targets, labels = model.label_encoder(images, given["boxes"], given["labels"])
+    targets, labels = np.asarray(targets, np.float64), np.asarray(labels)
+    logits = np.asarray(outputs["cls_logits"], np.float64)
+    matched = labels >= 0
+    p = 1 / (1 + np.exp(-logits))
+    right = labels[..., None] == np.arange(2)
+    p_t, alpha_t = np.where(right, p, 1 - p), np.where(right, 0.25, 0.75)
+    focal = -alpha_t * (1 - p_t) ** 2 * np.log(p_t)
+    away = np.abs(np.asarray(outputs["bbox_regression"]) - targets)
+    smooth = np.where(away < 0.1, away**2 / 0.2, away - 0.05)
+    wanted = focal[labels != -2].sum() + smooth[matched].sum()
+    assert loss == pytest.approx(wanted / matched.sum(), rel=1e-4)
+
+
+@pytest.mark.long
+def test_the_loss_falls(model):
+    import detector
+
+    detector.compile_for(model, 20, 3e-3)
+    examples = tf.data.Dataset.from_tensors(batch()).repeat(5)
+    losses = model.fit(examples, epochs=4, shuffle=False, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
+
+
 def test_of_overlapping_boxes_of_a_class_the_most_certain_is_kept():
     import detector
 
@@ -206,7 +241,7 @@ def test_a_training_finds_squares_and_continues_to_the_same_weights(tmp_path, mo
         begin(self, epoch)
 
     monkeypatch.setattr(training_images.TrainingImages, "begin", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match="the same command continues"):
         retinanet.main([*flags, f"--out={tmp_path / 'stopped'}"])
     assert not (tmp_path / "stopped" / "results.json").exists()
     monkeypatch.setattr(training_images.TrainingImages, "begin", begin)
