@@ -166,11 +166,12 @@ def compile_for(detector, steps, learning_rate, weight_decay=1e-4):
         weight_decay: of kernels.
     """
     beta = 0.1  # where smooth L1 turns from a parabola to a line
+    warm_up = max(1, steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate / 100,
-        steps - steps // 10,
+        max(1, steps - warm_up),
         warmup_target=learning_rate,
-        warmup_steps=steps // 10,
+        warmup_steps=warm_up,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=10.0)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -26,15 +26,24 @@ def cut(image, side, size):
             yield image.crop((left, top, left + size, top + size))
 
 
-def main():
+def parser():
+    """The flags."""
+    made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    made.add_argument("--images", required=True, help="folder in VOC format")
+    made.add_argument("--out", required=True, help="folder of the tiles")
+    made.add_argument("--division", default="train", help="list in ImageSets/Main, %(default)s")
+    made.add_argument("--side", type=int, default=240, help="shorter side before, %(default)s")
+    made.add_argument("--size", type=int, default=96, help="side of a tile, %(default)s")
+    return made
+
+
+def main(words=None):
     """Writes the tiles as PNG files."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", required=True, help="folder in VOC format")
-    parser.add_argument("--out", required=True, help="folder of the tiles")
-    parser.add_argument("--division", default="train", help="name of a list in ImageSets/Main")
-    parser.add_argument("--side", type=int, default=240, help="shorter side before cutting")
-    parser.add_argument("--size", type=int, default=96, help="side of a tile")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args(words)
+    if not 2 <= arguments.size <= arguments.side:
+        sys.exit(
+            f"error: --size must be 2 to {arguments.side}, which is --side, not {arguments.size}"
+        )
     out, count = pathlib.Path(arguments.out), 0
     try:
         voc = Voc(arguments.images)

@@ -1,6 +1,10 @@
 """Reading folders in VOC format, cutting tiles, and the canvas of a detector."""
 
+import collections
 import json
+import pathlib
+import re
+import shlex
 import subprocess
 import sys
 
@@ -75,7 +79,7 @@ def test_mistakes_are_said_with_what_to_do(voc_folder):
         made.read("train")
 
 
-def test_tiles_overlap_by_half_and_are_of_one_division(voc_folder, tmp_path, monkeypatch, capsys):
+def test_tiles_overlap_by_half_and_are_of_one_division(voc_folder, tmp_path, capsys):
     import tiles
 
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
@@ -84,11 +88,27 @@ def test_tiles_overlap_by_half_and_are_of_one_division(voc_folder, tmp_path, mon
     np.testing.assert_array_equal(cut[0][:, 5:], cut[1][:, :5])
     np.testing.assert_array_equal(cut[0][5:], cut[5][:5])
     flags = [f"--images={voc_folder}", f"--out={tmp_path / 'tiles'}", "--side=48", "--size=24"]
-    monkeypatch.setattr(sys, "argv", ["tiles.py", *flags])
-    tiles.main()
+    tiles.main(flags)
     written = sorted(path.name for path in (tmp_path / "tiles").iterdir())
     assert len(written) == 8 * 12 and all(name.startswith("train") for name in written)
     assert "96 tiles of 8 images" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="--size must be 2 to 48, which is --side, not 64"):
+        tiles.main([*flags, "--size=64"])
+
+
+def test_the_commands_of_the_page_have_the_flags_that_there_are():
+    import retinanet
+    import tiles
+
+    page = (PROGRAMS.parents[1] / "docs" / "detection.md").read_text()
+    lines = re.findall(r"^ *python examples/detection/(\w+)\.py (.*)$", page, re.MULTILINE)
+    shared = shlex.split(re.search(r'flags="(.*)"', page)[1])
+    parsers = {"retinanet": retinanet.parser(), "tiles": tiles.parser()}
+    assert len(lines) == 6
+    for program, words in lines:
+        words = [w for word in shlex.split(words) for w in (shared if word == "$flags" else [word])]
+        given = [word.replace("$seed", "0") for word in words]
+        parsers[program].parse_args(given)
 
 
 def test_boxes_stay_on_what_they_bound_on_the_canvas_and_in_the_mirror(voc_folder):
@@ -172,3 +192,25 @@ def test_a_missing_extra_says_how_to_install_it(package, voc_folder, tmp_path, m
     with pytest.raises(SystemExit, match="is not installed; .*infomin_tf.detection"):
         retinanet.main([f"--images={voc_folder}", "--export=none", f"--out={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.real_data
+def test_the_two_bad_boxes_of_the_blood_cells_are_left_out(real_data_dir):
+    import voc
+
+    folder = pathlib.Path(real_data_dir).parent / "detection" / "bccd"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing")
+    read = {name: voc.Voc(folder).read(name) for name in ("train", "val", "test")}
+    assert {name: len(boxes) for name, boxes in read.items()} == {
+        "train": 205,
+        "val": 87,
+        "test": 72,
+    }
+    assert {name: sum(b.bad for b in boxes) for name, boxes in read.items()} == {
+        "train": 1,
+        "val": 1,
+        "test": 0,
+    }
+    names = collections.Counter(n for boxes in read.values() for b in boxes for n in b.names)
+    assert names == {"RBC": 4153, "WBC": 372, "Platelets": 361}
