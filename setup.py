@@ -57,6 +57,7 @@ setup(
         "torchvision": ["safetensors>=0.5"],
         "onnx": ["tf2onnx>=1.17", "onnx>=1.18"],
         "litert": ["ai-edge-litert>=2.0"],
+        "detection": ["keras-hub>=0.32", "pycocotools>=2.0.8"],
         "test": [
             "pytest>=8.0",
             "pytest-xdist>=3.8",
@@ -71,6 +72,8 @@ setup(
             "onnxruntime>=1.23",
             "ai-edge-litert>=2.0",
             "pyyaml>=6.0",
+            "keras-hub>=0.32",
+            "pycocotools>=2.0.8",
         ],
         "embed": ["pyarrow>=18.0"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
