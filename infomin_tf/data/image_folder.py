@@ -20,7 +20,7 @@ from infomin_tf.data.image_files import (
     read_thumbnails,
 )
 from infomin_tf.data.images import ArrayImages
-from infomin_tf.data.streams import StreamedImages
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
 
@@ -90,7 +90,7 @@ class ImageFolder:
         """Reads the folder.
 
         Returns:
-            `ArrayImages`, or `StreamedImages` beyond the memory limit.
+            `ArrayImages`, or `IndexedImages` beyond the memory limit.
 
         Raises:
             UserError: a missing or empty folder, labelled images outside class folders, or too many
@@ -214,12 +214,19 @@ class ImageFolder:
 
     def _stream(self, name, labels, names, known, scales, facts):
         fingerprints, plain = zip(*known, strict=True)
+        plain = np.array(plain)
         shape = (self.image_size, self.image_size, 3)
-        columns = {
-            "path": [os.fsencode(os.path.join(self.directory, path)) for path in facts.files],
-            "label": np.array(labels, np.int32),
-            "plain": list(plain),
-        }
+        labels = np.array(labels, np.int32)
+
+        def look_up(places):
+            paths = [os.path.join(self.directory, facts.files[place]) for place in places]
+            return np.array([os.fsencode(path) for path in paths], object), plain[places]
+
+        def fetch(places):
+            kinds = (tf.string, tf.bool)
+            found = tf.numpy_function(look_up, [places], kinds, stateful=False)
+            path, is_plain = (tf.ensure_shape(values, places.shape) for values in found)
+            return {"path": path, "plain": is_plain, "label": tf.gather(labels, places)}
 
         def read(path):
             return read_image(os.fsdecode(path), self.image_size, scales)
@@ -239,13 +246,13 @@ class ImageFolder:
             )
             return tf.ensure_shape(file, []), record["label"]
 
-        return StreamedImages(
-            *(name, len(labels), shape, names),
-            lambda: tf.data.Dataset.from_tensor_slices(columns),
-            decode,
-            shuffle_buffer=len(labels),
+        return IndexedImages(
+            name=name,
+            size=len(labels),
+            image_shape=shape,
+            class_names=names,
+            fetch=fetch,
+            decode=decode,
             encoded=encoded,
-            facts=dataclasses.replace(
-                facts, labels=columns["label"], fingerprints=list(fingerprints)
-            ),
+            facts=dataclasses.replace(facts, labels=labels, fingerprints=list(fingerprints)),
         )
