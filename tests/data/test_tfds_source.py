@@ -1,10 +1,13 @@
 """TFDS: real data where it is there, and the answers to mistakes."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.sets import Data
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.data.tfds_splits import find_stretch
@@ -84,6 +87,26 @@ def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path, file_format,
         Tfds("tiny", "valid").load(str(tmp_path))
     with pytest.raises(UserError, match="It holds these versions of tiny: 1.0.0"):
         Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
+
+
+def test_of_two_formats_the_one_with_random_access_is_read(tmp_path):
+    """As TFDS's own conversion leaves them, side by side."""
+    for file_format in FORMATS:
+        prepare(
+            tmp_path / file_format,
+            tfds.features.Image(shape=(6, 6, 3)),
+            noise(7, 6, 6, 3),
+            file_format=file_format,
+        )
+    both, other = (tmp_path / name / "tiny" / "1.0.0" for name in (TFRECORD, ARRAY_RECORD))
+    [records] = other.glob("*.array_record*")
+    records.rename(both / records.name)
+    description = json.loads((both / "dataset_info.json").read_text())
+    description["alternativeFileFormats"] = [ARRAY_RECORD]
+    (both / "dataset_info.json").write_text(json.dumps(description))
+    next(both.glob("*.tfrecord*")).unlink()
+    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path / TFRECORD))
+    assert isinstance(images, IndexedImages) and len(images.sample(10)) == 7
 
 
 def test_a_sample_of_a_set_that_is_larger_than_its_buffer_is_of_the_whole_set(tmp_path):
