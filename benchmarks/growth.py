@@ -7,7 +7,8 @@ folder of PNG files. Each measurement is of a process of its own, which reads an
 256 without making views. Bytes are those that it asks the kernel for (rchar of /proc/self/io),
 cached or not. Three tables:
 
-- Bytes that each of 1, 2 and 4 workers reads, to open the set and in one epoch.
+- Bytes that each of 1, 2 and 4 workers reads, to open the set and in the second epoch. (The first
+  one has to fill what is read ahead.)
 - The first batch from the beginning and after a resume at 90 % of an epoch.
 - Time and memory from 1,000 images on. Memory is what a process holds for itself (RssAnon) beyond
   what it holds once everything is imported and a set of 256 images has been read.
@@ -90,10 +91,11 @@ def status(path, field):
 
 
 def read(kind, folder, share=0.0, worker=(0, 1), steps=None):
-    """Reads a set from some share of its first epoch on, to its end or for some steps.
+    """Reads a set from a share of its first epoch on, for some steps or to its end and once more.
 
     Returns:
-        dict of the seconds and bytes to open it, to the first batch, and of the others.
+        dict of the seconds and bytes to open it, to the first batch, of the others, and of the
+        second epoch.
     """
     from infomin_tf.data.image_folder import ImageFolder
     from infomin_tf.data.order import Order, Shard
@@ -109,17 +111,16 @@ def read(kind, folder, share=0.0, worker=(0, 1), steps=None):
     all_steps = images.size // BATCH
     order = Order(BATCH, 0, int(share * all_steps), Shard(*worker))
     batches = iter(images.raw(order, order.size))
-    next(batches)
-    note()
-    done = 1
-    for _ in itertools.islice(batches, (steps or all_steps - order.first_step) - 1):
-        done += 1
-    note()
+    parts = 1, (steps or all_steps - order.first_step) - 1, 0 if steps else all_steps
+    for count in parts:
+        for _ in itertools.islice(batches, count):
+            pass
+        note()
     seconds, amounts = (
         [after - before for before, after in itertools.pairwise(each)]
         for each in zip(*marks, strict=True)
     )
-    return {"seconds": seconds, "bytes": amounts, "images": done * order.size, "size": images.size}
+    return {"seconds": seconds, "bytes": amounts, "size": images.size}
 
 
 def measured(small, *arguments, **named):
@@ -183,12 +184,12 @@ def main():
                 for index in range(count)
             ]
             opening = ", ".join(f"{each[0] / 1e6:.1f}" for each in found)
-            epoch = ", ".join(f"{sum(each[1:]) / 1e6:.1f}" for each in found)
+            epoch = ", ".join(f"{each[-1] / 1e6:.1f}" for each in found)
             show(kind, options.images, count, opening, epoch)
         table("kind", "images", "from", "s to open", "s to the first batch", "MB read by then")
         for kind, share in itertools.product(options.kinds, (0.0, 0.9)):
             found = sets.read(kind, options.resumed, share=share, steps=1)
-            (opening, first, _), amounts = found["seconds"], found["bytes"]
+            (opening, first, *_), amounts = found["seconds"], found["bytes"]
             begin = f"{share:.0%}"
             size, amount = found["size"], sum(amounts) / 1e6
             show(kind, size, begin, f"{opening:.2f}", f"{first:.2f}", f"{amount:.1f}")
@@ -204,9 +205,9 @@ def main():
         )
         for kind, count in itertools.product(options.kinds, sizes):
             found = sets.read(kind, count, steps=options.steps)
-            opening, first, rest = found["seconds"]
+            opening, first, rest, _ = found["seconds"]
             held, size = found["memory"] * 1024, found["size"]
-            per_image = 1e6 * rest / max(1, found["images"] - BATCH)
+            per_image = 1e6 * rest / (BATCH * max(1, options.steps - 1))
             numbers = f"{1e6 * opening / size:.1f}", f"{first:.2f}", f"{per_image:.0f}"
             show(kind, size, *numbers, f"{held / 1e6:.0f}", f"{held / size:.0f}")
 

@@ -24,6 +24,8 @@ from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
 
+_TRIED_TOGETHER = 1024
+
 
 @dataclasses.dataclass
 class ImageFolder:
@@ -105,17 +107,15 @@ class ImageFolder:
         in_memory = math.prod(shape) <= self.memory_limit_gib * 2**30
         images = buffers.empty(shape) if in_memory else None
         good, corrupt, known = [], [], []
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            tried = pool.map(lambda path: self.try_file(path, scales, in_memory), paths)
-            for index, (read, problem) in enumerate(tried):
-                if problem:
-                    corrupt.append(problem)
-                    continue
-                if in_memory:
-                    images[len(good)] = read
-                else:
-                    known.append(read)
-                good.append(index)
+        for index, (read, problem) in enumerate(self._try_all(paths, scales, in_memory)):
+            if problem:
+                corrupt.append(problem)
+                continue
+            if in_memory:
+                images[len(good)] = read
+            else:
+                known.append(read)
+            good.append(index)
         self.check_share(len(paths), corrupt)
         paths, labels = [paths[i] for i in good], [labels[i] for i in good]
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
@@ -124,6 +124,13 @@ class ImageFolder:
         loaded = ArrayImages(name, buffers.tensor(images[: len(good)]), labels, names)
         loaded.facts = facts
         return loaded
+
+    def _try_all(self, paths, scales, keep):
+        """`try_file` of each, in order; some at a time, as what waits takes memory, too."""
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(paths), _TRIED_TOGETHER):
+                some = paths[start : start + _TRIED_TOGETHER]
+                yield from pool.map(lambda path: self.try_file(path, scales, keep), some)
 
     def try_file(self, path, scales, keep=True):
         """(what is read, what is wrong with the file or None).

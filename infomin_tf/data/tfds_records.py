@@ -10,6 +10,8 @@ from infomin_tf.data.sharded import ShardedImages
 from infomin_tf.data.tfds_splits import expression
 from infomin_tf.errors import UserError
 
+_BUFFER = 2**20
+"""Bytes that are read at a time of each of the files that are read in sequence."""
 _Format = tfds.core.file_adapters.FileFormat
 
 
@@ -74,7 +76,7 @@ def _reader(builder, shards, starts, ends):
             shard_start, shard_end = tf.gather(starts, number), tf.gather(ends, number)
             low = tf.maximum(start, shard_start) - shard_start
             count = tf.maximum(tf.minimum(stop, shard_end) - shard_start - low, 0)
-            examples = open_file(tf.gather(names, number))
+            examples = open_file(tf.gather(names, number), buffer_size=_BUFFER)
             examples = examples.skip(tf.gather(skips, number) + low).take(count)
             # A file that lacks records would otherwise end without a word.
             return examples.apply(tf.data.experimental.assert_cardinality(count))
