@@ -10,6 +10,7 @@ from infomin_tf.data.sharded import ShardedImages
 from infomin_tf.data.tfds_splits import expression
 from infomin_tf.errors import UserError
 
+UNREADABLE = "a record of ArrayRecord cannot be read"
 _BUFFER = 2**20
 """Bytes that are read at a time of each of the files that are read in sequence."""
 _Format = tfds.core.file_adapters.FileFormat
@@ -56,7 +57,7 @@ def _fetcher(builder, split):
         try:
             return np.array(source.__getitems__(places.tolist()), object)
         except Exception as error:  # of many kinds, some of which would end the data set silently
-            raise ValueError(f"a record of ArrayRecord cannot be read: {error}") from error
+            raise ValueError(f"{UNREADABLE}: {error}") from error
 
     def fetch(places):
         examples = tf.numpy_function(read, [places], tf.string, stateful=False)

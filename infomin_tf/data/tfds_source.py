@@ -99,6 +99,8 @@ class Tfds:
         try:
             pixels, labels = load_decoded(streamed.records(), streamed.decode, streamed.size)
         except tf.errors.InvalidArgumentError as error:
+            if tfds_records.UNREADABLE in error.message:
+                raise
             raise UserError(
                 f"the images of {streamed.name} have varying sizes, not all {side}x{side}, or are "
                 f"damaged; bind Tfds.image_size ({error.message.splitlines()[0]})"

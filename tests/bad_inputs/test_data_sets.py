@@ -113,6 +113,15 @@ def array_records_that_are_cut(folder):
     load(folder)
 
 
+@refused.by(r"incomplete \(a record of ArrayRecord .*hash mismatch", "copy or prepare them again")
+def array_records_in_which_a_bit_has_changed(folder):
+    record = next(prepared(folder, "array_record").glob("*.array_record*"))
+    data = bytearray(record.read_bytes())
+    data[1100] ^= 1  # not of the first record, which is read alone to see the size of the images
+    record.write_bytes(data)
+    load(folder)
+
+
 @refused.by("is prepared as parquet", "prepare it as array_record")
 def files_of_a_format_that_is_not_read(folder):
     prepared(folder, "parquet")
