@@ -18,7 +18,8 @@ class UserError(Exception):
 def reason(error):
     """What an OSError, or TensorFlow's error of a file, says, without the names of operations."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)
+    first = re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)
+    return re.sub(r"^Error in user-defined function .*?: Iterator::[\w:]+: (\w+: )?", "", first)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import tensorflow as tf
 from infomin_tf import seeds
 from infomin_tf.data import pipeline
 from infomin_tf.data.order import Order, views_seed
-from infomin_tf.data.streams import _epoch_seed
+from infomin_tf.data.sharded import _key
 from infomin_tf.errors import UserError
 from infomin_tf.evaluation.segmentation import batches as segmentation_batches
 from infomin_tf.experiment.learn_views import LearnViews
@@ -125,8 +125,9 @@ def test_keys_of_steps_differ_over_steps_and_seeds():
     steps = [tf.constant(step, tf.int64) for step in range(60)]
     keys = [views_seed(seed, step).numpy() for seed in range(4) for step in steps]
     assert len(np.unique(keys, axis=0)) == len(keys)
-    orders = [int(_epoch_seed(Order(1, seed), epoch)) for seed in SEEDS for epoch in steps[:5]]
-    assert len(set(orders)) == len(orders)
+    parts = itertools.product(SEEDS, steps[:3], range(3), range(-1, 3))  # epoch, lane, window
+    orders = [_key(Order(1, seed).key, *rest).numpy() for seed, *rest in parts]
+    assert len(np.unique(orders, axis=0)) == len(orders)
 
 
 def test_banks_of_neighbouring_seeds_are_sampled_otherwise():

@@ -20,9 +20,11 @@ from infomin_tf.data.image_files import (
     read_thumbnails,
 )
 from infomin_tf.data.images import ArrayImages
-from infomin_tf.data.streams import StreamedImages
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
+
+_TRIED_TOGETHER = 1024
 
 
 @dataclasses.dataclass
@@ -90,7 +92,7 @@ class ImageFolder:
         """Reads the folder.
 
         Returns:
-            `ArrayImages`, or `StreamedImages` beyond the memory limit.
+            `ArrayImages`, or `IndexedImages` beyond the memory limit.
 
         Raises:
             UserError: a missing or empty folder, labelled images outside class folders, or too many
@@ -105,17 +107,15 @@ class ImageFolder:
         in_memory = math.prod(shape) <= self.memory_limit_gib * 2**30
         images = buffers.empty(shape) if in_memory else None
         good, corrupt, known = [], [], []
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            tried = pool.map(lambda path: self.try_file(path, scales, in_memory), paths)
-            for index, (read, problem) in enumerate(tried):
-                if problem:
-                    corrupt.append(problem)
-                    continue
-                if in_memory:
-                    images[len(good)] = read
-                else:
-                    known.append(read)
-                good.append(index)
+        for index, (read, problem) in enumerate(self._try_all(paths, scales, in_memory)):
+            if problem:
+                corrupt.append(problem)
+                continue
+            if in_memory:
+                images[len(good)] = read
+            else:
+                known.append(read)
+            good.append(index)
         self.check_share(len(paths), corrupt)
         paths, labels = [paths[i] for i in good], [labels[i] for i in good]
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
@@ -124,6 +124,13 @@ class ImageFolder:
         loaded = ArrayImages(name, buffers.tensor(images[: len(good)]), labels, names)
         loaded.facts = facts
         return loaded
+
+    def _try_all(self, paths, scales, keep):
+        """`try_file` of each, in order; some at a time, as what waits takes memory, too."""
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(paths), _TRIED_TOGETHER):
+                some = paths[start : start + _TRIED_TOGETHER]
+                yield from pool.map(lambda path: self.try_file(path, scales, keep), some)
 
     def try_file(self, path, scales, keep=True):
         """(what is read, what is wrong with the file or None).
@@ -214,12 +221,19 @@ class ImageFolder:
 
     def _stream(self, name, labels, names, known, scales, facts):
         fingerprints, plain = zip(*known, strict=True)
+        plain = np.array(plain)
         shape = (self.image_size, self.image_size, 3)
-        columns = {
-            "path": [os.fsencode(os.path.join(self.directory, path)) for path in facts.files],
-            "label": np.array(labels, np.int32),
-            "plain": list(plain),
-        }
+        labels = np.array(labels, np.int32)
+
+        def look_up(places):
+            paths = [os.path.join(self.directory, facts.files[place]) for place in places]
+            return np.array([os.fsencode(path) for path in paths], object), plain[places]
+
+        def fetch(places):
+            kinds = (tf.string, tf.bool)
+            found = tf.numpy_function(look_up, [places], kinds, stateful=False)
+            path, is_plain = (tf.ensure_shape(values, places.shape) for values in found)
+            return {"path": path, "plain": is_plain, "label": tf.gather(labels, places)}
 
         def read(path):
             return read_image(os.fsdecode(path), self.image_size, scales)
@@ -239,13 +253,13 @@ class ImageFolder:
             )
             return tf.ensure_shape(file, []), record["label"]
 
-        return StreamedImages(
-            *(name, len(labels), shape, names),
-            lambda: tf.data.Dataset.from_tensor_slices(columns),
-            decode,
-            shuffle_buffer=len(labels),
+        return IndexedImages(
+            name=name,
+            size=len(labels),
+            image_shape=shape,
+            class_names=names,
+            fetch=fetch,
+            decode=decode,
             encoded=encoded,
-            facts=dataclasses.replace(
-                facts, labels=columns["label"], fingerprints=list(fingerprints)
-            ),
+            facts=dataclasses.replace(facts, labels=labels, fingerprints=list(fingerprints)),
         )

@@ -5,10 +5,9 @@ import os
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from infomin_tf import graphs
-from infomin_tf.data import deep_images
+from infomin_tf.data import deep_images, tfds_records
 from infomin_tf.data.facts import fingerprint
 from infomin_tf.data.image_files import open_image, read_whole
 from infomin_tf.data.images import Images
@@ -70,22 +69,26 @@ class TfdsSegmentation:
             UserError: the set cannot be found, is damaged, or has no such split or feature.
         """
         builder = open_builder(self.name, self.version, data_dir)
-        find_parts(builder, self.name, self.split)  # refuses a split that is none
+        parts = find_parts(builder, self.name, self.split)
         if self.map_feature not in builder.info.features:
             raise UserError(
                 f"{self.name} has no feature {self.map_feature!r}, only "
                 f"{', '.join(builder.info.features)}; bind TfdsSegmentation.map_feature"
             )
 
-        def fit(example):
+        name = f"{self.name}:{self.split}"
+
+        def fit(record):
+            example = builder.info.features.deserialize_example(record["example"])
             return _fit(example["image"], example[self.map_feature], self.size)
 
-        config = tfds.ReadConfig(interleave_cycle_length=1)
-        examples = builder.as_dataset(self.split, shuffle_files=False, read_config=config)
         with damage_explained(builder):
-            pairs = list(examples.map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
+            streamed = tfds_records.streamed(
+                builder, parts, name=name, image_shape=(*self.size, 3), class_names=(), decode=fit
+            )
+            pairs = list(streamed.records().map(fit, tf.data.AUTOTUNE).as_numpy_iterator())
         images, maps = (np.stack(part) for part in zip(*pairs, strict=True))
-        return SegmentationImages(f"{self.name}:{self.split}", images, maps)
+        return SegmentationImages(name, images, maps)
 
 
 class SegmentationFolder:

@@ -22,8 +22,8 @@ _DAMAGE = (
     tf.errors.OutOfRangeError,
     tf.errors.PermissionDeniedError,
 )
-# What decoders say of an image, and tf.data of a file that ends early.
-_IN_RECORDS = re.compile(r"JPEG|PNG|image file format|dataset was expected to contain")
+# What is said by decoders of an image, by `tfds_records`, and by tf.data of a file that ends early.
+_IN_RECORDS = re.compile(r"JPEG|PNG|ArrayRecord|image file format|dataset was expected to contain")
 
 
 @graphs.without_autograph

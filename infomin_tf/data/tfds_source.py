@@ -1,17 +1,17 @@
 """Any image data set of TensorFlow Datasets."""
 
 import dataclasses
+import math
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from infomin_tf import graphs
+from infomin_tf.data import tfds_records
 from infomin_tf.data.facts import Facts
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.data.records import damage_explained, fit_square, load_decoded
-from infomin_tf.data.streams import StreamedImages
 from infomin_tf.data.tfds_opening import open_builder
-from infomin_tf.data.tfds_splits import expression, find_parts
+from infomin_tf.data.tfds_splits import find_parts
 from infomin_tf.errors import UserError
 
 
@@ -61,57 +61,66 @@ class Tfds:
         """
         builder = open_builder(self.name, self.version, data_dir)
         parts = find_parts(builder, self.name, self.split)
-        size = sum(stop - start for _, start, stop in parts)
         self._check_features(builder.info.features)
         with damage_explained(builder):
-            side = self.image_size or self._side_of_first(builder)
-            if size * side * side * 3 > self.memory_limit_gib * 2**30:
-                images = self._stream(builder, parts, size, side)
-            else:
-                images = self._hold(builder, size, side)
-        images.facts = Facts(places=(str(builder.data_dir), parts))
+            images = self._open(builder, parts)
+            if images.size * math.prod(images.image_shape) <= self.memory_limit_gib * 2**30:
+                return self._hold(images)
+        if not self.image_size and None in builder.info.features["image"].shape[:2]:
+            side = images.image_shape[0]
+            raise UserError(
+                f"the images of {images.name} may vary in size, and there are too many to check "
+                f"them all first; bind Tfds.image_size (the first image is {side}x{side})"
+            )
         return images
 
-    def _stream(self, builder, parts, size, side):
+    def _open(self, builder, parts):
         """`StreamedImages`, decoded again each time."""
-        name = f"{self.name}:{self.split}"
-        if not self.image_size and None in builder.info.features["image"].shape[:2]:
-            raise UserError(
-                f"the images of {name} may vary in size, and there are too many to check them all "
-                f"first; bind Tfds.image_size (the first image is {side}x{side})"
-            )
-        return StreamedImages(
-            *(name, size, (side, side, 3), _label_names(builder)),
-            lambda: _records(builder, self.split),
-            self._decoder(builder, side),
-            encoded=lambda record: (record["image"], _label(builder, record)),
-            records_between=lambda *places: _records(builder, expression(parts, *places)),
+        side = self.image_size
+        images = tfds_records.streamed(
+            builder,
+            parts,
+            name=f"{self.name}:{self.split}",
+            image_shape=(side, side, 3),
+            class_names=_label_names(builder),
+            decode=self._decoder(builder, side),
+            encoded=lambda record: _image_and_label(builder, record),
+            facts=Facts(places=(str(builder.data_dir), parts)),
         )
+        if not side:
+            side = self._side_of_first(builder, images)
+            decode = self._decoder(builder, side)
+            images = dataclasses.replace(images, image_shape=(side, side, 3), decode=decode)
+        return images
 
-    def _hold(self, builder, size, side):
+    def _hold(self, streamed):
         """`ArrayImages`, decoded once."""
-        name = f"{self.name}:{self.split}"
-        records, decode = _records(builder, self.split), self._decoder(builder, side)
+        side = streamed.image_shape[0]
         try:
-            images, labels = load_decoded(records, decode, size)
+            pixels, labels = load_decoded(streamed.records(), streamed.decode, streamed.size)
         except tf.errors.InvalidArgumentError as error:
+            if tfds_records.UNREADABLE in error.message:
+                raise
             raise UserError(
-                f"the images of {name} have varying sizes, not all {side}x{side}, or are damaged; "
-                f"bind Tfds.image_size ({error.message.splitlines()[0]})"
+                f"the images of {streamed.name} have varying sizes, not all {side}x{side}, or are "
+                f"damaged; bind Tfds.image_size ({error.message.splitlines()[0]})"
             ) from error
-        return ArrayImages(name, images, labels, _label_names(builder))
+        images = ArrayImages(streamed.name, pixels, labels, streamed.class_names)
+        images.facts = streamed.facts
+        return images
 
     def _decoder(self, builder, side):
         """A function record -> (image uint8 [side, side, 3], label)."""
         feature = builder.info.features["image"]
 
         def decode(record):
-            image = feature.decode_example(record["image"])
+            file, label = _image_and_label(builder, record)
+            image = feature.decode_example(file)
             if image.shape[-1] == 1:
                 image = tf.repeat(image, 3, axis=-1)
             if self.image_size:
                 image = fit_square(image, side)
-            return tf.ensure_shape(image, (side, side, 3)), _label(builder, record)
+            return tf.ensure_shape(image, (side, side, 3)), label
 
         return decode
 
@@ -129,25 +138,16 @@ class Tfds:
                 "uint8 images with 1 or 3 channels"
             )
 
-    def _side_of_first(self, builder):
-        example = next(iter(builder.as_dataset(self.split, shuffle_files=False).take(1)))
-        height, width = example["image"].shape[:2]
+    def _side_of_first(self, builder, images):
+        decode = builder.info.features["image"].decode_example
+        first = images.records_between(0, 1)
+        first = first.map(lambda record: decode(_image_and_label(builder, record)[0]))
+        height, width = next(iter(first)).shape[:2]
         if height != width:
             raise UserError(
                 f"images of {self.name} are {height}x{width}, not square; bind Tfds.image_size"
             )
         return height
-
-
-@graphs.without_autograph
-def _records(builder, split):
-    """The records of a split in their order on disk, images still encoded."""
-    return builder.as_dataset(
-        split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
 
 
 def _label_names(builder):
@@ -157,6 +157,8 @@ def _label_names(builder):
     return tuple(features["label"].names) if labelled else ()
 
 
-def _label(builder, record):
-    """int32 label of a record; -1 when there is none."""
-    return tf.cast(record["label"] if _label_names(builder) else -1, tf.int32)
+def _image_and_label(builder, record):
+    """(the image file's bytes, int32 label, -1 when there is none) of a record."""
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    example = builder.info.features.deserialize_example(record["example"], decoders=decoders)
+    return example["image"], tf.cast(example["label"] if _label_names(builder) else -1, tf.int32)

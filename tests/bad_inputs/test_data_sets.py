@@ -23,10 +23,10 @@ from tests.data.test_tfds_source import noise, prepare
 refused = Refused()
 
 
-def prepared(folder):
+def prepared(folder, file_format="tfrecord"):
     """The folder of the data set "tiny": 7 images of 3 classes."""
-    image = tfds.features.Image(shape=(6, 6, 3))
-    prepare(folder, image, noise(7, 6, 6, 3), tfds.features.ClassLabel(num_classes=3))
+    image, label = tfds.features.Image(shape=(6, 6, 3)), tfds.features.ClassLabel(num_classes=3)
+    prepare(folder, image, noise(7, 6, 6, 3), label, file_format)
     return folder / "tiny" / "1.0.0"
 
 
@@ -103,6 +103,28 @@ def records_that_are_cut(folder):
 @refused.by("corrupted record", "copy or prepare them again")
 def records_in_which_a_bit_has_changed(folder):
     with_a_bit_changed(folder, 100)
+    load(folder)
+
+
+@refused.by(r"incomplete \(a record of ArrayRecord cannot be read", "copy or prepare them again")
+def array_records_that_are_cut(folder):
+    record = next(prepared(folder, "array_record").glob("*.array_record*"))
+    record.write_bytes(record.read_bytes()[:-70_000])
+    load(folder)
+
+
+@refused.by(r"incomplete \(a record of ArrayRecord .*hash mismatch", "copy or prepare them again")
+def array_records_in_which_a_bit_has_changed(folder):
+    record = next(prepared(folder, "array_record").glob("*.array_record*"))
+    data = bytearray(record.read_bytes())
+    data[1100] ^= 1  # not of the first record, which is read alone to see the size of the images
+    record.write_bytes(data)
+    load(folder)
+
+
+@refused.by("is prepared as parquet", "prepare it as array_record")
+def files_of_a_format_that_is_not_read(folder):
+    prepared(folder, "parquet")
     load(folder)
 
 

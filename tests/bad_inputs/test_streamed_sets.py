@@ -18,7 +18,7 @@ MEND = "copy or prepare it again"
 
 
 def read_all(folder):
-    images = Tfds("tiny", "train", memory_limit_gib=0).load(str(folder))
+    images = Tfds("tiny", "train", image_size=6, memory_limit_gib=0).load(str(folder))
     with streaming_damage_explained(str(folder)):
         list(pipeline.evaluation_batches(images, 2))
 
@@ -49,6 +49,25 @@ def bit_that_has_changed(folder):
 @refused.by(r"is damaged \(.*expected to contain 7 elements", MEND)
 def records_that_are_missing(folder):
     rewrite(folder, lambda records: records[:-2])
+    read_all(folder)
+
+
+def array_record(folder):
+    return next(prepared(folder, "array_record").glob("*.array_record*"))
+
+
+@refused.by(r"is damaged \(a record of ArrayRecord cannot be read", MEND)
+def bit_of_array_record_that_has_changed(folder):
+    path = array_record(folder)
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+    read_all(folder)
+
+
+@refused.by(r"is damaged \(a record of ArrayRecord cannot be read", MEND)
+def array_record_that_is_gone(folder):
+    array_record(folder).unlink()
     read_all(folder)
 
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from PIL import Image
 
 from infomin_tf.data import pipeline
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.order import Order, Shard, views_seed
 from infomin_tf.data.records import fit_square
-from infomin_tf.data.streams import StreamedImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import families, pairs
 from infomin_tf.views.augment import jpeg
@@ -38,19 +38,14 @@ def jpegs(count=12):
             image = Image.fromarray(smooth[: shape[0], : shape[1]].astype(np.uint8))
             image.save(file, "JPEG", quality=95, subsampling=0)
             files.append(file.getvalue())
-    decode = lambda i: (
-        fit_square(tf.io.decode_jpeg(tf.constant(files)[i]), 32),
-        tf.cast(i, tf.int32),
-    )  # noqa: E731
-    return files, StreamedImages(
-        "jpegs",
-        count,
-        (32, 32, 3),
-        (),
-        lambda: tf.data.Dataset.range(count),
-        decode,
-        shuffle_buffer=count,
-        encoded=lambda i: (tf.constant(files)[i], tf.cast(i, tf.int32)),
+    return files, IndexedImages(
+        name="jpegs",
+        size=count,
+        image_shape=(32, 32, 3),
+        class_names=(),
+        fetch=lambda places: {"file": tf.gather(files, places), "index": tf.cast(places, tf.int32)},
+        decode=lambda r: (fit_square(tf.io.decode_jpeg(r["file"]), 32), r["index"]),
+        encoded=lambda r: (r["file"], r["index"]),
     )
 
 

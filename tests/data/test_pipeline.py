@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from infomin_tf.data import pipeline
 from infomin_tf.data.images import ArrayImages, Repeat, RepeatedImages, spread
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.order import Order, Shard, steps_per_epoch
-from infomin_tf.data.streams import StreamedImages
+from infomin_tf.data.sharded import ShardedImages
 from infomin_tf.errors import UserError
 from infomin_tf.views import pairs
 from infomin_tf.views.sampler import Sampler
@@ -23,16 +24,30 @@ def numbered(count=23):
     return ArrayImages("numbered", images, np.arange(count), [str(i) for i in range(count)])
 
 
-def streamed(count=23):
+def streamed(kind, count, **reading):
     whole = numbered(count)
-    return StreamedImages(
-        "numbered",
+    return kind(
+        name="numbered",
+        size=count,
+        image_shape=(4, 4, 3),
+        class_names=whole.class_names,
+        decode=lambda record: (whole.images[record["index"]], whole.labels[record["index"]]),
+        **reading,
+    )
+
+
+def indexed(count=23):
+    return streamed(IndexedImages, count, fetch=lambda places: {"index": places})
+
+
+def sharded(count=23, shards=3, window=9):
+    """Shards of as equal sizes as may be."""
+    return streamed(
+        ShardedImages,
         count,
-        (4, 4, 3),
-        whole.class_names,
-        lambda: tf.data.Dataset.range(count),
-        lambda index: (whole.images[index], whole.labels[index]),
-        shuffle_buffer=count,
+        between=lambda a, b: tf.data.Dataset.range(a, b).map(lambda index: {"index": index}),
+        starts=np.arange(shards) * count // shards,
+        shuffle_buffer=window,
     )
 
 
@@ -54,7 +69,7 @@ def labels(images, batches, seed=0, **arguments):
     return np.array([label.numpy() for _, label in stream.take(batches)])
 
 
-KINDS = [numbered, streamed]
+KINDS = [numbered, indexed, sharded]
 
 
 @functools.cache
@@ -184,7 +199,7 @@ def read(images):
     return np.concatenate([x[:, 0, 0, 0] for x, _ in pipeline.evaluation_batches(images, 4)])
 
 
-@pytest.mark.parametrize("kind", [lambda: of_one_class(numbered()), streamed])
+@pytest.mark.parametrize("kind", [lambda: of_one_class(numbered()), indexed, sharded])
 def test_hold_out_divides_a_set(kind):
     rest, held = kind().hold_out(5)
     np.testing.assert_array_equal(read(held), [0, 5, 10, 15, 20])

@@ -1,16 +1,17 @@
 """TFDS: real data where it is there, and the answers to mistakes."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from infomin_tf.data import pipeline
-from infomin_tf.data.order import Order, Shard
+from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.sets import Data
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.data.tfds_splits import find_stretch
 from infomin_tf.errors import UserError
-from tests.data.test_pipeline import NOISE
 
 
 def test_a_set_that_is_nowhere_says_both_ways_to_get_it(tmp_path, monkeypatch):
@@ -31,7 +32,10 @@ def test_a_misspelt_name_gets_the_nearest(tmp_path):
         Tfds("cifra10", "train").load(str(tmp_path))
 
 
-def prepare(folder, image, pixels, label=None):
+ARRAY_RECORD, TFRECORD = FORMATS = ("array_record", "tfrecord")
+
+
+def prepare(folder, image, pixels, label=None, file_format=TFRECORD, shards=1):
     """Writes the set "tiny" into a folder, as TFDS files without code; labels: 0, 1, 2, 0, ..."""
     features = {"image": image} | ({} if label is None else {"label": label})
     examples = [
@@ -43,55 +47,66 @@ def prepare(folder, image, pixels, label=None):
         features=tfds.features.FeaturesDict(features),
         split_datasets={"train": list(enumerate(examples))},
         data_dir=str(folder),
-    ).download_and_prepare()
+    ).download_and_prepare(
+        file_format=file_format,
+        download_config=tfds.download.DownloadConfig(num_shards=shards),
+    )
 
 
 def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
-def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path):
+def stored(folder, file_format, split="train"):
+    """(image, label) of the set "tiny", as TFDS itself reads them."""
+    builder = tfds.builder("tiny", data_dir=folder)
+    if file_format == ARRAY_RECORD:
+        examples = builder.as_data_source(split)
+    else:
+        examples = builder.as_dataset(split=split, shuffle_files=False).as_numpy_iterator()
+    return [(example["image"], example.get("label")) for example in examples]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path, file_format, shards):
     pixels = noise(7, 6, 6, 3)
-    prepare(
-        tmp_path,
-        tfds.features.Image(shape=(6, 6, 3)),
-        pixels,
-        tfds.features.ClassLabel(num_classes=3),
-    )
-    stored = tfds.as_numpy(
-        tfds.builder("tiny", data_dir=tmp_path).as_dataset(split="train", shuffle_files=False)
-    )
-    examples = list(stored)
-    for limit in (4.0, 0.0):
-        images = Tfds("tiny", "train", memory_limit_gib=limit).load(str(tmp_path))
-        batch, labels = next(iter(pipeline.evaluation_batches(images, 10)))
-        np.testing.assert_array_equal(batch, [example["image"] for example in examples])
-        np.testing.assert_array_equal(labels, [example["label"] for example in examples])
-        assert images.class_names == ("0", "1", "2")
-    assert {x.tobytes() for x in batch.numpy()} == {x.tobytes() for x in pixels}
+    label = tfds.features.ClassLabel(num_classes=3)
+    prepare(tmp_path, tfds.features.Image(shape=(6, 6, 3)), pixels, label, file_format, shards)
+    for split in ("train", "train[5:]+train[1:4]"):
+        expected = list(zip(*stored(tmp_path, file_format, split), strict=True))
+        for limit in (4.0, 0.0):
+            images = Tfds("tiny", split, memory_limit_gib=limit).load(str(tmp_path))
+            found = next(iter(pipeline.evaluation_batches(images, 10)))
+            for values, known in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(values, known)
+            assert images.size == len(found[1]) and images.class_names == ("0", "1", "2")
+    everything = Tfds("tiny", "train").load(str(tmp_path)).images.numpy()
+    assert {x.tobytes() for x in everything} == {x.tobytes() for x in pixels}
     with pytest.raises(UserError, match="it has train"):
         Tfds("tiny", "valid").load(str(tmp_path))
     with pytest.raises(UserError, match="It holds these versions of tiny: 1.0.0"):
         Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
 
 
-def test_shards_of_streamed_records_are_the_global_batch(tmp_path):
-    """Two epochs of 24 of 26 images."""
-    prepare(tmp_path, tfds.features.Image(shape=(6, 6, 3)), noise(26, 6, 6, 3))
-    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path)).numbered()
-
-    def batches(shard):
-        stream = pipeline.training_batches(images, Order(12, 7, shard=Shard(*shard)), NOISE).take(4)
-        return [tuple(x.numpy() for x in batch) for batch in stream]
-
-    whole = batches((0, 1))
-    for epoch in (whole[:2], whole[2:]):
-        assert len(np.unique([places for _, places in epoch])) == 24
-    for count in (2, 3, 4):
-        shards = [batches((index, count)) for index in range(count)]
-        for batch, *parts in zip(whole, *shards, strict=True):
-            for expected, found in zip(batch, zip(*parts, strict=True), strict=True):
-                np.testing.assert_array_equal(np.concatenate(found), expected)
+def test_of_two_formats_the_one_with_random_access_is_read(tmp_path):
+    """As TFDS's own conversion leaves them, side by side."""
+    for file_format in FORMATS:
+        prepare(
+            tmp_path / file_format,
+            tfds.features.Image(shape=(6, 6, 3)),
+            noise(7, 6, 6, 3),
+            file_format=file_format,
+        )
+    both, other = (tmp_path / name / "tiny" / "1.0.0" for name in (TFRECORD, ARRAY_RECORD))
+    [records] = other.glob("*.array_record*")
+    records.rename(both / records.name)
+    description = json.loads((both / "dataset_info.json").read_text())
+    description["alternativeFileFormats"] = [ARRAY_RECORD]
+    (both / "dataset_info.json").write_text(json.dumps(description))
+    next(both.glob("*.tfrecord*")).unlink()
+    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path / TFRECORD))
+    assert isinstance(images, IndexedImages) and len(images.sample(10)) == 7
 
 
 def test_a_sample_of_a_set_that_is_larger_than_its_buffer_is_of_the_whole_set(tmp_path):
