@@ -20,6 +20,10 @@ import os
 import numpy as np
 from scipy.stats import spearmanr
 
+from infomin_tf.auditing.ranking import tells_nothing
+from infomin_tf.evaluation.label_free import label_free_score
+from infomin_tf.sweeps.outcome import Setting
+
 KNN, PROBE = "knn/pre-trained", "fast_linear_probe/pre-trained"
 CANDIDATES = 128  # N of I_NCE
 
@@ -37,10 +41,15 @@ def unshared_spread(found, _):
     return -found["uniformity"] * (math.log(CANDIDATES) - found["i_nce"])
 
 
+def label_free(found, _):
+    """The audit's; what tells nothing comes last."""
+    spread, rotation = unshared_spread(found, _), found["rotation_probe/pre-trained"]
+    setting = Setting((), {key: np.array([value]) for key, value in found.items()})
+    return label_free_score(spread, rotation) - 100.0 * tells_nothing(setting)
+
+
 CRITERIA = {
-    "label-free score": lambda found, _: (
-        unshared_spread(found, _) * (found["rotation_probe/pre-trained"] - 25)
-    ),
+    "label-free score": label_free,
     "unshared spread": unshared_spread,
     "least I_NCE of the spread": least_of_the_spread,
     "rotation probe": lambda found, _: found["rotation_probe/pre-trained"],

@@ -31,13 +31,12 @@ class Torch:
 
     def step(self):
         """One update of the critics, one of g and the classifiers; returns the latter's loss."""
-        import torch
         from torch.nn import functional
 
-        with torch.no_grad():
-            views = self._views(self._unlabelled)
-        _update(self._critic_optimizer, -self._i_nce(*views), self._critic_weights)
-        loss = self._i_nce(*self._views(self._unlabelled))
+        views = self._views(self._unlabelled)  # of both updates: g moves in the second
+        fixed = [view.detach() for view in views]
+        _update(self._critic_optimizer, -self._i_nce(*fixed), self._critic_weights)
+        loss = self._i_nce(*views)
         views = self._views(self._labelled)
         for classifier, view in zip(self._classifiers, views, strict=True):
             loss = loss + functional.cross_entropy(classifier(view), self._labels)

@@ -144,9 +144,10 @@ class Audit:
         order = self._order(outcome, ranking)
         if self.base not in order or len(order) < 2:
             raise UserError(
-                "too few runs of the first round have results, so the audit cannot continue; read "
-                "their messages above, then run the same command again, with more --minutes if "
-                "there was no time for them"
+                f"too few runs of the first round have {ranking.metric}, so the audit cannot "
+                "continue; read their messages above, then run the same command again, with more "
+                "--minutes if there was no time for them, or with another --out if they are of "
+                "an earlier version"
             )
         others = [setting for setting in order if setting != self.base]
         return [self.base, *others[: budget.num_better(len(order)) - 1]]

@@ -77,8 +77,8 @@ class Findings:
             ]
         if not self.facts["classes"]:
             return [
-                f"Train on {self.recommended}. Without labels this is a guess: it tells images and "
-                "their rotations apart best for how little its views share."
+                f"Train on {self.recommended}. Without labels this is a guess: among all that was "
+                "tried, its network tells images apart best for how little its views share."
             ]
         axis = self.last.sweep.axes[0]
         combination = axis.settings[axis.labels.index(self.recommended)]
@@ -92,7 +92,7 @@ class Findings:
     def _is_apart(self):
         """Whether the recommendation is significantly different from the base."""
         comparison = Comparison(self.last.settings, self.ranking.metric)
-        return comparison.is_better(self.order[0], self._base)
+        return self.ranking.is_better(self.order[0], self._base, comparison)
 
     def _bindings(self, place, label):
         axis = self.audit.axes[place]
@@ -114,17 +114,17 @@ class Findings:
                 f"{error:.1f} points to that over seeds, which no comparison here includes; all "
                 "settings are judged, chosen and compared on the same images, so part of it "
                 "cancels.",
-                self._without_labels(),
+                *self._without_labels(),
             ]
         else:
             said.append(
                 "There are no labels, so nothing was measured that a task needs. Settings are "
                 "ordered by the label-free score: how far embeddings spread (the negative "
                 "uniformity), times the information that two views do not share (log N - I_NCE), "
-                "times the share of rotations that features tell beyond chance. The paper's "
-                "principle is to share little and to keep what a task needs. The score often, not "
-                "always, orders settings as labels would. Label a few hundred images and pass "
-                "--labels to check."
+                "times the share of rotations that features tell beyond chance (at least 10 %). "
+                "The paper's principle is to share little and to keep what a task needs. On four "
+                "of five sets of images the score ordered settings nearly as labels do. Label a "
+                "few hundred images and pass --labels to check."
             )
         said += [*self._that_tell_nothing(), *self.facts["doubts"]]
         # In the last round that concerns further seeds only.
@@ -209,13 +209,15 @@ class Findings:
 
     def _without_labels(self):
         metric = self.ranking.metric
-        guess = LabelFreeRanking().order(self.first.settings)[0]
+        guess = next(iter(LabelFreeRanking().order(self.first.settings)), None)
+        if guess is None:  # runs of an earlier version, or without a RotationProbe
+            return []
         best = self.ranking.order(self.first.settings)[0]
-        return (
+        return [
             f"Without the labels the audit would have put {guess.labels[0]} first in the first "
             f"round: {self.first.label(metric)} {mean_text(guess, metric)}, where the best, "
             f"{best.labels[0]}, has {mean_text(best, metric)}."
-        )
+        ]
 
 
 def _named(outcome, label):

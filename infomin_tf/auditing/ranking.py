@@ -36,6 +36,10 @@ class Ranking:
         error = comparison.standard_error(setting, base) if comparison.freedom else 0.0
         return comparison.difference(setting, base) > error
 
+    def is_better(self, setting, other, comparison):
+        """Whether a setting is significantly better than another, by a `Comparison`."""
+        return comparison.is_better(setting, other)
+
 
 class LabelFreeRanking(Ranking):
     """Without labels: by `label_free.label_free_score`, and what `tells_nothing` last."""
@@ -46,3 +50,15 @@ class LabelFreeRanking(Ranking):
     def order(self, settings):
         """See `Ranking`."""
         return sorted(super().order(settings), key=tells_nothing)
+
+    def is_improvement(self, setting, base, settings):
+        """See `Ranking`."""
+        if tells_nothing(setting) or tells_nothing(base):
+            return not tells_nothing(setting)
+        return super().is_improvement(setting, base, settings)
+
+    def is_better(self, setting, other, comparison):
+        """See `Ranking`."""
+        if tells_nothing(setting) or tells_nothing(other):
+            return not tells_nothing(setting)
+        return super().is_better(setting, other, comparison)

@@ -87,7 +87,7 @@ def _views(findings):
 
 
 def _draw(findings):
-    """The first round: a colour per axis."""
+    """The first round: a colour per axis, and within it a marker per setting."""
     metric = findings.ranking.metric
     settings = [s for s in findings.first.settings if metric in s.values]
     names = ["base", *(axis.name for axis in findings.audit.axes)]
@@ -96,8 +96,11 @@ def _draw(findings):
     figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
     recommended = [s for s in settings if s.labels == findings.order[0].labels]
     best = (recommended or findings.ranking.order(settings))[0]
-    markers = ["o"] * len(settings)
-    curve.draw_points(axes, findings.first, settings, ("i_nce", metric), best, colors, markers)
+    earlier = [[c for c in colors[:place] if c == color] for place, color in enumerate(colors)]
+    markers = [curve.MARKERS[len(same) % len(curve.MARKERS)] for same in earlier]
+    keys = "i_nce", metric
+    dots = curve.draw_points(axes, findings.first, settings, keys, best, colors, markers)
+    curve.name_points(figure, [dots])
     return figure
 
 

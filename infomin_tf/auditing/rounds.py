@@ -136,7 +136,7 @@ class Rounds:
         """Whether the first finalist is significantly different from all others."""
         comparison = Comparison(last.settings, self._ranking.metric)
         order = self._ranking.order(last.settings)
-        return all(comparison.is_better(order[0], other) for other in order[1:])
+        return all(self._ranking.is_better(order[0], other, comparison) for other in order[1:])
 
     def _is_there_time(self, first, finalists, steps, seeds):
         """Whether one more seed of the finalists is finished, or can be within the time."""

@@ -18,7 +18,8 @@ from infomin_tf.evaluation.probe import PRE_TRAINED, RAW_PIXELS, UNTRAINED, Prob
 from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import COUNT, Range, check
 
-_FOLDS, _CHANCE = 5, 25.0
+_FOLDS = 5
+_CHANCE, _NOISE = 25.0, 10.0  # %
 
 
 class LabelFreeProbe(Probe):
@@ -96,7 +97,8 @@ def label_free_score(unshared_spread, rotation):
 
     Views that let embeddings spread although they share little (`embeddings.unshared_spread`) may
     keep what no task needs; how well rotations are told says that features are of what is shown.
-    Where images have no upright, it is much the same for all views, and changes little.
+    Less than 10 % beyond chance count as 10 %: where images have no upright, rotations say nothing,
+    and unshared spread decides alone.
 
     Args:
         unshared_spread: in nats.
@@ -105,7 +107,7 @@ def label_free_score(unshared_spread, rotation):
     Returns:
         unshared_spread times the share of rotations told beyond chance, in nats.
     """
-    return unshared_spread * (rotation - _CHANCE) / (100.0 - _CHANCE)
+    return unshared_spread * max(rotation - _CHANCE, _NOISE) / (100.0 - _CHANCE)
 
 
 def rotation_accuracy(rotated):

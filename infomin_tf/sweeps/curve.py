@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from infomin_tf.sweeps import reverse_u
 
 _OFFSETS = [(side * 6, up) for up in (5, -5, 16, -16, 27, -27) for side in (1, -1)]
-_MARKERS = "osD^vP*X<>"
+MARKERS = "osD^vP*X<>"
 _COLUMNS = 2  # more cannot be read in the report
 
 
@@ -34,7 +34,7 @@ def draw_curve(outcome):
     for unused in grid.flat[panels:]:
         unused.remove()
     figure.suptitle(outcome.sweep.title)
-    information = outcome.sweep.information
+    information, panels = outcome.sweep.information, []
     if outcome.metric is None:
         _draw_i_nce(grid[0, 0], outcome, information)
     for axes, metric in zip(grid.flat, outcome.metrics, strict=False):
@@ -45,8 +45,10 @@ def draw_curve(outcome):
             if len(outcome.sweep.axes) == 1 and outcome.sweep.axes[0].ordered:
                 x, y = ([s.mean(key) for s in settings] for key in (information, metric))
                 axes.plot(x, y, color="0.75", zorder=1)
-            draw_points(axes, outcome, settings, (information, metric), best, colors, markers)
+            keys = information, metric
+            panels.append(draw_points(axes, outcome, settings, keys, best, colors, markers))
             _draw_parabola(axes, reverse_u.find(settings, information, metric))
+    name_points(figure, panels)
     return figure
 
 
@@ -60,6 +62,9 @@ def draw_points(axes, outcome, settings, keys, best, colors, markers):
         keys: of what is on the horizontal and on the vertical axis.
         best: the setting that has a star.
         colors, markers: of each setting.
+
+    Returns:
+        The points, one artist of matplotlib each, for `name_points`.
     """
     information, metric = keys
     x = np.array([s.mean(information) for s in settings])
@@ -81,8 +86,22 @@ def draw_points(axes, outcome, settings, keys, best, colors, markers):
     axes.grid(alpha=0.3)
     axes.set_xlabel(outcome.axis(information))
     axes.set_ylabel(outcome.axis(metric))
-    if not _write_labels(axes, x, y, texts) and not axes.figure.legends:
-        axes.figure.legend(handles=dots, loc="outside right upper", fontsize=9)
+    return dots
+
+
+def name_points(figure, panels):
+    """A label next to each point or, where they do not fit in every panel, a list beside these.
+
+    Args:
+        figure: of matplotlib.
+        panels: for each panel what `draw_points` returned.
+    """
+    labels = [_write_labels(dots) for dots in panels]
+    if all(labels) or not panels:
+        return
+    for label in sum(filter(None, labels), []):
+        label.remove()
+    figure.legend(handles=max(panels, key=len), loc="outside right upper", fontsize=9)
 
 
 def save(figure, out):
@@ -95,21 +114,20 @@ def save(figure, out):
     return buffer.getvalue()
 
 
-def _write_labels(axes, x, y, texts):
-    """A label next to each point, at the first free place in the panel.
-
-    Returns:
-        Whether there was a place for each; otherwise no label is left.
+def _write_labels(dots):
+    """Labels of points, each at the first free place in the panel; None, and no label, if one has
+    no place.
     """
+    axes = dots[0].axes
     axes.figure.draw_without_rendering()
-    panel = axes.get_window_extent()
-    points = axes.transData.transform(np.column_stack([x, y]))
+    panel, places = axes.get_window_extent(), np.concatenate([dot.get_offsets() for dot in dots])
+    points = axes.transData.transform(places)
     labels, taken = [], []
-    for a, b, text in zip(x, y, texts, strict=True):
+    for place, dot in zip(places, dots, strict=True):
         for right, up in _OFFSETS:
             label = axes.annotate(
-                text,
-                (a, b),
+                dot.get_label(),
+                place,
                 xytext=(right, up),
                 textcoords="offset points",
                 ha="left" if right > 0 else "right",
@@ -124,10 +142,10 @@ def _write_labels(axes, x, y, texts):
         else:
             for label in labels:
                 label.remove()
-            return False
+            return None
         labels.append(label)
         taken.append(box)
-    return True
+    return labels
 
 
 def _draw_parabola(axes, parabola):
@@ -155,7 +173,7 @@ def _looks(settings, axes):
     shades = plt.get_cmap("viridis")(np.linspace(0.0, 0.9, len(axes[0].labels)))
     colors = [shades[axes[0].labels.index(s.labels[0])] for s in settings]
     markers = [
-        _MARKERS[axes[1].labels.index(s.labels[1]) % len(_MARKERS)] if len(axes) > 1 else "o"
+        MARKERS[axes[1].labels.index(s.labels[1]) % len(MARKERS)] if len(axes) > 1 else "o"
         for s in settings
     ]
     return colors, markers

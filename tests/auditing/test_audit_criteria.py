@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import audit_criteria
@@ -45,7 +46,7 @@ def test_orders_and_regret(audit):
 
 def test_scores_by_hand():
     settings = {
-        name: {"i_nce": i_nce, "uniformity": uniformity}
+        name: {"i_nce": i_nce, "uniformity": uniformity, "rotation_probe/pre-trained": 40.0}
         for name, i_nce, uniformity in (("much", 4, -3.5), ("little", 2, -3), ("close", 1, -2))
     }
 
@@ -55,6 +56,11 @@ def test_scores_by_hand():
 
     spread = scores("unshared spread")  # log 128 is 4.852
     assert spread == pytest.approx([3.5 * 0.852, 3 * 2.852, 2 * 3.852], abs=2e-3)
+    score = scores("label-free score")
+    assert score == pytest.approx([0.2 * value for value in spread])
+    settings["little"]["i_nce"] = -0.1  # nothing was learned
+    assert int(np.argmin(scores("label-free score"))) == 1
+    settings["little"]["i_nce"] = 2
     # 85 % of -3.5 is -2.975.
     much, little, close = scores("least I_NCE of the spread")
     assert little > much > close

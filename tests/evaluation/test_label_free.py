@@ -94,7 +94,9 @@ def test_a_rotation_probe_turns_the_images_themselves():
 
 
 def test_the_label_free_score_by_hand():
-    assert label_free.label_free_score(6.0, 25.0) == 0.0  # no rotation is told
+    # Near chance rotations say nothing, whichever side they are on.
+    near = [label_free.label_free_score(6.0, rotation) for rotation in (22.0, 25.0, 34.9)]
+    assert near == pytest.approx([6 * 10 / 75] * 3)
     assert label_free.label_free_score(6.0, 40.0) == pytest.approx(6 * 15 / 75)
     assert label_free.label_free_score(3.0, 100.0) == 3.0
 
