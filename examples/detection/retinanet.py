@@ -11,10 +11,12 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 from voc import Voc, VocError
 
+BACKUP = "backup"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -58,8 +60,9 @@ def main(words=None):
     except (VocError, _Error) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"stopped; the same command continues {out} at the epoch where it was")
+        sys.exit(f"stopped; the same command continues {out} where it was")
     (out / "results.json").write_text(json.dumps(results | settings, indent=1) + "\n")
+    shutil.rmtree(out / BACKUP)
     print(table(results))
 
 
@@ -115,7 +118,11 @@ def _train_and_measure(training, measured, out, settings):
     out.mkdir(parents=True, exist_ok=True)
     (out / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     in_turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.begin(epoch))
-    backup = keras.callbacks.BackupAndRestore(out / "backup")
+    backup = keras.callbacks.BackupAndRestore(
+        out / BACKUP,
+        double_checkpoint=True,  # a kill may leave half of the newest
+        delete_checkpoint=False,  # the measuring may be stopped, too
+    )
     model.fit(
         batches.dataset(), shuffle=False, epochs=settings["epochs"], callbacks=[in_turn, backup]
     )
