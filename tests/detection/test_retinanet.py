@@ -343,8 +343,8 @@ def test_names_that_training_does_not_know_are_said(tmp_path):
     images = write_voc(tmp_path / "voc", {"train": 1, "test": 2})
     made = Voc(images)
     settings = {"batch_size": 8, "measure_on": "test", "images": images}
-    with pytest.raises(retinanet._Error, match="more than the 1 images"):
+    with pytest.raises(UserError, match="more than the 1 images"):
         retinanet._check(made.read("train"), made.read("test"), ["red"], settings)
-    with pytest.raises(retinanet._Error, match="test has boxes of blue, train only of red"):
+    with pytest.raises(UserError, match="test has boxes of blue, train only of red"):
         settings |= {"batch_size": 1}
         retinanet._check(made.read("train"), made.read("test"), ["red"], settings)
