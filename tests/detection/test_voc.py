@@ -94,6 +94,9 @@ def test_tiles_overlap_by_half_and_are_of_one_division(voc_folder, tmp_path, cap
     assert "96 tiles of 8 images" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="--size must be 2 to 48, which is --side, not 64"):
         tiles.main([*flags, "--size=64"])
+    with pytest.raises(SystemExit, match="tiles is not empty; give --out a new folder"):
+        tiles.main([*flags, "--division=test"])
+    assert sorted(path.name for path in (tmp_path / "tiles").iterdir()) == written
 
 
 def test_the_commands_of_the_page_have_the_flags_that_there_are():
@@ -205,11 +208,13 @@ def test_numbers_out_of_range_are_said(flag, message, voc_folder, tmp_path):
 
 def test_a_file_is_no_folder_of_results(voc_folder, tmp_path):
     import retinanet
+    import tiles
 
     file = tmp_path / "file"
     file.write_text("kept")
-    with pytest.raises(SystemExit, match="file is a file; give --out a folder"):
-        retinanet.main([f"--images={voc_folder}", f"--out={file}", "--export=none"])
+    for program, flags in ((retinanet, ["--export=none"]), (tiles, [])):
+        with pytest.raises(SystemExit, match="file is a file; give --out a folder"):
+            program.main([f"--images={voc_folder}", f"--out={file}", *flags])
     assert file.read_text() == "kept"
 
 
