@@ -46,7 +46,10 @@ def parser():
     )
     made.add_argument("--side", type=int, default=256, help="longer side in pixels, %(default)s")
     made.add_argument(
-        "--head_convolutions", type=int, default=4, help="of each head, %(default)s as in the paper"
+        "--head_convolutions",
+        type=int,
+        default=4,
+        help="convolutions of each head before its last; %(default)s, as in the paper",
     )
     made.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     made.add_argument("--measure_on", default="test", help="division measured, %(default)s")
