@@ -15,6 +15,17 @@ import sys
 
 from voc import Voc, VocError
 
+INSTALL = (
+    "install the extra detection: pip install 'infomin_tf[detection]', "
+    "in a checkout pip install -e '.[detection]'"
+)
+try:
+    from infomin_tf.errors import UserError, reason
+    from infomin_tf.runs import files
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing.name} is not installed; {INSTALL}")
+
+BACKUP = "backup"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -35,7 +46,10 @@ def parser():
     )
     made.add_argument("--side", type=int, default=256, help="longer side in pixels, %(default)s")
     made.add_argument(
-        "--head_convolutions", type=int, default=4, help="of each head, %(default)s as in the paper"
+        "--head_convolutions",
+        type=int,
+        default=4,
+        help="convolutions of each head before its last; %(default)s, as in the paper",
     )
     made.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     made.add_argument("--measure_on", default="test", help="division measured, %(default)s")
@@ -46,37 +60,56 @@ def main(words=None):
     """Trains, measures, prints a table and writes results.json."""
     arguments = parser().parse_args(words)
     out = pathlib.Path(arguments.out)
-    for name in ("epochs", "batch_size", "learning_rate", "side"):
-        if getattr(arguments, name) <= 0:
-            sys.exit(f"error: --{name} must be above 0, not {getattr(arguments, name)}")
     settings = {name: value for name, value in vars(arguments).items() if name != "out"}
     try:
+        _check_numbers(settings)
         _check_same(out, settings)
         voc = Voc(arguments.images)
         training, measured = voc.read("train"), voc.read(arguments.measure_on)
         results = _train_and_measure(training, measured, out, settings)
-    except (VocError, _Error) as error:
+        _write_json(out / "results.json", results | settings)
+        files.delete(out / BACKUP)
+    except (VocError, UserError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"stopped; the same command continues {out} at the epoch where it was")
-    (out / "results.json").write_text(json.dumps(results | settings, indent=1) + "\n")
+        sys.exit(f"stopped; the same command continues {out} where it was")
     print(table(results))
 
 
-class _Error(Exception):
-    """A mistake that the user can fix."""
+def _check_numbers(settings):
+    """Refuses numbers that nothing can be trained with."""
+    for name in ("epochs", "batch_size", "learning_rate", "side"):
+        if not settings[name] > 0:
+            raise UserError(f"--{name} must be above 0, not {settings[name]}")
+    if settings["head_convolutions"] < 0:
+        raise UserError(
+            f"--head_convolutions must be 0 or more, not {settings['head_convolutions']}"
+        )
+    if not 0 <= settings["seed"] < 2**32:
+        raise UserError(f"--seed must be 0 to {2**32 - 1}, not {settings['seed']}")
 
 
 def _check_same(out, settings):
     """Refuses a folder of results, or of a training with other settings."""
     file = out / "settings.json"
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give --out a folder")
     if (out / "results.json").exists():
-        raise _Error(f"{out} has results already; give --out another folder")
-    if file.exists() and (old := json.loads(file.read_text())) != settings:
-        other = [
-            f"--{name}={old.get(name)}" for name in settings if old.get(name) != settings[name]
-        ]
-        raise _Error(f"{out} was begun with {' '.join(other)}; use these, or another --out")
+        raise UserError(f"{out} has results already; give --out another folder")
+    if not file.exists():
+        return
+    fix = "delete it to continue with the settings given now, or give --out another folder"
+    old = files.read_json(file, fix)
+    if not isinstance(old, dict):
+        raise UserError(f"{file} has no settings; {fix}")
+    if old != settings:
+        names = [name for name in {**settings, **old} if old.get(name) != settings.get(name)]
+        other = " ".join(f"--{name}={old.get(name)}" for name in names)
+        raise UserError(f"{out} was begun with {other}; use these, or another --out")
+
+
+def _write_json(file, content):
+    files.write_atomically(file, json.dumps(content, indent=1) + "\n")
 
 
 def _train_and_measure(training, measured, out, settings):
@@ -87,21 +120,20 @@ def _train_and_measure(training, measured, out, settings):
         import keras
         from training_images import Canvas, TrainingImages
     except ModuleNotFoundError as error:
-        raise _Error(
-            f"{error.name} is not installed; install the extra detection: "
-            "pip install 'infomin_tf[detection]', in a checkout pip install -e '.[detection]'"
+        raise UserError(f"{error.name} is not installed; {INSTALL}") from error
+    except ImportError as error:
+        raise UserError(
+            f"a library cannot be loaded ({reason(error)}); tensorflow-text fits only the "
+            "TensorFlow of its own minor version: with TensorFlow 2.X, "
+            "pip install 'tensorflow-text==2.X.*'"
         ) from error
-    from infomin_tf.errors import UserError
 
     keras.utils.set_random_seed(settings["seed"])
     everything = [*training, *measured]
     classes = sorted({name for boxes in training for name in boxes.names})
     _check(training, measured, classes, settings)
     canvas = Canvas([boxes.size for boxes in everything], settings["side"])
-    try:
-        pyramid = detection.load_pyramid(settings["export"], settings["from_scratch"])
-    except UserError as error:
-        raise _Error(str(error)) from error
+    pyramid = detection.load_pyramid(settings["export"], settings["from_scratch"])
     model = detection.build(pyramid, len(classes), canvas.shape, settings["head_convolutions"])
     batches = TrainingImages(training, canvas, classes, settings["batch_size"], settings["seed"])
     images = canvas.load(measured)
@@ -112,10 +144,14 @@ def _train_and_measure(training, measured, out, settings):
         f"measure on, {canvas.shape[1]}x{canvas.shape[0]}, {steps} steps; left out as empty or "
         f"outside: {sum(boxes.bad for boxes in everything)} boxes"
     )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+    if not (out / "settings.json").exists():
+        _write_json(out / "settings.json", settings)
     in_turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.begin(epoch))
-    backup = keras.callbacks.BackupAndRestore(out / "backup")
+    backup = keras.callbacks.BackupAndRestore(
+        out / BACKUP,
+        double_checkpoint=True,  # a kill may leave half of the newest
+        delete_checkpoint=False,  # the measuring may be stopped, too
+    )
     model.fit(
         batches.dataset(), shuffle=False, epochs=settings["epochs"], callbacks=[in_turn, backup]
     )
@@ -132,17 +168,17 @@ def _train_and_measure(training, measured, out, settings):
 def _check(training, measured, classes, settings):
     """Raises an error for divisions that cannot be trained or measured on."""
     if not classes:
-        raise _Error(f"no image of {settings['images']} in the division train has a box")
+        raise UserError(f"no image of {settings['images']} in the division train has a box")
     if len(training) < settings["batch_size"]:
-        raise _Error(
+        raise UserError(
             f"--batch_size={settings['batch_size']} is more than the {len(training)} images of the "
             "division train; make it smaller"
         )
     unknown = {name for boxes in measured for name in boxes.names} - set(classes)
     if unknown:
-        raise _Error(
+        raise UserError(
             f"the division {settings['measure_on']} has boxes of {', '.join(sorted(unknown))}, "
-            f"train only of {', '.join(classes)}; mend the names, or the lists in ImageSets/Main"
+            f"train only of {', '.join(classes)}; fix the names, or the lists in ImageSets/Main"
         )
 
 

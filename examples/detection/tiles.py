@@ -2,7 +2,7 @@
 
     python examples/detection/tiles.py --images=VOC --out=tiles
 
-Leave the test images out of what is pre-trained on: their boxes shall measure the result.
+Leave the test images out of what is pre-trained on: the result is measured on them.
 """
 
 import argparse
@@ -37,6 +37,14 @@ def parser():
     return made
 
 
+def _check_empty(out):
+    """Refuses a folder that may hold tiles of other images: all files in it are trained on."""
+    if out.is_dir() and any(out.iterdir()):
+        sys.exit(f"error: {out} is not empty; give --out a new folder, or delete the old tiles")
+    if out.exists() and not out.is_dir():
+        sys.exit(f"error: {out} is a file; give --out a folder")
+
+
 def main(words=None):
     """Writes the tiles as PNG files."""
     arguments = parser().parse_args(words)
@@ -46,6 +54,7 @@ def main(words=None):
         )
     out, count = pathlib.Path(arguments.out), 0
     try:
+        _check_empty(out)
         voc = Voc(arguments.images)
         files = [voc.image_file(name) for name in voc.names(arguments.division)]
         out.mkdir(parents=True, exist_ok=True)
@@ -56,6 +65,8 @@ def main(words=None):
                 count += 1
     except VocError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error}; make room, or give --out another folder")
     print(f"{out}: {count} tiles of {len(files)} images")
 
 

@@ -66,7 +66,11 @@ class Voc:
                 f"{path} is missing, which lists the division {division!r}; there is "
                 f"{', '.join(there) or 'no list'}"
             )
-        names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise VocError(f"{path} is not text in UTF-8 ({error}); save it as UTF-8") from error
+        names = [line.split()[0] for line in lines if line.strip()]
         if not names:
             raise VocError(f"{path} lists no image; write the name of an image on each line")
         return names

@@ -1,6 +1,7 @@
 """RetinaNet on an exported ResNet: its maps, its start, its targets, and a short training."""
 
 import json
+import shutil
 
 import h5py
 import keras
@@ -237,10 +238,10 @@ def test_a_stopped_training_continues_to_the_same_weights(tmp_path, monkeypatch)
     import retinanet
     from training_images import TrainingImages
 
-    begin, given = TrainingImages.begin, flags(tmp_path, epochs=2)
+    begin, given = TrainingImages.begin, flags(tmp_path, epochs=3)
 
     def stopped(self, epoch):
-        if epoch == 1:
+        if epoch == 2:
             raise KeyboardInterrupt
         begin(self, epoch)
 
@@ -248,21 +249,79 @@ def test_a_stopped_training_continues_to_the_same_weights(tmp_path, monkeypatch)
     with pytest.raises(SystemExit, match="the same command continues"):
         retinanet.main([*given, f"--out={tmp_path / 'stopped'}"])
     assert not (tmp_path / "stopped" / "results.json").exists()
+    shutil.copytree(tmp_path / "stopped", tmp_path / "torn")
+    newest = tmp_path / "torn" / "backup" / "latest.weights.h5"
+    newest.write_bytes(newest.read_bytes()[:5000])
     monkeypatch.setattr(TrainingImages, "begin", begin)
-    found = {}
-    for name in ("stopped", "whole"):
+    for name in ("stopped", "torn", "whole"):
         retinanet.main([*given, f"--out={tmp_path / name}"])
         assert not (tmp_path / name / "backup").exists()
-        with h5py.File(tmp_path / name / "detector.weights.h5") as file:
-            arrays = found.setdefault(name, {})
-            file.visititems(lambda path, item, to=arrays: to.update(array(path, item)))
-    assert found["stopped"].keys() == found["whole"].keys() and len(found["whole"]) > 50
-    for path, value in found["whole"].items():
-        np.testing.assert_array_equal(found["stopped"][path], value, path)
+    whole = arrays(tmp_path / "whole" / "detector.weights.h5")
+    assert len(whole) > 50
+    for name in ("stopped", "torn"):
+        found = arrays(tmp_path / name / "detector.weights.h5")
+        assert found.keys() == whole.keys()
+        for path, value in whole.items():
+            np.testing.assert_array_equal(found[path], value, path)
 
 
-def array(path, item):
-    return {path: item[()]} if isinstance(item, h5py.Dataset) else {}
+@pytest.mark.parametrize("place", ["save_weights", "find"])
+def test_after_a_stop_in_the_measuring_nothing_is_trained_again(tmp_path, monkeypatch, place):
+    import detector
+    import keras_hub
+    import retinanet
+    from training_images import TrainingImages
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    kind = keras_hub.models.RetinaNetObjectDetector
+    given, out = [*flags(tmp_path, epochs=1), f"--out={tmp_path / 'out'}"], tmp_path / "out"
+    begin, begun = TrainingImages.begin, []
+    with monkeypatch.context() as patched:
+        if place == "find":
+            patched.setattr(detector, "find", stopped)
+        else:
+            patched.setattr(kind, "save_weights", only_backups(kind))
+        with pytest.raises(SystemExit, match="the same command continues"):
+            retinanet.main(given)
+    assert not (out / "results.json").exists()
+    trained = arrays(out / "backup" / "latest.weights.h5")
+    monkeypatch.setattr(
+        TrainingImages, "begin", lambda self, epoch: (begun.append(epoch), begin(self, epoch))
+    )
+    monkeypatch.setattr(kind, "train_step", stopped)
+    retinanet.main(given)
+    assert begun == [0]  # when they were made; no epoch
+    assert json.loads((out / "results.json").read_text())["steps"] == 2
+    saved_arrays = arrays(out / "detector.weights.h5")
+    for path, value in saved_arrays.items():
+        np.testing.assert_array_equal(trained[path], value, path)
+    assert len(saved_arrays) > 50 and not (out / "backup").exists()
+
+
+def only_backups(kind):
+    """save_weights that is stopped except where it writes a backup."""
+    save = kind.save_weights
+
+    def save_weights(self, filepath, **arguments):
+        if "backup" not in str(filepath):
+            raise KeyboardInterrupt
+        save(self, filepath, **arguments)
+
+    return save_weights
+
+
+def arrays(path):
+    """Dict of the arrays of an HDF5 file."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update(
+                {name: item[()]} if isinstance(item, h5py.Dataset) else {}
+            )
+        )
+    return found
 
 
 @pytest.mark.long
@@ -284,8 +343,8 @@ def test_names_that_training_does_not_know_are_said(tmp_path):
     images = write_voc(tmp_path / "voc", {"train": 1, "test": 2})
     made = Voc(images)
     settings = {"batch_size": 8, "measure_on": "test", "images": images}
-    with pytest.raises(retinanet._Error, match="more than the 1 images"):
+    with pytest.raises(UserError, match="more than the 1 images"):
         retinanet._check(made.read("train"), made.read("test"), ["red"], settings)
-    with pytest.raises(retinanet._Error, match="test has boxes of blue, train only of red"):
+    with pytest.raises(UserError, match="test has boxes of blue, train only of red"):
         settings |= {"batch_size": 1}
         retinanet._check(made.read("train"), made.read("test"), ["red"], settings)

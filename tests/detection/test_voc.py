@@ -94,6 +94,9 @@ def test_tiles_overlap_by_half_and_are_of_one_division(voc_folder, tmp_path, cap
     assert "96 tiles of 8 images" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="--size must be 2 to 48, which is --side, not 64"):
         tiles.main([*flags, "--size=64"])
+    with pytest.raises(SystemExit, match="tiles is not empty; give --out a new folder"):
+        tiles.main([*flags, "--division=test"])
+    assert sorted(path.name for path in (tmp_path / "tiles").iterdir()) == written
 
 
 def test_the_commands_of_the_page_have_the_flags_that_there_are():
@@ -174,11 +177,71 @@ def test_results_are_not_written_over_and_settings_not_mixed(voc_folder, tmp_pat
     (tmp_path / "out" / "settings.json").write_text(json.dumps(settings | {"seed": 7}))
     with pytest.raises(SystemExit, match="was begun with --seed=7"):
         retinanet.main(given)
+    settings_file = tmp_path / "out" / "settings.json"
+    for broken in ("", '{"seed": 7', "[]"):
+        settings_file.write_text(broken)
+        with pytest.raises(SystemExit, match="settings.json.*; delete it to continue"):
+            retinanet.main(given)
+        assert settings_file.read_text() == broken
     (tmp_path / "out" / "results.json").write_text("{}")
     with pytest.raises(SystemExit, match="has results already; give --out another folder"):
         retinanet.main(given)
-    with pytest.raises(SystemExit, match="--epochs must be above 0, not 0"):
-        retinanet.main([*given, "--epochs=0"])
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    {
+        "--epochs=0": "--epochs must be above 0, not 0",
+        "--learning_rate=nan": "--learning_rate must be above 0, not nan",
+        "--head_convolutions=-1": "--head_convolutions must be 0 or more, not -1",
+        "--seed=-1": "--seed must be 0 to 4294967295, not -1",
+        "--seed=4294967296": "--seed must be 0 to 4294967295, not 4294967296",
+    }.items(),
+)
+def test_numbers_out_of_range_are_said(flag, message, voc_folder, tmp_path):
+    import retinanet
+
+    with pytest.raises(SystemExit, match=f"^error: {message}$"):
+        retinanet.main([f"--images={voc_folder}", "--export=none", f"--out={tmp_path}/out", flag])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_no_folder_of_results(voc_folder, tmp_path):
+    import retinanet
+    import tiles
+
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for program, flags in ((retinanet, ["--export=none"]), (tiles, [])):
+        with pytest.raises(SystemExit, match="file is a file; give --out a folder"):
+            program.main([f"--images={voc_folder}", f"--out={file}", *flags])
+    assert file.read_text() == "kept"
+
+
+def test_a_library_that_does_not_fit_is_said(voc_folder, tmp_path, monkeypatch):
+    import retinanet
+
+    package = tmp_path / "broken"
+    package.mkdir()
+    (package / "average_precision.py").write_text(
+        "raise ImportError('tflite_registrar.so: undefined symbol: _ZN4absl')"
+    )
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.delitem(sys.modules, "average_precision", raising=False)
+    with pytest.raises(SystemExit, match="undefined symbol.*pip install 'tensorflow-text==2.X"):
+        retinanet.main([f"--images={voc_folder}", "--export=none", f"--out={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_list_that_is_not_utf_8_is_said(voc_folder):
+    import voc
+
+    file = voc_folder / "ImageSets" / "Main" / "train.txt"
+    file.write_bytes("zellkörper".encode("latin-1"))
+    with pytest.raises(voc.VocError, match="train.txt is not text in UTF-8 .*; save it"):
+        voc.Voc(voc_folder).names("train")
+    file.write_bytes(b"\xef\xbb\xbf" + "zellkörper\n".encode())
+    assert voc.Voc(voc_folder).names("train") == ["zellkörper"]
 
 
 @pytest.mark.parametrize("package", ["keras_hub", "pycocotools"])
