@@ -89,6 +89,25 @@ def test_a_stream_is_resumed_in_any_window_of_any_epoch():
         )
 
 
+@pytest.mark.parametrize(
+    "size, shards, window, batch",
+    [(140, 4, 12, 36), (100, 4, 24, 12), (53, 5, 10, 12), (23, 1, 4, 12)],
+)
+def test_no_image_is_left_out_of_every_epoch(size, shards, window, batch):
+    """An image is left out by chance, as often as another, wherever its lane and window end."""
+    images, epochs, steps = sharded(size, shards, window), 40, size // batch
+    whole = places(images, epochs * steps, batch)
+    each = whole.reshape(epochs, -1)
+    assert all(len(np.unique(epoch)) == steps * batch for epoch in each)
+    share, often = steps * batch / size, np.bincount(each.ravel(), minlength=size) / epochs
+    # In lanes of sizes that differ by one, shares differ a bit, too.
+    margin = 0.06 + 5 * np.sqrt(share * (1 - share) / epochs)
+    assert often.min() > 0 and np.abs(often - share).max() < margin
+    for first in range(steps, 3 * steps, 1 + steps // 4):
+        resumed = places(images, 2, batch, first_step=first)
+        np.testing.assert_array_equal(resumed, whole[first : first + 2])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_are_the_places_of_the_images(sets, kind):
     """Else the other tests would compare numbers that say nothing of the images."""
