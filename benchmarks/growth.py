@@ -4,11 +4,11 @@
 
 Synthetic 8x8 images: as a TFDS set of ArrayRecord and of TFRecord, in 16 files each, and as a
 folder of PNG files. Each measurement is of a process of its own, which reads and decodes batches of
-256 without making views. Bytes are those that it asks the kernel for (rchar of /proc/self/io),
-cached or not. Three tables:
+256 without making views. Bytes are those that it reads (rchar of /proc/self/io), cached or not.
+Three tables:
 
-- Bytes that each of 1, 2 and 4 workers reads, to open the set and in the second epoch. (The first
-  one has to fill what is read ahead.)
+- Bytes that each of 1, 2 and 4 workers reads, to open the set and in the second epoch. The
+  first epoch also reads ahead what belongs to the second, so it is not counted.
 - The first batch from the beginning and after a resume at 90 % of an epoch.
 - Time and memory from 1,000 images on. Memory is what a process holds for itself (RssAnon) beyond
   what it holds once everything is imported and a set of 256 images has been read.

@@ -19,7 +19,8 @@ def reason(error):
     """What an OSError, or TensorFlow's error of a file, says, without the names of operations."""
     first = (str(error).splitlines() or [type(error).__name__])[0]
     first = re.sub(r"\{\{.*?\}\} | \[Op:\w+\].*| \[\[\{\{.*", "", first)
-    return re.sub(r"^Error in user-defined function .*?: Iterator::[\w:]+: (\w+: )?", "", first)
+    of_reading = r"^Error in user-defined function .*?: Iterator::[\w:]+: (\w+Error: )?"
+    return re.sub(of_reading, "", first)
 
 
 @functools.cache

@@ -21,9 +21,10 @@ class ShardedImages(StreamedImages):
 
     The set is divided into lanes of neighbouring images, of about a shard or more each. Their
     number depends on the set and the batch size alone. Each batch takes equally many images of each
-    lane, so a worker reads the lanes of its own rows. In each epoch a lane begins at another of its
-    shards, and is shuffled window by window. A training that is resumed passes over shards without
-    reading them; of each lane it reads up to one shard and one window again.
+    lane, so a worker reads the lanes of its own rows. In each epoch a lane begins at a random one
+    of its shards, leaves out a random stretch of neighbours, as many as fill no batch, and is
+    shuffled window by window. A training that is resumed passes over shards without reading them;
+    of each lane it reads up to one shard and one window again.
 
     Args:
         between: function (start, stop), int64 -> tf.data.Dataset of dicts of tensors, for use in
@@ -95,29 +96,37 @@ class ShardedImages(StreamedImages):
                 places = tf.random.experimental.index_shuffle(places, key(number), count - 1)
                 return {name: tf.gather(value, places) for name, value in records.items()}
 
-            records = self._turned(start, stop, passed * window, key(-1))
+            surplus = stop - start - steps * of_lane
+            records = self._turned(start, stop, surplus, passed * window, key)
             windows = records.batch(window).enumerate(passed).map(shuffle).prefetch(1)
-            return windows.unbatch().skip(done % window).take(steps * of_lane - done)
+            return windows.unbatch().skip(done % window)
 
         return tf.data.Dataset.range(first_epoch, tf.int64.max - 1).flat_map(of_epoch)
 
-    def _turned(self, start, stop, passed, key):
+    def _turned(self, start, stop, surplus, passed, key):
         """The records at places start to stop, from one of their shards on, and round.
 
         Args:
             start, stop: places.
-            passed: how many of them are passed over.
-            key: int64 [2], which shard.
+            surplus: how many neighbours, of which the last has the first next to it, are left out.
+            passed: how many of the others are passed over.
+            key: function (number) -> int64 [2], of which those of -1 and -2 are used.
         """
         starts = tf.constant(self.starts, tf.int64)
         inside = tf.boolean_mask(starts, (starts > start) & (starts < stop))
-        choice = tf.random.stateless_uniform([], key, 0, tf.size(inside) + 1, tf.int32)
-        first = tf.concat([[start], inside], 0)[choice] + passed
+        choice = tf.random.stateless_uniform([], key(-1), 0, tf.size(inside) + 1, tf.int32)
+        begin = tf.concat([[start], inside], 0)[choice]
+        size = stop - start
+        gap = tf.random.stateless_uniform([], key(-2), 0, size, tf.int64)
+        # A gap that goes over the end leaves out what is read first, too.
+        passed += tf.maximum(gap + surplus - size, 0)
+        passed = tf.where(passed < gap, passed, passed + surplus)
+        first = begin + passed
         round_ = tf.maximum(start, start + first - stop)
-        end = tf.minimum(first, stop)
-        return self.records_between(end, stop).concatenate(
-            self.records_between(round_, first - passed)
-        )
+        records = self.records_between(tf.minimum(first, stop), stop)
+        records = records.concatenate(self.records_between(round_, begin))
+        # Filtered out, because to open a shard behind the gap would read its beginning again.
+        return records.filter(lambda each: (each["place"] - begin - gap) % size >= surplus)
 
     @graphs.without_autograph
     def records_between(self, start, stop):

@@ -1,5 +1,7 @@
 """What the files of a prepared TFDS set hold: serialized examples, by place or file after file."""
 
+import importlib.util
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -20,7 +22,7 @@ def streamed(builder, parts, **arguments):
     """The images of some parts of a set, whose records are {"place", "example"}.
 
     Args:
-        builder: of TFDS, prepared. Where files of ArrayRecord are there, it reads these.
+        builder: of TFDS, prepared. Of several formats, ArrayRecord is read where it can be.
         parts: of `tfds_splits.find_parts`.
         **arguments: the others of `StreamedImages`.
 
@@ -28,22 +30,39 @@ def streamed(builder, parts, **arguments):
         `IndexedImages` or `ShardedImages`.
 
     Raises:
-        UserError: files of another format.
+        UserError: files of no format that can be read here.
     """
     size = sum(stop - start for _, start, stop in parts)
     split = expression(parts, 0, size)
-    if _Format.ARRAY_RECORD in builder.info.available_file_formats():
+    file_format = _format_to_read(builder)
+    if file_format == _Format.ARRAY_RECORD:
         return IndexedImages(fetch=_fetcher(builder, split), size=size, **arguments)
-    if builder.info.file_format not in (_Format.TFRECORD, _Format.RIEGELI):
-        raise UserError(
-            f"{builder.data_dir} is prepared as {builder.info.file_format.value}, which is not "
-            "read; prepare it as array_record (best) or tfrecord, see docs/scaling.md"
-        )
+    if file_format != builder.info.file_format:
+        builder.info.set_file_format(file_format, override=True, override_if_initialized=True)
     shards = builder.info.splits[split].file_instructions
     ends = np.cumsum([shard.take for shard in shards])
     starts = ends - [shard.take for shard in shards]
     between = _reader(builder, shards, starts, ends)
     return ShardedImages(between=between, starts=starts, size=size, **arguments)
+
+
+def _format_to_read(builder):
+    there = builder.info.available_file_formats()
+    has_reader = importlib.util.find_spec("array_record") is not None
+    for file_format in (_Format.ARRAY_RECORD, _Format.TFRECORD, _Format.RIEGELI):
+        if file_format in there and (has_reader or file_format != _Format.ARRAY_RECORD):
+            return file_format
+    names = " and ".join(sorted(each.value for each in there))
+    if _Format.ARRAY_RECORD in there:
+        raise UserError(
+            f"{builder.data_dir} is prepared as {names}, and the package array_record, which reads "
+            "it, is not installed here; install it, or prepare the set as tfrecord, see "
+            "docs/scaling.md"
+        )
+    raise UserError(
+        f"{builder.data_dir} is prepared as {names}, which is not read; prepare it as "
+        "array_record (best) or tfrecord, see docs/scaling.md"
+    )
 
 
 def _fetcher(builder, split):

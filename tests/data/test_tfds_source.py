@@ -1,6 +1,8 @@
 """TFDS: real data where it is there, and the answers to mistakes."""
 
+import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow_datasets as tfds
 from infomin_tf.data import pipeline
 from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.sets import Data
+from infomin_tf.data.sharded import ShardedImages
 from infomin_tf.data.tfds_source import Tfds
 from infomin_tf.data.tfds_splits import find_stretch
 from infomin_tf.errors import UserError
@@ -89,24 +92,56 @@ def test_a_prepared_set_without_code_is_read_in_its_order(tmp_path, file_format,
         Tfds("tiny", "train", version="2.0.0").load(str(tmp_path))
 
 
-def test_of_two_formats_the_one_with_random_access_is_read(tmp_path):
-    """As TFDS's own conversion leaves them, side by side."""
+def prepare_both(folder, named, other):
+    """Writes the set "tiny" in two formats, side by side as TFDS's own conversion leaves them.
+
+    Returns:
+        its folder, whose description names the one format first.
+    """
     for file_format in FORMATS:
-        prepare(
-            tmp_path / file_format,
-            tfds.features.Image(shape=(6, 6, 3)),
-            noise(7, 6, 6, 3),
-            file_format=file_format,
-        )
-    both, other = (tmp_path / name / "tiny" / "1.0.0" for name in (TFRECORD, ARRAY_RECORD))
-    [records] = other.glob("*.array_record*")
+        image = tfds.features.Image(shape=(6, 6, 3))
+        prepare(folder / file_format, image, noise(7, 6, 6, 3), file_format=file_format)
+    both, apart = (folder / name / "tiny" / "1.0.0" for name in (named, other))
+    [records] = apart.glob(f"*.{other}*")
     records.rename(both / records.name)
     description = json.loads((both / "dataset_info.json").read_text())
-    description["alternativeFileFormats"] = [ARRAY_RECORD]
+    description["alternativeFileFormats"] = [other]
     (both / "dataset_info.json").write_text(json.dumps(description))
+    return both
+
+
+def without_array_record(monkeypatch):
+    """As where the package is not installed: it is neither found nor imported."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == ARRAY_RECORD else find(name)
+    )
+    for name in [ARRAY_RECORD, *(each for each in sys.modules if each.startswith(ARRAY_RECORD))]:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.parametrize("named, other", [FORMATS, FORMATS[::-1]])
+def test_of_two_formats_the_one_with_random_access_is_read(tmp_path, named, other):
+    both = prepare_both(tmp_path, named, other)
     next(both.glob("*.tfrecord*")).unlink()
-    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path / TFRECORD))
+    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path / named))
     assert isinstance(images, IndexedImages) and len(images.sample(10)) == 7
+
+
+@pytest.mark.parametrize("named, other", [FORMATS, FORMATS[::-1]])
+def test_without_array_record_the_other_format_is_read(tmp_path, monkeypatch, named, other):
+    both = prepare_both(tmp_path, named, other)
+    next(both.glob("*.array_record*")).unlink()
+    without_array_record(monkeypatch)
+    images = Tfds("tiny", "train", memory_limit_gib=0.0).load(str(tmp_path / named))
+    assert isinstance(images, ShardedImages) and len(images.sample(10)) == 7
+
+
+def test_without_array_record_its_sets_are_refused_with_the_way_out(tmp_path, monkeypatch):
+    prepare(tmp_path, tfds.features.Image(), noise(7, 6, 6, 3), file_format=ARRAY_RECORD)
+    without_array_record(monkeypatch)
+    with pytest.raises(UserError, match="not installed here; .* prepare the set as tfrecord"):
+        Tfds("tiny", "train").load(str(tmp_path))
 
 
 def test_a_sample_of_a_set_that_is_larger_than_its_buffer_is_of_the_whole_set(tmp_path):
