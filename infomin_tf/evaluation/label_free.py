@@ -75,8 +75,10 @@ class RotationProbe(LabelFreeProbe):
     def measure(self, run, features, subject):
         """See `Probe`."""
         [accuracy] = super().measure(run, features, subject)
+        if subject != PRE_TRAINED:
+            return [accuracy]
         known = {m["key"]: m["value"] for m in run.results_of("pretrain")["measurements"]}
-        if subject != PRE_TRAINED or "unshared_spread" not in known:  # as of earlier versions
+        if "unshared_spread" not in known:  # a run of an earlier version
             return [accuracy]
         score = label_free_score(known["unshared_spread"], accuracy.value)
         key, protocol = key_of("label_free_score", subject), "unshared spread x rotations told"

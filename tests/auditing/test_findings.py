@@ -45,6 +45,16 @@ def test_failed_runs_and_those_without_time_are_said(tmp_path):
     assert said[0].startswith("With one seed the spread is unknown")
 
 
+def test_what_an_audit_would_have_said_without_labels_is_said_where_it_is_known(tmp_path):
+    found = all_rounds(tmp_path)
+    # Of -u (log 128 - i): base 8.6, x 1 5.9, x 3 9.7, y on 4.4.
+    [said] = [s for s in found.uncertainty() if s.startswith("Without the labels")]
+    assert "would have put x 3 first" in said and "the best, x 3, has 53.00" in said
+    for earlier in found.first.settings:
+        del earlier.values["label_free_score/pre-trained"]
+    assert not [s for s in found.uncertainty() if s.startswith("Without the labels")]
+
+
 def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
     """Constants as channels had I_NCE -0.97, the least of all."""
     settings = [

@@ -88,6 +88,9 @@ def test_a_rotation_probe_turns_the_images_themselves():
     assert (score.key, score.unit, score.value) == ("label_free_score/pre-trained", "nats", 4.0)
     assert (found.key, found.unit, found.value) == ("rotation_probe/pre-trained", "%", 100)
     assert "60 images of photos" in found.protocol
+    earlier = run_on(upright)
+    earlier.results_of("pretrain")["measurements"].clear()  # it did not measure its spread
+    assert len(label_free.RotationProbe().measure(earlier, features, "pre-trained")) == 1
     texture = RANDOM.integers(0, 256, (200, 6, 6, 3), np.uint8)
     [found] = label_free.RotationProbe(120).measure(run_on(texture), features, "raw pixels")
     assert found.value == pytest.approx(25, abs=7) and "120 images" in found.protocol
