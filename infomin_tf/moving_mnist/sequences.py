@@ -8,10 +8,8 @@ from infomin_tf import graphs
 from infomin_tf.data.images import ArrayImages, Images, Source
 from infomin_tf.data.order import WHOLE, steps_per_epoch
 from infomin_tf.errors import UserError
-from infomin_tf.settings import COUNT, check
+from infomin_tf.settings import ABOVE_ZERO, COUNT, check
 from infomin_tf.views.augment.common import split_seed
-
-SPEED = 0.1
 
 
 class MovingMnist:
@@ -21,11 +19,13 @@ class MovingMnist:
         digits: source of labelled square images of white digits on black, such as TFDS mnist.
         backgrounds: source of labelled images, at least as large as the canvas.
         canvas: side of a frame in pixels.
+        speed: way of a digit per frame, above 0, 1 is the side of the canvas.
     """
 
-    def __init__(self, digits: Source, backgrounds: Source, canvas=64):
+    def __init__(self, digits: Source, backgrounds: Source, canvas=64, speed=0.1):
         check(self, COUNT, canvas=canvas)
-        self._sources, self._canvas = (digits, backgrounds), canvas
+        check(self, ABOVE_ZERO, speed=speed)
+        self._sources, self._canvas, self._speed = (digits, backgrounds), canvas, speed
 
     def load(self, data_dir=None):
         """A `Sequences`.
@@ -47,7 +47,7 @@ class MovingMnist:
                 f"a canvas of {self._canvas} px needs smaller digits and backgrounds of at least "
                 f"that size, not {digit[0]} px and {background} px; change MovingMnist.canvas"
             )
-        return Sequences(digits, backgrounds, self._canvas)
+        return Sequences(digits, backgrounds, self._canvas, self._speed)
 
 
 class Sequences(Images):
@@ -56,12 +56,14 @@ class Sequences(Images):
     Args:
         digits, backgrounds: labelled `ArrayImages`.
         canvas: side of a frame in pixels.
+        speed: way of a digit per frame, 1 is the side of the canvas.
     """
 
     image_shape = None
 
-    def __init__(self, digits, backgrounds, canvas):
-        self.digits, self.backgrounds, self.canvas = digits, backgrounds, canvas
+    def __init__(self, digits, backgrounds, canvas, speed=0.1):
+        self.digits, self.backgrounds = digits, backgrounds
+        self.canvas, self.speed = canvas, speed
         self.name = f"{digits.name} over {backgrounds.name}"
         self.room = canvas - digits.image_shape[0]
         self.compiled_frames = graphs.compiled(self.frames)
@@ -97,7 +99,9 @@ class Sequences(Images):
 
     def thin(self, count):
         """Sequences of at most `count` of the digits and as many of the backgrounds."""
-        return Sequences(self.digits.thin(count), self.backgrounds.thin(count), self.canvas)
+        return Sequences(
+            self.digits.thin(count), self.backgrounds.thin(count), self.canvas, self.speed
+        )
 
     def draw(self, count, seed):
         """Independent factors of `count` sequences.
@@ -125,11 +129,11 @@ class Sequences(Images):
     def corners(self, factors, frames):
         """Corners (y, x) of the digit in pixels, float32 [B, T, 2], in frames that count from 1.
 
-        The digit moves 0.1 of the canvas per frame; the border reflects its velocity.
+        The digit moves `speed` of the canvas per frame; the border reflects its velocity.
         """
         direction = tf.stack([tf.sin(factors["angle"]), tf.cos(factors["angle"])], axis=-1)
         steps = tf.constant(list(frames), tf.float32) - 1.0
-        way = SPEED * self.canvas * steps[None, :, None] * direction[:, None]
+        way = self.speed * self.canvas * steps[None, :, None] * direction[:, None]
         return _reflect(factors["start"][:, None] + way, float(self.room))
 
     def render(self, factors, corners):

@@ -49,6 +49,18 @@ def test_the_speed_is_a_tenth_of_the_canvas_and_reflection_keeps_the_digit_insid
     assert 0.2 < inside.mean() < 0.9
 
 
+def test_a_digit_of_half_the_speed_is_after_two_frames_where_the_other_is_after_one(sequences):
+    loaded = Loaded(sequences.digits), Loaded(sequences.backgrounds)
+    slow = MovingMnist(*loaded, speed=0.05).load()
+    factors = sequences.draw(COUNT, seed(0))
+    np.testing.assert_allclose(
+        slow.corners(factors, range(1, 20, 2)), sequences.corners(factors, range(1, 11)), atol=1e-3
+    )
+    np.testing.assert_array_equal(slow.thin(30).corners(factors, [9]), slow.corners(factors, [9]))
+    with pytest.raises(ValueError, match="speed"):
+        MovingMnist(*loaded, speed=0.0)
+
+
 def test_motion_is_that_of_a_ball_that_bounces(sequences):
     """A loop that moves by a hundredth of a frame and turns the velocity at the border."""
     factors = sequences.draw(16, seed(1))
