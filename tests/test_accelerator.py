@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.accelerator import export_steps, finish_sweep
 from infomin_tf.progress import Place
 from infomin_tf.training import loop
-from infomin_tf.training.checkpoint import Checkpoint
+from infomin_tf.training.checkpoint import Checkpoint, state
 from tests import small, tasks
 
 PLACE = Place(1, 1, "pretrain")  # as a stage passes it, by position
@@ -22,6 +23,18 @@ def test_images_and_seeds_of_views_are_those_of_the_pipeline():
         np.testing.assert_array_equal(labels, expected_labels)
         for view, expected_view in zip(views, expected, strict=True):
             np.testing.assert_allclose(view, expected_view, atol=1e-6)
+
+
+def test_all_that_a_step_reads_is_in_the_state_that_travels():
+    """In-place updates read slots that TensorFlow does not list among a graph's variables."""
+    learner = tasks.contrastive_task("unused").learner
+    batches = tasks.contrastive_task("unused").make_batches(0, (0, 1))
+    step = tf.function(learner.train_step, autograph=False)
+    concrete = step.get_concrete_function(next(iter(batches)))
+    places = export_steps.places_in_state(concrete, learner)
+    assert len(places) == len(set(places)) == len(concrete.captured_inputs)
+    read = {place for place, v in enumerate(state(learner)) if "momentum" in v.path}
+    assert read and read <= set(places)
 
 
 @pytest.fixture

@@ -116,9 +116,6 @@ def export_program(out, program, stage, run, learner, task, streams):
     hlo = compiler(stage="hlo")
     header = hlo[: hlo.index("\n")]
     found = re.findall(r"\{(\d+)\}: \((\d+), \{\}", header)
-    by_handle = {id(v.handle): v for v in concrete.graph.variables}
-    captured = [by_handle[id(t)] for t in concrete.captured_inputs]
-    places = {id(v.value.handle): place for place, v in enumerate(state(learner))}
     split = {id(v.value.handle) for v in run.split.variables}
     meta = {
         "labels": "places" if numbered else "labels",
@@ -126,7 +123,7 @@ def export_program(out, program, stage, run, learner, task, streams):
         "metrics": sorted(concrete.structured_outputs),
         # Which result replaces which argument; which place in the state each argument has.
         "aliases": {int(result): int(argument) for result, argument in found},
-        "places": [places[id(v.handle)] for v in captured],
+        "places": places_in_state(concrete, learner),
         "weights": len(learner.variables),  # before the optimizers', in the state
         "split": [place for place, v in enumerate(state(learner)) if id(v.value.handle) in split],
         "batch": stage.training.batch_size,
@@ -139,9 +136,15 @@ def export_program(out, program, stage, run, learner, task, streams):
     with open(os.path.join(out, f"{program}.meta.json"), "w") as file:
         json.dump(meta, file)
     print(
-        f"{program}: {len(captured)} arrays, {len(found)} replaced, {meta['steps']} steps",
+        f"{program}: {len(meta['places'])} arrays, {len(found)} replaced, {meta['steps']} steps",
         flush=True,
     )
+
+
+def places_in_state(concrete, learner):
+    """Which place in the learner's state each captured variable of a compiled step has."""
+    places = {id(v.value.handle): place for place, v in enumerate(state(learner))}
+    return [places[id(handle)] for handle in concrete.captured_inputs]
 
 
 def order(images, size, seed, steps):

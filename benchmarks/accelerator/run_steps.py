@@ -52,12 +52,18 @@ def main():
 
 
 class Program:
-    """A compiled step."""
+    """A compiled step.
+
+    Args:
+        folder: what `export_steps.py` wrote.
+        name: of the program.
+        device: of JAX.
+    """
 
     def __init__(self, folder, name, device):
         started = time.monotonic()
         with open(os.path.join(folder, f"{name}.meta.json")) as file:
-            self._meta = json.load(file)
+            self.meta = json.load(file)
         with open(os.path.join(folder, f"{name}.mlir"), "rb") as file:
             program = without_copies(file.read())
         self._program = backend.get_backend().compile_and_load(
@@ -66,15 +72,39 @@ class Program:
         self._device, self._name = device, name
         print(f"{name}: compiled in {time.monotonic() - started:.1f} s", flush=True)
 
+    def put(self, array):
+        """The array on the device."""
+        return jax.device_put(array, self._device)
+
+    def inputs(self, state):
+        """The arrays of a learner's state that a step reads and replaces, on the device."""
+        return [self.put(state[place]) for place in self.meta["places"]]
+
+    def step(self, batch, inputs):
+        """One step, which replaces `inputs` in place.
+
+        Args:
+            batch: list of seed int32 [2], images uint8 [B, H, W, C] and labels or places int32
+                [B] of each set.
+            inputs: see `inputs`.
+
+        Returns:
+            dict of the metrics.
+        """
+        results = self._program.execute_sharded([*batch, *inputs])
+        results = [parts[0] for parts in results.disassemble_into_single_device_arrays()]
+        for result, argument in self.meta["aliases"].items():
+            inputs[argument - len(batch)] = results[int(result)]
+        return dict(zip(self.meta["metrics"], results, strict=False))
+
     def run(self, values, data, point, stage, learned):
         """Runs a stage of a point; returns the values of the split's variables."""
-        meta, put = self._meta, lambda array: jax.device_put(array, self._device)
+        meta, put = self.meta, self.put
         state = [read(values.folder, name) for name in stage["state"]]
         if learned is not None:
             for place, value in zip(meta["split"], learned, strict=True):
                 state[place] = value
-        inputs = [put(state[place]) for place in meta["places"]]
-        first = 3 * len(meta["sets"])
+        inputs = self.inputs(state)
         orders = [[read(values.folder, name) for name in order] for order in stage["orders"]]
         steps = min(values.steps or meta["steps"], meta["steps"])
         history, started = [], time.monotonic()
@@ -84,11 +114,7 @@ class Program:
                 rows = put(places[step].astype(np.int32))
                 labels = rows if meta["labels"] == "places" else take(data[f"{name}_labels"], rows)
                 batch += [put(seeds[step]), take(data[name], rows), labels]
-            results = self._program.execute_sharded([*batch, *inputs])
-            results = [parts[0] for parts in results.disassemble_into_single_device_arrays()]
-            for result, argument in meta["aliases"].items():
-                inputs[argument - first] = results[int(result)]
-            metrics = dict(zip(meta["metrics"], results, strict=False))
+            metrics = self.step(batch, inputs)
             history.append(metrics["i_nce"])
         jax.block_until_ready(inputs)
         seconds = time.monotonic() - started
