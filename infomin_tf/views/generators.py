@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from infomin_tf.views import planes
 from infomin_tf.views.pixel_blocks import AdditiveBlock, AffineBlock, GlowBlock, ReversibleBlock
 
 
@@ -51,29 +52,28 @@ class PixelFlow(keras.layers.Layer):
 
     def forward_with_log_det(self, images):
         """(g(X) [B, H, W, 3], log|det J| of each pixel [B, H, W])."""
-        pixels = _planes(images)
-        log_det = tf.zeros_like(pixels[0])
+        found, log_det = self.of_planes(planes.of_images(images))
+        shape = tf.shape(images)[:-1]
+        return planes.to_images(found, shape), tf.reshape(log_det, shape)
+
+    def of_planes(self, channels):
+        """The same of a list of three planes [1, P]: (such a list, [P])."""
+        log_det = tf.zeros_like(channels[0][0])
         for block in self.blocks:
-            pixels, change = block.forward(pixels)
+            channels, change = block.forward(channels)
             log_det += change
-        shape = tf.shape(images)
-        return tf.reshape(tf.transpose(pixels), shape), tf.reshape(log_det, shape[:-1])
+        return channels, log_det
 
     def inverse(self, channels):
         """X of g(X) [B, H, W, 3]."""
-        pixels = _planes(channels)
+        found = planes.of_images(channels)
         for block in reversed(self.blocks):
-            pixels = block.inverse(pixels)
-        return tf.reshape(tf.transpose(pixels), tf.shape(channels))
+            found = block.inverse(found)
+        return planes.to_images(found, tf.shape(channels)[:-1])
 
     def get_config(self):
         own = {"num_blocks": self.num_blocks, "lone_channels": self.lone_channels}
         return super().get_config() | own
-
-
-def _planes(images):
-    """[..., 3] -> [3, P]."""
-    return tf.transpose(tf.reshape(images, [-1, 3]))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")

@@ -1,8 +1,9 @@
-"""The invertible blocks of view generators, on planes [3, P] of the P pixels of a batch.
+"""The invertible blocks of view generators, on three planes [1, P] of the P pixels of a batch.
 
-Every block treats one channel (the lone one) and the two others apart; F, G, s and t are 1x1
-convolutions with a ReLU between, computed as matrix products [outputs, inputs] x [inputs, P], which
-measured several times faster. Hidden units start small but not dead: weights are random with
+Planes are put together only where a block needs it, and what no part of a split asks for is not
+computed. Every block treats one channel (the lone one) and the two others apart; F, G, s and t are
+1x1 convolutions with a ReLU between, computed as matrix products [outputs, inputs] x [inputs, P],
+which measured several times faster. Hidden units start small but not dead: weights are random with
 positive biases, so that the ReLUs are open around standardised channels.
 """
 
@@ -14,7 +15,7 @@ _LARGEST_LOG_SCALE = 0.5
 
 
 class Block(keras.layers.Layer):
-    """One block on the planes of P pixels."""
+    """One block on three planes, one per channel."""
 
     def __init__(self, index, lone_channel, same_channel_always, **kwargs):
         super().__init__(name=f"block_{index}", dtype="float32", **kwargs)
@@ -23,25 +24,23 @@ class Block(keras.layers.Layer):
         self.others = [channel for channel in range(3) if channel != lone_channel]
         self.update_others = same_channel_always and index % 2 == 1
 
-    def forward(self, pixels):
-        """(Y [3, P], log|det J| of each pixel [P]) of pixels X [3, P]."""
+    def forward(self, planes):
+        """(planes of Y, log|det J| of each pixel [P]) of those of X, a list of three [1, P]."""
         raise NotImplementedError
 
-    def inverse(self, pixels):
-        """X [3, P] of Y [3, P]."""
+    def inverse(self, planes):
+        """The planes of X of those of Y."""
         raise NotImplementedError
 
-    def divide(self, pixels):
+    def divide(self, planes):
         """(X1 [1, P], X2 [2, P])."""
-        # Its gradient is a concatenation; those of a slice and of a gather are sums of arrays.
-        planes = tf.split(pixels, 3)
         return planes[self.lone], tf.concat([planes[c] for c in self.others], axis=0)
 
     def join(self, x1, x2):
         """The inverse of `divide`."""
-        planes = [x2[:1], x2[1:]]
+        planes = tf.split(x2, 2)  # its gradient is a concatenation, that of a slice a sum
         planes.insert(self.lone, x1)
-        return tf.concat(planes, axis=0)
+        return planes
 
     def network(self, name, inputs, hidden, outputs, last_stddev=0.1, leading_relu=None):
         """A `CouplingNetwork`, by default with a leading ReLU from block 2 on (authors' code)."""
@@ -79,19 +78,21 @@ class AdditiveBlock(Block):
         self.f = self.network("f", *((1, 2, 2) if self.update_others else (2, 2, 1)))
         self.built = True
 
-    def forward(self, pixels):
+    def forward(self, planes):
         """Adds F of the channels that stay; log|det J| is 0."""
-        return self._shift(pixels, 1.0), tf.zeros_like(pixels[0])
+        return self._shift(planes, 1.0), tf.zeros_like(planes[0][0])
 
-    def inverse(self, pixels):
+    def inverse(self, planes):
         """Subtracts it."""
-        return self._shift(pixels, -1.0)
+        return self._shift(planes, -1.0)
 
-    def _shift(self, pixels, sign):
-        x1, x2 = self.divide(pixels)
+    def _shift(self, planes, sign):
+        x1, x2 = self.divide(planes)
         if self.update_others:
             return self.join(x1, x2 + sign * self.f(x1))
-        return self.join(x1 + sign * self.f(x2), x2)
+        moved = list(planes)
+        moved[self.lone] = x1 + sign * self.f(x2)
+        return moved
 
 
 class ReversibleBlock(Block):
@@ -110,17 +111,25 @@ class ReversibleBlock(Block):
         self.g = self.network("g", first, first, second, leading_relu=True)
         self.built = True
 
-    def forward(self, pixels):
+    def forward(self, planes):
         """Adds F(X2) to X1, then G(Y1) to X2; log|det J| is 0."""
-        x1, x2 = tf.split(pixels, [self.size, 3 - self.size])
+        x1, x2 = self.divide(planes)
         y1 = x1 + self.f(x2)
-        return tf.concat([y1, x2 + self.g(y1)], axis=0), tf.zeros_like(pixels[0])
+        return self.join(y1, x2 + self.g(y1)), tf.zeros_like(planes[0][0])
 
-    def inverse(self, pixels):
+    def inverse(self, planes):
         """Subtracts G(Y1), then F(X2)."""
-        y1, y2 = tf.split(pixels, [self.size, 3 - self.size])
+        y1, y2 = self.divide(planes)
         x2 = y2 - self.g(y1)
-        return tf.concat([y1 - self.f(x2), x2], axis=0)
+        return self.join(y1 - self.f(x2), x2)
+
+    def divide(self, planes):
+        """(X1 [size, P], X2 [3 - size, P])."""
+        return tf.concat(planes[: self.size], axis=0), tf.concat(planes[self.size :], axis=0)
+
+    def join(self, x1, x2):
+        """The inverse of `divide`."""
+        return [*tf.split(x1, self.size), *tf.split(x2, 3 - self.size)]
 
 
 class AffineBlock(Block):
@@ -133,18 +142,18 @@ class AffineBlock(Block):
         self.second = self.network("second", 1, self.hidden, 4, last_stddev=0.0)
         self.built = True
 
-    def forward(self, pixels):
+    def forward(self, planes):
         """Scales and shifts X1 by X2, then X2 by Y1; log|det J| is the sum of the log scales."""
-        x1, x2 = self.divide(pixels)
+        x1, x2 = self.divide(planes)
         s1, t1 = _scale_and_shift(self.first(x2))
         y1 = x1 * tf.exp(s1) + t1
         s2, t2 = _scale_and_shift(self.second(y1))
         y2 = x2 * tf.exp(s2) + t2
         return self.join(y1, y2), tf.reduce_sum(s1, axis=0) + tf.reduce_sum(s2, axis=0)
 
-    def inverse(self, pixels):
+    def inverse(self, planes):
         """Undoes the second part, then the first."""
-        y1, y2 = self.divide(pixels)
+        y1, y2 = self.divide(planes)
         s2, t2 = _scale_and_shift(self.second(y1))
         x2 = (y2 - t2) * tf.exp(-s2)
         s1, t1 = _scale_and_shift(self.first(x2))
@@ -167,21 +176,23 @@ class GlowBlock(Block):
         self.coupling.build(input_shape)
         self.built = True
 
-    def forward(self, pixels):
+    def forward(self, planes):
         """ActNorm, the 1x1 convolution, the coupling; log|det J| of all three."""
-        x = pixels * tf.exp(self.log_scale.value[:, None]) + self.shift.value[:, None]
+        x = tf.concat(planes, axis=0)
+        x = x * tf.exp(self.log_scale.value[:, None]) + self.shift.value[:, None]
         lower, upper = self._factors()
         x = tf.matmul(tf.matmul(lower, upper), x)
-        y, log_det = self.coupling.forward(x)
+        y, log_det = self.coupling.forward(tf.split(x, 3))
         return y, log_det + tf.reduce_sum(self.log_scale.value + self.log_diagonal.value)
 
-    def inverse(self, pixels):
+    def inverse(self, planes):
         """Undoes them in reverse order."""
-        x = self.coupling.inverse(pixels)
+        x = tf.concat(self.coupling.inverse(planes), axis=0)
         lower, upper = self._factors()
         x = tf.linalg.triangular_solve(lower, x, lower=True)
         x = tf.linalg.triangular_solve(upper, x, lower=False)
-        return (x - self.shift.value[:, None]) * tf.exp(-self.log_scale.value[:, None])
+        x = (x - self.shift.value[:, None]) * tf.exp(-self.log_scale.value[:, None])
+        return tf.split(x, 3)
 
     def _factors(self):
         """L with a unit diagonal and U with the diagonal exp(log_diagonal)."""

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from infomin_tf.settings import ABOVE_ZERO, check, check_constants
+from infomin_tf.views import planes
 from infomin_tf.views.augment.blur import blurred
 from infomin_tf.views.color import RGB, ColorSpace, channel_statistics
 from infomin_tf.views.generators import PixelFlow
@@ -169,26 +170,31 @@ class ChannelSplit(Split):
         return [(height, width, len(part)) for part in (self.first_channels, self.other_channels)]
 
     def call(self, images):
-        return self.divide(self.transform(images))
+        return self._parts(images, self.first_channels, self.other_channels)
 
     def transform(self, images):
         """g(X): the three channels [B, H, W, 3] that are then divided."""
-        channels = self.standardize(images)
-        return channels if self.generator is None else self.generator(channels)
+        return self._parts(images, (0, 1, 2))[0]
 
-    def divide(self, channels):
-        """{X_1, X_2:3} of channels [B, H, W, 3]."""
-        planes = tf.unstack(channels, axis=-1)
-        return tuple(
-            tf.stack([planes[place] for place in part], axis=-1)
-            for part in (self.first_channels, self.other_channels)
-        )
+    def _parts(self, images, *parts):
+        """Images [B, H, W, C] of the channels that each part names."""
+        channels = self._standard_planes(images)
+        if self.generator is not None:
+            channels, _ = self.generator.of_planes(channels)
+        shape = tf.shape(images)[:-1]
+        return tuple(planes.to_images([channels[c] for c in part], shape) for part in parts)
+
+    def _standard_planes(self, images):
+        """The planes of `standardize`."""
+        channels = planes.of_images(self.color_space.from_rgb(images))
+        means, stds = (tf.unstack(w.value) for w in (self.channel_mean, self.channel_std))
+        return [(x - m) / s for x, m, s in zip(channels, means, stds, strict=True)]
 
     def join(self, first, others):
-        """The inverse of `divide`."""
-        planes = tf.unstack(tf.concat([first, others], axis=-1), axis=-1)
+        """The three channels [B, H, W, 3] of both parts."""
+        channels = tf.unstack(tf.concat([first, others], axis=-1), axis=-1)
         places = np.argsort(self.first_channels + self.other_channels)
-        return tf.stack([planes[place] for place in places], axis=-1)
+        return tf.stack([channels[place] for place in places], axis=-1)
 
     def get_config(self):
         generator = keras.saving.serialize_keras_object(self.generator)

@@ -182,7 +182,7 @@ def test_the_second_form_is_that_of_the_authors_code():
 def test_luminance_stays_apart_from_chroma_when_it_stands_alone():
     """With lone_channels=(0,), a block moves luminance by chroma or chroma by luminance."""
     generator = standing(generators.AdditiveGenerator, 0, lone_channels=(0,))
-    x = tf.constant(IMAGES[0, 0].T)
+    x = tf.split(tf.constant(IMAGES[0, 0].T), 3)
     y = generator.blocks[0].forward(x)[0]
     np.testing.assert_array_equal(y[1:], x[1:])
     z = generator.blocks[1].forward(x)[0]
