@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from infomin_tf.data import inspection, near_duplicates
-from infomin_tf.data.images import ArrayImages
 
 _FEW = 5
 _TESTED, _LEARNED = ("held_out", "test"), ("unlabelled", "train")
@@ -36,7 +35,7 @@ def keep_apart(loaded):
         is_equal = np.array([found in equal for found in content.fingerprints()], bool)
         places = np.flatnonzero(~is_equal & ~np.isin(group_of[part], near))
         if len(places) < content.size:
-            kept[part] = ArrayImages(content.name, *content.gather(places), content.class_names)
+            kept[part] = content.part(places)
             files = content.facts.files and tuple(content.facts.files[place] for place in places)
             kept[part].facts = dataclasses.replace(content.facts, files=files, fingerprints=None)
     return kept

@@ -1,22 +1,109 @@
-"""Memory of large sets of images that NumPy fills and TensorFlow reads, without a copy."""
+"""Memory of sets of images, without a copy; large sets lie in a file.
 
+NumPy fills the memory that TensorFlow reads. Beyond 256 MiB images are put into a temporary file
+instead and read by place: what is in use stays in the system's page cache, which takes as much
+memory as nothing else needs.
+"""
+
+import contextlib
+import itertools
 import math
+import os
+import tempfile
 
 import numpy as np
 import tensorflow as tf
 
 _ALIGNMENT = 64  # bytes; what TensorFlow asks of memory that it shares
+_MOST_IN_MEMORY = 2**28  # bytes of a set
 
 
 def empty(shape):
-    """An array uint8 of a shape, not filled, that `tensor` can hand over."""
+    """Images uint8 of a shape [M, H, W, 3], not filled, for `filled`.
+
+    An array, or `Stored` if there are many and a file can be had. Both take `images[places] = ...`
+    and are cut by `images[:count]`.
+    """
+    if math.prod(shape) > _MOST_IN_MEMORY:
+        with contextlib.suppress(OSError, AttributeError):  # no room; not on Linux
+            return _in_file(shape)
     memory = np.empty(math.prod(shape) + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + math.prod(shape)].reshape(shape)
 
 
-def tensor(array):
-    """The tensor that shares the memory of an array of `empty`, which must not change any more."""
-    if not array.size:
-        return tf.constant(array)
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+def filled(images):
+    """What `ArrayImages` takes of images of `empty`, which must not change any more.
+
+    A tensor that shares the memory of an array; `Stored` as it is.
+    """
+    if isinstance(images, Stored):
+        return images
+    if not images.size:
+        return tf.constant(images)
+    return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+
+
+def rows(images, places):
+    """uint8 [B, H, W, 3], the images at an array of places of a tensor or of `Stored`."""
+    if isinstance(images, Stored):
+        return images[places].numpy()
+    return np.asarray(images)[places]
+
+
+class Stored:
+    """Images in a temporary file that has no name, so it is gone when the process ends.
+
+    Args:
+        file: raw file.
+        image_shape: (H, W, 3).
+        places: int [M], where in the file the images are.
+    """
+
+    def __init__(self, file, image_shape, places):
+        self._file, self._image_shape, self._places = file, tuple(image_shape), places
+
+    @property
+    def shape(self):
+        """(M, H, W, 3)."""
+        return (len(self._places), *self._image_shape)
+
+    def __len__(self):
+        return len(self._places)
+
+    def __getitem__(self, chosen):
+        """The images at a slice or an array of places, which stay in the same file."""
+        return Stored(self._file, self._image_shape, self._places[chosen])
+
+    def __setitem__(self, chosen, images):
+        """Writes images to a place, or to a slice of neighbours."""
+        places = np.atleast_1d(self._places[chosen])
+        if len(places):
+            self._move(os.pwritev, np.ascontiguousarray(images, np.uint8), places[0])
+
+    def numpy(self):
+        """All of them as an array uint8."""
+        images = np.empty(self.shape, np.uint8)
+        starts = np.flatnonzero(np.diff(self._places, prepend=-2) != 1)  # of neighbours in the file
+        for start, stop in itertools.pairwise([*starts, len(images)]):
+            self._move(os.preadv, images[start:stop], self._places[start])
+        return images
+
+    def _move(self, transfer, images, place):
+        """Reads or writes images from a place on; a single call need not move all."""
+        memory = memoryview(images).cast("B")
+        offset = int(place) * math.prod(self._image_shape)
+        while memory:
+            moved = transfer(self._file.fileno(), [memory], offset)
+            if not moved:
+                raise OSError("the temporary file of images ends early")
+            memory, offset = memory[moved:], offset + moved
+
+
+def _in_file(shape):
+    """`Stored` of a shape; OSError if the file system has no room for it."""
+    # /tmp often lies in memory; /var/tmp is for large files.
+    folder = os.environ.get("TMPDIR") or ("/var/tmp" if os.path.isdir("/var/tmp") else None)
+    file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115, as long as its images
+    os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+    return Stored(file, shape[1:], np.arange(shape[0]))

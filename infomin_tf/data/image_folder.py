@@ -121,7 +121,7 @@ class ImageFolder:
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
         if not in_memory:
             return self._stream(name, labels, names, known, scales, facts)
-        loaded = ArrayImages(name, buffers.tensor(images[: len(good)]), labels, names)
+        loaded = ArrayImages(name, buffers.filled(images[: len(good)]), labels, names)
         loaded.facts = facts
         return loaded
 

@@ -11,6 +11,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.data import buffers
 from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.errors import UserError
 
@@ -110,11 +111,11 @@ def spread(count, size):
 
 
 class ArrayImages(Images):
-    """Images in memory, with random access.
+    """Images in memory or, if there are many, in a temporary file, with random access.
 
     Args:
         name: of the set, such as "stl10:train".
-        images: uint8 [M, H, W, 3].
+        images: uint8 [M, H, W, 3], a tensor, an array or `buffers.Stored`.
         labels: integers [M], -1 where there is none; None for none at all.
         class_names: of the labels; () when there are none.
     """
@@ -122,8 +123,10 @@ class ArrayImages(Images):
     def __init__(self, name, images, labels=None, class_names=()):
         self.name, self.class_names = name, tuple(class_names)
         with tf.device("CPU:0"):
-            # tf.constant alone leaves a tensor on a GPU, from where each batch would copy it whole.
-            self.images = tf.identity(tf.constant(images, tf.uint8))
+            if not isinstance(images, buffers.Stored):
+                # tf.constant alone leaves a tensor on a GPU; each batch would copy it whole.
+                images = tf.identity(tf.constant(images, tf.uint8))
+            self.images = images
             labels = np.full(len(images), -1) if labels is None else labels
             self.labels = tf.constant(np.asarray(labels), tf.int32)
 
@@ -152,13 +155,14 @@ class ArrayImages(Images):
     def fingerprints(self):
         """See `Images`; kept, once they are made."""
         if self.facts.fingerprints is None:
-            found = [fingerprint(image) for image in np.asarray(self.images)]
+            places = range(self.images.shape[0])
+            found = [fingerprint(self._rows([place])[0]) for place in places]
             self.facts = dataclasses.replace(self.facts, fingerprints=found)
         return self.facts.fingerprints
 
     def thin(self, count):
         """See `Images`."""
-        return self._part(spread(count, self.size))
+        return self.part(spread(count, self.size))
 
     def numbered(self):
         """See `Images`."""
@@ -175,10 +179,14 @@ class ArrayImages(Images):
         chosen, labels = np.arange(self.size) % stride == 0, self.labels.numpy()
         classes, first = np.unique(labels, return_index=True)
         chosen[first[~np.isin(classes, labels[~chosen])]] = False
-        return self._part(np.flatnonzero(~chosen)), self._part(np.flatnonzero(chosen))
+        return self.part(np.flatnonzero(~chosen)), self.part(np.flatnonzero(chosen))
 
-    def _part(self, places):
-        return ArrayImages(self.name, *self.gather(places), self.class_names)
+    def part(self, places):
+        """The images at an array of places, as a set of their own; its facts are not known."""
+        stored = isinstance(self.images, buffers.Stored)
+        images = self.images[places] if stored else self._rows(places)
+        labels = self.labels.numpy()[places]
+        return ArrayImages(self.name, images, labels, self.class_names)
 
     def sample(self, count):
         """See `Images`."""
@@ -194,7 +202,7 @@ class ArrayImages(Images):
         return tf.ensure_shape(images, shape), tf.gather(self.labels, indices)
 
     def _rows(self, places):
-        return np.asarray(self.images)[places]
+        return buffers.rows(self.images, places)
 
 
 class Repeat:
@@ -252,7 +260,7 @@ class RepeatedImages(ArrayImages):
         """See `Images`; each image comes at most once more often than any other."""
         once = self.images.shape[0]
         many = np.arange(min(count, self.size)) % once
-        return self._part(many if count > once else spread(count, once))
+        return self.part(many if count > once else spread(count, once))
 
     def hold_out(self, stride):
         """The set without every stride-th image, and a set of those, each of them once."""

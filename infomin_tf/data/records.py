@@ -36,7 +36,7 @@ def load_decoded(records, decode, size):
         size: number of records.
 
     Returns:
-        (images, a tensor uint8 [M, H, W, 3], labels int32 [M]).
+        (images uint8 [M, H, W, 3] for `ArrayImages`, labels int32 [M]).
     """
     decoded = records.map(decode, tf.data.AUTOTUNE)
     images = buffers.empty((size, *decoded.element_spec[0].shape))
@@ -45,7 +45,7 @@ def load_decoded(records, decode, size):
         places = slice(start, start + len(batch))
         images[places], labels[places] = batch, label
         start = places.stop
-    return buffers.tensor(images[:start]), labels[:start]
+    return buffers.filled(images[:start]), labels[:start]
 
 
 def fit_square(image, side):

@@ -142,7 +142,7 @@ class Sequences(Images):
         Returns:
             float32 [B, T, canvas, canvas, 3] in [0, 1]: background (1 - digit) + digit.
         """
-        digits = tf.gather(self.digits.images, factors["digit"])[..., 0]
+        digits = self.digits.gather(factors["digit"])[0][..., 0]
         pixels = tf.cast(tf.round(corners), tf.int32)
         ink = _place(tf.cast(digits, tf.float32) / 255.0, pixels, self.canvas)
         background = self._crops(factors)[:, None]
@@ -187,7 +187,7 @@ class Sequences(Images):
         return self.render(factors, corners)[:, 0], self.labels(factors) | {"position": centre}
 
     def _crops(self, factors):
-        images = tf.gather(self.backgrounds.images, factors["background"])
+        images, _ = self.backgrounds.gather(factors["background"])
         rows, columns = (factors["crop"][:, axis, None] + tf.range(self.canvas) for axis in (0, 1))
         cut = tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
         return tf.cast(cut, tf.float32) / 255.0
