@@ -8,6 +8,7 @@ import gc
 import os
 import pathlib
 import resource
+import tempfile
 from unittest import mock
 
 LIBC = ctypes.CDLL(None)
@@ -21,6 +22,8 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
+_CACHE = tempfile.TemporaryDirectory()  # of the user, with what folders of images hold
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 for name in ("TF_CONFIG", "TPU_NAME"):
     os.environ.pop(name, None)
 with mock.patch.dict(os.environ, KERAS_HOME=os.path.join(os.devnull, "keras")):  # has no keras.json

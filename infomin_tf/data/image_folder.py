@@ -21,6 +21,7 @@ from infomin_tf.data.image_files import (
 )
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.data.indexed import IndexedImages
+from infomin_tf.data.inventory import Inventory
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
 
@@ -99,7 +100,8 @@ class ImageFolder:
                 corrupt files.
         """
         found, classes = self.listed()
-        scales = deep_images.find_scales(self.directory, found, self.white)
+        inventory = Inventory(self.directory, self.image_size, found)
+        scales = deep_images.find_scales(self.directory, inventory.without_plain(), self.white)
         paths, labels, names = self._choose(found, classes, scales)
         name = f"{os.path.basename(os.path.normpath(self.directory))}:{self.split}"
         name += f" (values {scales})" if str(scales) else ""
@@ -107,7 +109,8 @@ class ImageFolder:
         in_memory = math.prod(shape) <= self.memory_limit_gib * 2**30
         images = buffers.empty(shape) if in_memory else None
         good, corrupt, known = [], [], []
-        for index, (read, problem) in enumerate(self._try_all(paths, scales, in_memory)):
+        earlier = {} if in_memory else inventory.of(scales)
+        for index, (read, problem) in enumerate(self._try_all(paths, scales, in_memory, earlier)):
             if problem:
                 corrupt.append(problem)
                 continue
@@ -120,17 +123,23 @@ class ImageFolder:
         paths, labels = [paths[i] for i in good], [labels[i] for i in good]
         facts = Facts(scales=None if self.white else scales, files=tuple(paths))
         if not in_memory:
+            inventory.keep(dict(zip(paths, known, strict=True)), scales)
             return self._stream(name, labels, names, known, scales, facts)
         loaded = ArrayImages(name, buffers.filled(images[: len(good)]), labels, names)
         loaded.facts = facts
         return loaded
 
-    def _try_all(self, paths, scales, keep):
+    def _try_all(self, paths, scales, keep, earlier):
         """`try_file` of each, in order; some at a time, as what waits takes memory, too."""
+
+        def read(path):
+            return (earlier[path], None) if path in earlier else self.try_file(path, scales, keep)
+
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(paths), _TRIED_TOGETHER):
                 some = paths[start : start + _TRIED_TOGETHER]
-                yield from pool.map(lambda path: self.try_file(path, scales, keep), some)
+                all_known = all(path in earlier for path in some)
+                yield from map(read, some) if all_known else pool.map(read, some)
 
     def try_file(self, path, scales, keep=True):
         """(what is read, what is wrong with the file or None).

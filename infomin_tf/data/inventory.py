@@ -1,0 +1,109 @@
+"""What was found in the files of a large folder of images, kept for the next start.
+
+To open a folder every file is decoded once, which takes minutes for a million. What that tells is
+kept in the user's cache folder, $XDG_CACHE_HOME/infomin_tf or ~/.cache/infomin_tf, by path, size
+and time of change of each file. A cache that is missing, damaged or of another version is as good
+as none, and so is one that cannot be written.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import time
+
+import numpy as np
+import PIL
+
+from infomin_tf.errors import UserError
+from infomin_tf.runs.files import write_atomically
+from infomin_tf.runs.paths import expand
+
+_VERSION = 1  # of the format, and of how images are read
+_SETTLED = 2 * 10**9  # nanoseconds; a file changed later than that may change again unseen
+
+
+class Inventory:
+    """What is known of the files of a folder that have not changed since.
+
+    Args:
+        directory: the folder.
+        image_size: side in pixels to which images are read.
+        paths: of all images, relative to the folder.
+    """
+
+    def __init__(self, directory, image_size, paths):
+        self._directory, self._paths, self._began = directory, paths, time.time_ns()
+        folder = os.environ.get("XDG_CACHE_HOME") or expand(os.path.join("~", ".cache"))
+        name = f"{_VERSION} {PIL.__version__} {image_size} {os.path.realpath(directory)}"
+        name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
+        self._file = os.path.join(folder, "infomin_tf", "folders", f"{name}.npz")
+        self._scales, known = _read(self._file)
+        known = {path: known[path] for path in paths if path in known} if known else {}
+        self._known = {path: row for path, row in known.items() if row[:2] == self._status(path)}
+
+    def without_plain(self):
+        """Paths of all images, except those that are known to be plain JPEGs."""
+        return [path for path in self._paths if path not in self._known or not self._known[path][3]]
+
+    def of(self, scales):
+        """dict path -> (fingerprint, whether TensorFlow reads the file as Pillow does).
+
+        Args:
+            scales: `deep_images.Scales` of the folder now; plain JPEGs do not depend on them.
+        """
+        alike = repr(scales) == self._scales
+        return {p: (row[2], row[3]) for p, row in self._known.items() if alike or row[3]}
+
+    def keep(self, found, scales):
+        """Adds files to what is known, and writes it.
+
+        Args:
+            found: dict path -> as in `of`, of files that can be read.
+            scales: as in `of`.
+        """
+        known = {path: self._known[path] for path in self.of(scales)}
+        for path in found.keys() - known.keys():
+            status = self._status(path)
+            if status and status[1] < self._began - _SETTLED:
+                known[path] = (*status, *found[path])
+        if known != self._known:
+            with contextlib.suppress(UserError):
+                write_atomically(self._file, _packed(repr(scales), known))
+
+    def _status(self, path):
+        """(size, time of the last change), or None."""
+        try:
+            status = os.stat(os.path.join(self._directory, path))
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
+
+
+def _packed(scales, known):
+    """The bytes of a file of rows (size, changed, fingerprint, plain) by path."""
+    sizes, changed, fingerprints, plain = zip(*known.values(), strict=True) if known else ((),) * 4
+    file = io.BytesIO()
+    np.savez(
+        file,
+        scales=np.array(scales),
+        paths=np.frombuffer(b"\0".join(map(os.fsencode, known)), np.uint8),
+        sizes=np.array(sizes, np.int64),
+        changed=np.array(changed, np.int64),
+        fingerprints=np.frombuffer(b"".join(fingerprints), np.uint8),
+        plain=np.array(plain, bool),
+    )
+    return file.getvalue()
+
+
+def _read(path):
+    """(scales, dict path -> row) of `_packed`; ("", {}) where there is no such file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            paths = os.fsdecode(file["paths"].tobytes()).split("\0")
+            rows = file["sizes"].tolist(), file["changed"].tolist()
+            fingerprints = file["fingerprints"].reshape(len(paths), -1)
+            rows = zip(*rows, map(bytes, fingerprints), file["plain"].tolist(), strict=True)
+            return str(file["scales"]), dict(zip(paths, rows, strict=True))
+    except Exception:  # np.load fails in many ways
+        return "", {}

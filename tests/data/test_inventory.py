@@ -1,0 +1,133 @@
+"""A large folder is read again only where its files have changed."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infomin_tf.data import inventory
+from infomin_tf.data.image_folder import ImageFolder
+
+NAMES = ("a.jpg", "b.png", "c.jpg", "déjà vu.png")
+LONG_AGO = 10**9
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of images of long ago; the user's cache is elsewhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for index, name in enumerate(NAMES):
+        save(tmp_path / "photos" / name, 40 * index)
+    return tmp_path / "photos"
+
+
+def save(path, grey, kind=np.uint8, age=LONG_AGO):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((9, 7), grey, kind)).save(path)
+    os.utime(path, age and (age, age))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the files that are read, until the list is cleared."""
+    found, try_file = [], ImageFolder.try_file
+    counted = lambda *arguments: (found.append(arguments[1]), try_file(*arguments))[1]
+    monkeypatch.setattr(ImageFolder, "try_file", counted)
+    return found
+
+
+def load(folder, side=8, **settings):
+    return ImageFolder(str(folder), side, memory_limit_gib=0.0, **settings).load()
+
+
+def cached(folder):
+    [path] = (folder.parent / "cache").rglob("*.npz")
+    return path
+
+
+def check_alike(images, expected):
+    assert images.facts.files == expected.facts.files
+    assert images.fingerprints() == expected.fingerprints()
+    for ours, others in zip(images.in_order(3), expected.in_order(3), strict=True):
+        np.testing.assert_array_equal(ours[0], others[0])
+    for found, other in zip(images.records(), expected.records(), strict=True):
+        assert found["plain"] == other["plain"]
+
+
+def test_nothing_is_read_twice(folder, opened):
+    first = load(folder)
+    assert sorted(opened) == sorted(NAMES)
+    opened.clear()
+    again = load(folder)
+    assert not opened
+    check_alike(again, first)
+    assert len(set(again.fingerprints())) == len(NAMES)
+    load(folder, side=9)
+    assert sorted(opened) == sorted(NAMES)
+
+
+def test_what_has_changed_is_read_again(folder, opened):
+    load(folder)
+    opened.clear()
+    save(folder / "b.png", 200, age=LONG_AGO + 1)
+    save(folder / "new.jpg", 100)
+    (folder / "c.jpg").unlink()
+    changed = load(folder)
+    assert sorted(opened) == ["b.png", "new.jpg"]
+    opened.clear()
+    check_alike(load(folder), changed)
+    assert not opened
+    cached(folder).unlink()
+    check_alike(load(folder), changed)
+
+
+def test_a_file_that_has_just_changed_is_not_trusted(folder, opened):
+    save(folder / "b.png", 200, age=None)
+    load(folder)
+    opened.clear()
+    load(folder)
+    assert opened == ["b.png"]
+
+
+def test_other_scales_of_deep_images_leave_plain_jpegs_known(folder, opened):
+    save(folder / "deep.png", 900, np.uint16)
+    load(folder, white=1000.0)
+    opened.clear()
+    other = load(folder, white=2000.0)
+    assert sorted(opened) == ["b.png", "deep.png", "déjà vu.png"]
+    assert other.fingerprints() != load(folder, white=1000.0).fingerprints()
+
+
+def test_a_damaged_image_is_named_at_every_start(folder, caplog):
+    (folder / "d.jpg").write_bytes(b"\xff\xd8 no more")
+    os.utime(folder / "d.jpg", (LONG_AGO, LONG_AGO))
+    for _ in range(2):
+        caplog.clear()
+        assert load(folder, max_corrupt_share=0.5).size == len(NAMES)
+        assert "1 of 5 images" in caplog.text and "d.jpg" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], None])
+def test_a_cache_that_cannot_be_used_is_as_good_as_none(folder, opened, monkeypatch, damage):
+    first = load(folder)
+    opened.clear()
+    if damage:
+        cached(folder).write_bytes(damage(cached(folder).read_bytes()))
+    else:
+        monkeypatch.setattr(inventory, "_VERSION", 2)
+    check_alike(load(folder), first)
+    assert sorted(opened) == sorted(NAMES)
+    opened.clear()
+    load(folder)
+    assert not opened
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "a.jpg"))
+    assert load(folder).size == len(NAMES)
+
+
+def test_sets_in_memory_leave_no_cache(folder):
+    ImageFolder(str(folder), 8).load()
+    assert not (folder.parent / "cache").exists()
