@@ -175,6 +175,7 @@ def main():
     parser.add_argument("--largest", type=int, default=1_000_000, help="in the table of growth")
     parser.add_argument("--steps", type=int, default=100, help="in the table of growth")
     options = parser.parse_args()
+    os.environ["XDG_CACHE_HOME"] = os.devnull  # each folder is opened as for the first time
     with tempfile.TemporaryDirectory() as folder:
         sets = Sets(folder)
         table("kind", "images", "workers", "MB to open, each", "MB in an epoch, each")

@@ -69,6 +69,20 @@ def test_a_split_builds_its_generator_once_and_divides_what_it_makes():
     np.testing.assert_allclose(split.join(*split(IMAGES)), expected, atol=1e-6)
 
 
+def test_a_part_is_made_by_those_blocks_alone_that_its_channels_need():
+    split = splits.ChannelSplit(color.RGB(), generators.AdditiveGenerator(), (0.5,) * 3, (0.2,) * 3)
+    split.build((None, 20, 24, 3))
+    last = split.generator.blocks[-1]
+    assert last.lone == 0
+    for part, needs_last in enumerate((True, False)):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(split(IMAGES)[part])
+        gradients = tape.gradient(value, split.trainable_variables)
+        own = {id(weight) for weight in last.weights}
+        for weight, gradient in zip(split.trainable_variables, gradients, strict=True):
+            assert (gradient is not None) == (needs_last or id(weight) not in own)
+
+
 def test_a_sequence_and_an_image_are_standardised_alike():
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
     split = splits.Sequence(color.RGB(mean, std))
