@@ -14,6 +14,8 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from infomin_tf.errors import UserError
+
 _ALIGNMENT = 64  # bytes; what TensorFlow asks of memory that it shares
 _MOST_IN_MEMORY = 2**28  # bytes of a set
 
@@ -78,8 +80,15 @@ class Stored:
     def __setitem__(self, chosen, images):
         """Writes images to a place, or to a slice of neighbours."""
         places = np.atleast_1d(self._places[chosen])
-        if len(places):
+        if not len(places):
+            return
+        try:
             self._move(os.pwritev, np.ascontiguousarray(images, np.uint8), places[0])
+        except OSError as error:
+            raise UserError(
+                f"the temporary file of images in {_folder()} cannot be written "
+                f"({error.strerror}); make room there, or set TMPDIR to a folder with room"
+            ) from error
 
     def numpy(self):
         """All of them as an array uint8."""
@@ -100,10 +109,14 @@ class Stored:
             memory, offset = memory[moved:], offset + moved
 
 
+def _folder():
+    """For temporary files. /tmp often lies in memory; /var/tmp is for large files."""
+    usual = "/var/tmp" if os.path.isdir("/var/tmp") else tempfile.gettempdir()
+    return os.environ.get("TMPDIR") or usual
+
+
 def _in_file(shape):
     """`Stored` of a shape; OSError if the file system has no room for it."""
-    # /tmp often lies in memory; /var/tmp is for large files.
-    folder = os.environ.get("TMPDIR") or ("/var/tmp" if os.path.isdir("/var/tmp") else None)
-    file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115, as long as its images
+    file = tempfile.TemporaryFile(buffering=0, dir=_folder())  # noqa: SIM115, as long as its images
     os.posix_fallocate(file.fileno(), 0, math.prod(shape))
     return Stored(file, shape[1:], np.arange(shape[0]))

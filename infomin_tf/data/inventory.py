@@ -34,7 +34,8 @@ class Inventory:
 
     def __init__(self, directory, image_size, paths):
         self._directory, self._paths, self._began = directory, paths, time.time_ns()
-        folder = os.environ.get("XDG_CACHE_HOME") or expand(os.path.join("~", ".cache"))
+        usual = os.environ.get("XDG_CACHE_HOME", ""), expand(os.path.join("~", ".cache"))
+        folder = next(filter(os.path.isabs, usual), os.devnull)  # who has no home keeps nothing
         name = f"{_VERSION} {PIL.__version__} {image_size} {os.path.realpath(directory)}"
         name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
         self._file = os.path.join(folder, "infomin_tf", "folders", f"{name}.npz")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from infomin_tf.data import buffers
 from infomin_tf.data.images import ArrayImages, RepeatedImages
 from infomin_tf.data.order import Order
+from infomin_tf.errors import UserError
 
 # Reads batches of 256 MiB of images; says how many MiB this adds to what the process holds.
 SCRIPT = """
@@ -135,6 +136,9 @@ def test_a_file_is_read_and_written_bit_by_bit_where_the_system_does_so(monkeypa
     monkeypatch.setattr(os, "preadv", lambda *_: 0)
     with pytest.raises(OSError, match="ends early"):
         in_file.images.numpy()
+    monkeypatch.setattr(os, "pwritev", full_disk)
+    with pytest.raises(UserError, match="No space left on device.*TMPDIR"):
+        buffers.empty((3, 4, 4, 3))[:1] = np.zeros((1, 4, 4, 3))
 
 
 def test_the_file_leaves_no_name_behind_and_images_stay_in_memory_without_room(

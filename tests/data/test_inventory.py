@@ -123,9 +123,16 @@ def test_a_cache_that_cannot_be_used_is_as_good_as_none(folder, opened, monkeypa
     assert not opened
 
 
-def test_a_cache_that_cannot_be_written_stops_nothing(folder, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "a.jpg"))
-    assert load(folder).size == len(NAMES)
+def test_a_cache_that_cannot_be_written_stops_nothing(folder, opened, monkeypatch):
+    monkeypatch.chdir(folder)
+    places = {"XDG_CACHE_HOME": str(folder / "a.jpg"), "HOME": "no home"}
+    for name, place in places.items():
+        monkeypatch.setenv(name, place)
+        opened.clear()
+        assert load(folder).size == load(folder).size == len(NAMES)
+        assert len(opened) == 2 * len(NAMES)
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert sorted(os.listdir()) == sorted(NAMES)
 
 
 def test_sets_in_memory_leave_no_cache(folder):
