@@ -26,8 +26,8 @@ def empty(shape):
     An array, or `Stored` if there are many and a file can be had. Both take `images[places] = ...`
     and are cut by `images[:count]`.
     """
-    if math.prod(shape) > _MOST_IN_MEMORY:
-        with contextlib.suppress(OSError, AttributeError):  # no room; not on Linux
+    if math.prod(shape) > _MOST_IN_MEMORY and hasattr(os, "posix_fallocate"):  # as on Linux
+        with contextlib.suppress(OSError):  # no such folder, or no room
             return _in_file(shape)
     memory = np.empty(math.prod(shape) + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
