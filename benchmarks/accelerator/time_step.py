@@ -148,7 +148,7 @@ def main():
             print(f"{precision}: {name:14} {rate:8.1f} images/s", flush=True)
         for name in list(seconds)[1:]:
             ratios = [a / b for a, b in zip(seconds[name], seconds["ours"], strict=True)]
-            low, _, high = statistics.quantiles(ratios, n=4)
+            low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
             ratio = statistics.median(seconds[name]) / statistics.median(seconds["ours"])
             print(f"{precision}: ours / {name} {ratio:.3f} ({low:.3f} to {high:.3f})", flush=True)
 
