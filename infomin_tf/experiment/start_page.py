@@ -93,7 +93,6 @@ _ANY = {
     ),
     "images_per_second": ("speed", "steady; the first point includes compilation"),
     "loss_scale": ("in float16, what the loss is multiplied by", "above 1"),
-    "skipped_steps": ("steps left out, where that is allowed", "0"),
 }
 
 
