@@ -1,16 +1,18 @@
 """Pictures of a stage: its views at the start, and the channels that its encoders see."""
 
 import os
+import pathlib
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from infomin_tf.experiment import start_page
 from infomin_tf.runs import files, results
 from infomin_tf.views import color
 from infomin_tf.views.splits import ChannelSplit
 
+START_PAGE = "about/what_to_look_at"  # before "configuration" in the alphabet, and so above it
+_PAGES = pathlib.Path(__file__).with_name("pages")
 _GAP, _TITLE = 2, 14
 
 
@@ -30,11 +32,16 @@ def introduce(stage, run, pair, writer):
     """
     grid = pair.picture(run.unlabelled, run.seed)
     with writer.as_default():
-        start_page.write(stage)
-        lines = "\n".join("    " + line for line in run.configuration.splitlines())
-        tf.summary.text("configuration", lines, step=0)
-        tf.summary.image("views/image_and_8_views", grid[None], step=0)
+        begin(stage, run, "image_and_8_views", grid)
         show_channels(run, 0)
+
+
+def begin(stage, run, title, picture):
+    """Writes what to look at, the configuration and a picture of views to TensorBoard."""
+    tf.summary.text(START_PAGE, (_PAGES / f"{stage}.md").read_text("utf-8"), step=0)
+    lines = "\n".join("    " + line for line in run.configuration.splitlines())
+    tf.summary.text("configuration", lines, step=0)
+    tf.summary.image(f"views/{title}", picture[None], step=0)
 
 
 def show_channels(run, step):
