@@ -27,7 +27,7 @@ def not_tried(audit, facts, last):
         last: `outcome.Outcome` of the last round.
     """
     axis = last.sweep.axes[0]
-    combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings)
+    combined = any(sum(map(ne, setting, axis.base)) > 1 for setting in axis.settings.values())
     return [
         *without_color(audit, facts),
         f"{'Other combinations' if combined else 'Combinations'} of strengths; values between "

@@ -50,7 +50,7 @@ class Rounds:
         arguments = self._out, self._facts
         first = self._run(0, self._audit.first_round(*arguments), 0.6)
         # With more minutes, or other settings, there may be more results to decide by.
-        tried = json.dumps([self._minutes, first.sweep.axes[0].settings])
+        tried = json.dumps([self._minutes, list(first.sweep.axes[0].settings.values())])
         tried = hashlib.sha256(tried.encode()).hexdigest()[:8]
         better = self._decide(
             f"second_round_{tried}", lambda: self._audit.better(first, self._ranking)
@@ -125,8 +125,7 @@ class Rounds:
 
     def _costs(self, first):
         """`Costs` by the first round."""
-        axis = first.sweep.axes[0]
-        known = dict(zip(axis.labels, axis.settings, strict=True))
+        known = first.sweep.axes[0].settings
         rows = {known[row.point.labels[0]]: row for row in first.rows if row.measurements}
         spent = {setting: first.runner.spent(row.point) for setting, row in rows.items()}
         rates = {setting: row.seconds_per_step for setting, row in rows.items()}

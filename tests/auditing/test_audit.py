@@ -31,8 +31,8 @@ def test_the_first_round_changes_one_thing_at_a_time(tmp_path):
     sweep = small_audit().first_round(str(tmp_path), FACTS)
     axis = sweep.axes[0]
     assert axis.labels == ["base", "x 1", "x 3", "y on"]
-    assert axis.arguments(0) == ([], ["a.B.x = 2", "a.B.y = 0"])
-    assert axis.arguments(3) == ([], ["a.B.x = 2", "a.B.y = 1", "a.B.z = 2"])
+    assert axis.arguments("base") == ([], ["a.B.x = 2", "a.B.y = 0"])
+    assert axis.arguments("y on") == ([], ["a.B.x = 2", "a.B.y = 1", "a.B.z = 2"])
     points, data = sweep.points(), tmp_path / "data_30_steps.gin"
     assert len(points) == 4 and sweep.until == "evaluate" and sweep.metrics[0] == PROBE
     assert points[0].gin_files == ("base.gin", "labelled.gin", str(data))
@@ -196,12 +196,12 @@ def test_every_setting_and_its_recommendation_build(tmp_path, standard_audit, cl
     assert len(points) == 17
     labels = str(tmp_path) if classes == 10 else "labels.csv"
     arguments = FACTS["arguments"] | {"labels": labels if classes else None}
-    for place, point in enumerate(points):
+    for point in points:
         text = recommendation.gin_text(
             "r.gin",
             point.labels[0],
-            standard_audit.files(facts, sweep.axes[0].arguments(place)[1]),
-            sweep.axes[0].arguments(place)[1],
+            standard_audit.files(facts, sweep.axes[0].bindings(point.labels[0])),
+            sweep.axes[0].bindings(point.labels[0]),
             facts | {"arguments": arguments},
             ["Why."],
             recommendation.Size(4, 64, 5000, 42.0),
