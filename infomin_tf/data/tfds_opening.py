@@ -57,8 +57,8 @@ def _missing(name, data_dir, what):
     folder, there = os.path.join(looked, name), ""
     if versions := sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         there = (
-            f" It holds these versions of {name}: {', '.join(versions)}. To use one, bind "
-            "Tfds.version; it must have a dataset_info.json and a features.json, both complete."
+            f" It holds these versions of {name}: {', '.join(versions)} (usable only with a "
+            "complete dataset_info.json and features.json). To use one, bind Tfds.version."
         )
     return UserError(
         f"{what}. Looked in {looked}, which holds {prepared}.{there}\n"
