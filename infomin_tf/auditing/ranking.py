@@ -48,17 +48,14 @@ class LabelFreeRanking(Ranking):
         super().__init__("label_free_score/pre-trained")
 
     def order(self, settings):
-        """See `Ranking`."""
         return sorted(super().order(settings), key=tells_nothing)
 
     def is_improvement(self, setting, base, settings):
-        """See `Ranking`."""
         if tells_nothing(setting) or tells_nothing(base):
             return not tells_nothing(setting)
         return super().is_improvement(setting, base, settings)
 
     def is_better(self, setting, other, comparison):
-        """See `Ranking`."""
         if tells_nothing(setting) or tells_nothing(other):
             return not tells_nothing(setting)
         return super().is_better(setting, other, comparison)

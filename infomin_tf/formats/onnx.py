@@ -22,7 +22,6 @@ class Onnx(Format):
     entry = "encoder.onnx"
 
     def write(self, encoder, path):
-        """See `Format`."""
         import onnx
         import tf2onnx
 

@@ -41,7 +41,6 @@ class FactorProbe(Probe):
         check_labelled("FactorProbe", run)
 
     def measure(self, run, features, subject):
-        """See `Probe`."""
         started = time.monotonic()
         train_x, train = _features(features.function, run.train, self._num_train, _train_seed(run))
         test_x, test = _features(features.function, run.test, self._num_test, _test_seed(run))
