@@ -4,18 +4,17 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 
 from infomin_tf.auditing import budget
 from infomin_tf.errors import UserError
 from infomin_tf.progress import say
-from infomin_tf.runs import files
+from infomin_tf.runs import files, lease
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import Outcome
 from infomin_tf.sweeps.runner import Runner
 
 _LEAST_SEEDS, _FINALISTS = 2, 3
-_KEEP_SECONDS = 10.0
+_KEEP_SECONDS = 10.0  # a kill loses so much of the time that is counted
 _ROUNDS = ("first_round", "second_round", "last_round")
 
 
@@ -74,28 +73,18 @@ class Rounds:
         sweep.hours = share and share * self._clock.seconds_left / 3600
         folder = os.path.join(self._out, _ROUNDS[number])
         runner = Runner(sweep, folder, None, self._jobs, self._devices)
-        with self._time_is_kept():
+        end_keeping = lease.repeat(self._try_to_keep_time, _KEEP_SECONDS)
+        try:
             outcome = Outcome(runner, runner.run())
+        finally:
+            end_keeping()
+            self._keep_time()
         outcome.write(runner.out)
         return outcome
 
-    @contextlib.contextmanager
-    def _time_is_kept(self):
-        """A context whose time is written again and again, so that a kill loses seconds of it."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._keep_time_until, args=(ended,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+    def _try_to_keep_time(self):
+        with contextlib.suppress(UserError):  # the last one says it
             self._keep_time()
-
-    def _keep_time_until(self, ended):
-        while not ended.wait(_KEEP_SECONDS):
-            with contextlib.suppress(UserError):  # the last one says it
-                self._keep_time()
 
     def _keep_time(self):
         spent = max(self._clock.seconds_spent, self._read("seconds", 0.0))
