@@ -73,7 +73,9 @@ def _open_file(path):
     else:
         own_modules.search_beside(path)
         own_modules.check_beside(path, text)
-    return io.StringIO(text)
+    opened = io.StringIO(text)
+    opened.name = path  # for gin's messages
+    return opened
 
 
 def _is_machine_made(path):
