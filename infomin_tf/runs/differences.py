@@ -49,7 +49,7 @@ def training_differences(old, new):
     """Those lines of `compare` that concern the training; the seed of what follows may differ."""
     of_training = set()
     for bindings in (bindings_of(old), bindings_of(new)):
-        of_training |= bindings.keys() - references.Configuration(bindings).after_training
+        of_training |= bindings.keys() - references.after_training(bindings)
     return [line for line in compare(old, new) if named(line) in of_training - {SEED}]
 
 
