@@ -123,6 +123,18 @@ class Audit:
         others, usual = (label for label in axis.labels if label != base), axis.bindings(base)
         return [label for label in others if _is_about_color(axis.bindings(label), usual)]
 
+    def without_color(self, facts):
+        """A sentence on grey images and what is left out with them; [] for images with colour."""
+        if not facts.get("grey"):
+            return []
+        axes = enumerate(self.axes)
+        names = [f"{axis.name} {label}" for p, axis in axes for label in self.left_out(p, facts)]
+        left_out = f"; settings that concern colour alone are left out: {'; '.join(names)}"
+        return [
+            "The images are grey (red, green and blue are equal), so hue, saturation and greyscale "
+            f"change nothing{left_out if names else ''}."
+        ]
+
     def files(self, facts, bindings=None):
         """gin files of the small experiment; those of view learning only where bindings need it."""
         is_learned = bindings is None or recommendation.learns(bindings)

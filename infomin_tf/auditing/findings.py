@@ -1,6 +1,7 @@
 """What an audit found, how sure it is, and what it did not try, in sentences."""
 
 import math
+from operator import ne
 
 from infomin_tf.auditing.ranking import tells_nothing
 from infomin_tf.errors import UserError
@@ -126,6 +127,23 @@ class Findings:
         if missing:
             said.append(f"{missing} runs have no results; they may change this.")
         return said
+
+    def not_tried(self):
+        """What the audit leaves open."""
+        axis = self.last.sweep.axes[0]
+        combined = any(sum(map(ne, s, axis.base)) > 1 for s in axis.settings.values())
+        return [
+            *self.audit.without_color(self.facts),
+            f"{'Other combinations' if combined else 'Combinations'} of strengths; values between "
+            "and beyond those listed.",
+            "Larger networks, larger views and longer training, which usually tolerate stronger "
+            "views; other losses and negatives.",
+            "The JigSaw branch, patches, other operations, other colour spaces and generators; "
+            "tasks other than these labels.",
+            "Views without the flip from left to right, which half of all crops have. Are left and "
+            "right different things in your images, as in letters or in hands? Then bind "
+            "families.infomin.flip_probability = 0.0.",
+        ]
 
     def _that_tell_nothing(self):
         found = [*self.first.settings, *self.last.settings]

@@ -6,7 +6,7 @@ import re
 import gin
 import pytest
 
-from infomin_tf.auditing import budget, limits, ranking, recommendation
+from infomin_tf.auditing import budget, ranking, recommendation
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
@@ -138,9 +138,9 @@ def test_colour_is_left_out_for_grey_images(tmp_path):
     labels = audit.first_round(str(tmp_path), FACTS | {"grey": True}).axes[0].labels
     assert labels == ["base", "jitter 0.0"]
     assert len(audit.first_round(str(tmp_path), FACTS).axes[0].labels) == 4
-    [said] = limits.without_color(audit, FACTS | {"grey": True})
+    [said] = audit.without_color(FACTS | {"grey": True})
     assert "The images are grey" in said and "left out: split {L, ab}; grey 0.0." in said
-    assert limits.without_color(audit, FACTS) == []
+    assert audit.without_color(FACTS) == []
 
 
 def test_the_standard_audit_of_grey_images_has_no_colour_split(tmp_path, standard_audit):
