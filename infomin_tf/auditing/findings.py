@@ -83,8 +83,7 @@ class Findings:
 
     def _is_apart(self):
         """Whether the recommendation is significantly different from the base."""
-        comparison = Comparison(self.last.settings, self.ranking.metric)
-        return self.ranking.is_better(self.order[0], self._base, comparison)
+        return self.ranking.is_better(self.order[0], self._base, self.last.settings)
 
     def sentences(self):
         """The recommendation in numbers, and what was found on each axis."""

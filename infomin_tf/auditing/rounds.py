@@ -9,7 +9,6 @@ from infomin_tf.auditing import budget
 from infomin_tf.errors import UserError
 from infomin_tf.progress import say
 from infomin_tf.runs import files, lease
-from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import Outcome
 from infomin_tf.sweeps.runner import Runner
 
@@ -122,9 +121,8 @@ class Rounds:
 
     def _is_told(self, last):
         """Whether the first finalist is significantly different from all others."""
-        comparison = Comparison(last.settings, self._ranking.metric)
-        order = self._ranking.order(last.settings)
-        return all(self._ranking.is_better(order[0], other, comparison) for other in order[1:])
+        order, better = self._ranking.order(last.settings), self._ranking.is_better
+        return all(better(order[0], other, last.settings) for other in order[1:])
 
     def _is_there_time(self, first, finalists, steps, seeds):
         """Whether one more seed of the finalists is finished, or can be within the time."""

@@ -11,7 +11,6 @@ from infomin_tf.auditing.audit import Audit
 from infomin_tf.configuration import gin_files
 from infomin_tf.errors import UserError
 from infomin_tf.experiment.experiment import Experiment
-from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.sweep import Axis, BindingsAxis, Combinations
 from tests.auditing.made_audits import (
     FACTS,
@@ -120,12 +119,11 @@ def test_without_labels_what_spreads_though_little_is_shared_comes_first():
     little, _, close, _, constants = settings
     score = ranking.LabelFreeRanking()
     assert constants.mean(score.metric) > little.mean(score.metric)  # and yet
-    comparison = Comparison(settings, score.metric)
     for better, worse in ((little, constants), (close, constants)):
         assert score.is_improvement(better, worse, settings)
-        assert score.is_better(better, worse, comparison)
+        assert score.is_better(better, worse, settings)
         assert not score.is_improvement(worse, better, settings)
-        assert not score.is_better(worse, better, comparison)
+        assert not score.is_better(worse, better, settings)
 
 
 def test_colour_is_left_out_for_grey_images(tmp_path):
