@@ -184,6 +184,12 @@ class ChannelSplit(Split):
             for part in (self.first_channels, self.other_channels)
         )
 
+    def join(self, first, others):
+        """The inverse of `divide`."""
+        planes = tf.unstack(tf.concat([first, others], axis=-1), axis=-1)
+        places = np.argsort(self.first_channels + self.other_channels)
+        return tf.stack([planes[place] for place in places], axis=-1)
+
     def get_config(self):
         generator = keras.saving.serialize_keras_object(self.generator)
         own = {"generator": generator, "first_channels": self.first_channels}
@@ -222,6 +228,10 @@ class FrequencySplit(Split):
         x = self.standardize(images)
         low = blurred(x, self.sigma)
         return low, x - low
+
+    def join(self, low, high):
+        """The standardised image, the inverse of the split."""
+        return low + high
 
     def get_config(self):
         return super().get_config() | {"sigma": self.sigma}
