@@ -36,7 +36,8 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["infomin_tf*"]) + list(GIN_PACKAGES),
     package_dir=GIN_PACKAGES,
-    package_data={package: ["*.gin"] for package in GIN_PACKAGES},
+    package_data={"infomin_tf.experiment": ["pages/*.md"], "infomin_tf.sweeps": ["*.html"]}
+    | {package: ["*.gin"] for package in GIN_PACKAGES},
     install_requires=[
         "tensorflow>=2.21",
         "keras>=3.15",

@@ -76,13 +76,7 @@ def prepare(folder):
         UserError: there is no place for temporary files.
     """
     _find_temporary_folder(folder)
-    if "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
-        print(
-            "warning: TensorFlow is loaded already; TF_ENABLE_ONEDNN_OPTS=1 (2 to 4 times faster "
-            "on many CPUs) may have no effect",
-            file=sys.stderr,
-        )
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # 2 to 4 times faster on many CPUs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -23,6 +23,12 @@ def reason(error):
     return re.sub(of_reading, "", first)
 
 
+def listed(texts, most=5, joint=", "):
+    """The first of some texts in a line, and how many more there are."""
+    more = len(texts) - most
+    return joint.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 @functools.cache
 def warn_once(message):
     """Logs a warning, once in a process: several sources may read one folder."""

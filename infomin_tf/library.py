@@ -148,7 +148,8 @@ def embed(encoder, images, batch_size=256, *, labels=None, image_size=None, whit
         return Embedded(np.concatenate([encoder(part).numpy() for part in parts]), ())
     side = image_size or encoders.usual_side(encoder)
     reader = reading.FolderReader(paths.expand(images), side, paths.expand(labels), white)
-    rows = join(encoders.Embedder(encoder, reader, batch_size).batches(0, reader.size))
+    call = encoders.compiled(encoder, side)
+    rows = join(encoders.embed(call, reader, 0, reader.size, batch_size))
     reader.check(rows.left_out)
     return Embedded(rows.features, tuple(rows.paths), tuple(rows.labels) if labels else ())
 

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from infomin_tf.errors import UserError
 from infomin_tf.training.checkpoint import Checkpoint
@@ -100,6 +101,15 @@ def test_checkpoints_that_cannot_be_opened_are_not_to_be_deleted(tmp_path):
     with pytest.raises(UserError, match="cannot be opened .*; make them readable") as refused:
         Checkpoint(task.learner, task.directory).restore()
     assert "delete" not in str(refused.value)
+
+
+def test_a_checkpoint_that_counts_steps_left_out_is_read(tmp_path):
+    """As an earlier version wrote it."""
+    task = contrastive_task(tmp_path)
+    checkpoint = Checkpoint(task.learner, task.directory)
+    checkpoint._checkpoint.skipped = tf.Variable(3, dtype=tf.int64)
+    checkpoint.save(2)
+    assert Checkpoint(task.learner, task.directory).restore() == 2
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):

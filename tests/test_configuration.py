@@ -193,6 +193,12 @@ def test_a_parameter_that_came_after_the_run_is_no_difference_at_its_default():
     ]
 
 
+def test_a_parameter_that_is_gone_changes_nothing_at_its_default():
+    gone = "probe/TrainingLoop.skipped_steps_limit = 0\n"
+    assert differences.compare(f"# seed: 3\n{gone}", "# seed: 3\n") == []
+    assert build(f"# seed: 3\n{HEADER}{gone}{BASE}").parts[0].size == 4
+
+
 def test_a_refusal_of_a_finished_run_names_what_goes_on_with_it(tmp_path):
     run_folder.claim(str(tmp_path), "# seed: 1\nx.y = 1\n", overwrite=False)
     results.write(str(tmp_path / "pretrain"), [], steps=3)

@@ -121,35 +121,6 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path):
         fit(poisoned(small_task(tmp_path), 7))
 
 
-@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_a_skipped_step_changes_nothing(replicas, tmp_path, two_replicas, caplog):
-    """As if batches with not-a-number were not there: weights, queue, optimizer; all replicas."""
-    strategy = two_replicas if replicas == 2 else STRATEGY
-
-    def end(task, **settings):
-        TrainingLoop(steps_per_call=3, **settings).fit(task, strategy)
-        return small.weights(task.learner)
-
-    with strategy.scope():
-        skipping = poisoned(small_task(tmp_path / "skipping", total_steps=10), 2, 7)
-        without = small_task(tmp_path / "without", total_steps=8)
-        make = without.make_batches
-        good = lambda number, batch: (number != 2) & (number != 7)  # noqa: E731
-        without.make_batches = lambda step, shard: (
-            make(step, shard).enumerate(step).filter(good).map(lambda number, batch: batch)
-        )
-        for a, b in zip(end(skipping, skipped_steps_limit=2), end(without), strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert "left out 1 step(s) after step 5" in caplog.text
-
-
-def test_no_more_steps_than_the_limit_are_skipped_over_all_runs(tmp_path):
-    settings = {"skipped_steps_limit": 2, "checkpoint_steps": 5}
-    fit(poisoned(small_task(tmp_path, total_steps=5), 1, 3), **settings)
-    with pytest.raises(UserError, match=r"step 8, as in 2 steps before.*ckpt-5"):
-        fit(poisoned(small_task(tmp_path), 7), **settings)
-
-
 def test_steps_limit_ends_the_stage_early_and_events_hold_the_metrics(tmp_path):
     task = small_task(tmp_path)
     fit(task, steps_limit=2)

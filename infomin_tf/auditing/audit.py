@@ -119,9 +119,21 @@ class Audit:
         """Labels of an axis, except the base's, that concern colour alone; only for grey images."""
         if not facts.get("grey"):
             return []
-        usual = self._bindings(place, self.base[place])
-        others = [label for label in self.axes[place].labels if label != self.base[place]]
-        return [label for label in others if _is_about_color(self._bindings(place, label), usual)]
+        axis, base = self.axes[place], self.base[place]
+        others, usual = (label for label in axis.labels if label != base), axis.bindings(base)
+        return [label for label in others if _is_about_color(axis.bindings(label), usual)]
+
+    def without_color(self, facts):
+        """A sentence on grey images and what is left out with them; [] for images with colour."""
+        if not facts.get("grey"):
+            return []
+        axes = enumerate(self.axes)
+        names = [f"{axis.name} {label}" for p, axis in axes for label in self.left_out(p, facts)]
+        left_out = f"; settings that concern colour alone are left out: {'; '.join(names)}"
+        return [
+            "The images are grey (red, green and blue are equal), so hue, saturation and greyscale "
+            f"change nothing{left_out if names else ''}."
+        ]
 
     def files(self, facts, bindings=None):
         """gin files of the small experiment; those of view learning only where bindings need it."""
@@ -172,14 +184,14 @@ class Audit:
 
     def _order(self, outcome, ranking):
         """Tuples of labels of a round, the best first."""
-        known = dict(zip(outcome.sweep.axes[0].labels, outcome.sweep.axes[0].settings, strict=True))
+        known = outcome.sweep.axes[0].settings
         return [known[s.labels[0]] for s in ranking.order(outcome.settings)]
 
     def _improves(self, setting, outcome, ranking):
         """Whether a setting is better than the base in a round, or not in that round."""
-        found = dict(zip(outcome.sweep.axes[0].settings, outcome.sweep.axes[0].labels, strict=True))
-        known = {s.labels[0]: s for s in outcome.settings}
-        pair = [known.get(found.get(named)) for named in (setting, self.base)]
+        tried = outcome.sweep.axes[0].settings
+        known = {tried[s.labels[0]]: s for s in outcome.settings}
+        pair = [known.get(labels) for labels in (setting, self.base)]
         return None in pair or ranking.is_improvement(*pair, outcome.settings)
 
     def _together(self, order):
@@ -190,15 +202,11 @@ class Audit:
         together, bound = list(self.base), set()
         for setting in order:
             place = next(i for i, label in enumerate(setting) if label != self.base[i])
-            names = {_parameter(binding) for binding in self._bindings(place, setting[place])}
+            names = set(map(_parameter, self.axes[place].bindings(setting[place])))
             if together[place] == self.base[place] and not names & bound:
                 together[place] = setting[place]
                 bound |= names
         return tuple(together)
-
-    def _bindings(self, place, label):
-        axis = self.axes[place]
-        return axis.arguments(axis.labels.index(label))[1]
 
     def _sweep(self, title, out, facts, settings, steps, seeds):
         return Sweep(

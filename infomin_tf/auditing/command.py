@@ -4,7 +4,7 @@ import os
 import typing
 
 from infomin_tf import environment
-from infomin_tf.auditing import limits, names, places, recommendation  # noqa: F401
+from infomin_tf.auditing import names, places, recommendation  # noqa: F401
 from infomin_tf.auditing.audit import Audit
 from infomin_tf.auditing.findings import Findings
 from infomin_tf.auditing.rounds import Rounds
@@ -75,7 +75,7 @@ def audit(files, gin_params, images, labels, out, jobs, devices, minutes=None):
         run_folder.make_folder(out)
         with lease.awaited(os.path.join(out, "preparing")):  # another machine may be faster
             facts = preparation.prepare(images, labels, out, configured)
-        for sentence in (*limits.without_color(configured, facts), *facts["doubts"]):
+        for sentence in (*configured.without_color(facts), *facts["doubts"]):
             say(sentence)
         jobs = jobs or min(os.cpu_count() or 1, _MOST_JOBS)
         findings = Findings(
@@ -89,7 +89,7 @@ def audit(files, gin_params, images, labels, out, jobs, devices, minutes=None):
         os.path.join(out, "report.html"),
         findings.last.table(findings.order),
         [*findings.answer(), *findings.sentences(), *findings.uncertainty()],
-        limits.not_tried(configured, facts, findings.last),
+        findings.not_tried(),
         sum(bool(row.problem) and not row.is_left_out for row in findings.rows),
     )
 

@@ -1,9 +1,9 @@
 """What an audit found, how sure it is, and what it did not try, in sentences."""
 
 import math
+from operator import ne
 
-from infomin_tf.auditing import advice
-from infomin_tf.auditing.ranking import LabelFreeRanking, tells_nothing
+from infomin_tf.auditing.ranking import tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text
@@ -52,8 +52,7 @@ class Findings:
 
     def bindings(self):
         """Those of the recommended setting."""
-        axis = self.last.sweep.axes[0]
-        return axis.arguments(axis.labels.index(self.recommended))[1]
+        return self.last.sweep.axes[0].bindings(self.recommended)
 
     def speed(self):
         """(seconds per step, 0 where not known; steps) of the recommended setting's last runs."""
@@ -80,23 +79,11 @@ class Findings:
                 f"Train on {self.recommended}. Without labels this is a guess: among all that was "
                 "tried, its network tells images apart best for how little its views share."
             ]
-        axis = self.last.sweep.axes[0]
-        combination = axis.settings[axis.labels.index(self.recommended)]
-        usual = [b for p, label in enumerate(self.audit.base) for b in self._bindings(p, label)]
-        said = []
-        for place, label in enumerate(combination):
-            if label != self.audit.base[place]:
-                said += advice.advice(usual, self._bindings(place, label))
-        return [f"Train on {self.recommended}.", *said]
+        return [f"Train on {self.recommended}."]
 
     def _is_apart(self):
         """Whether the recommendation is significantly different from the base."""
-        comparison = Comparison(self.last.settings, self.ranking.metric)
-        return self.ranking.is_better(self.order[0], self._base, comparison)
-
-    def _bindings(self, place, label):
-        axis = self.audit.axes[place]
-        return axis.arguments(axis.labels.index(label))[1]
+        return self.ranking.is_better(self.order[0], self._base, self.last.settings)
 
     def sentences(self):
         """The recommendation in numbers, and what was found on each axis."""
@@ -114,7 +101,6 @@ class Findings:
                 f"{error:.1f} points to that over seeds, which no comparison here includes; all "
                 "settings are judged, chosen and compared on the same images, so part of it "
                 "cancels.",
-                *self._without_labels(),
             ]
         else:
             said.append(
@@ -140,6 +126,23 @@ class Findings:
         if missing:
             said.append(f"{missing} runs have no results; they may change this.")
         return said
+
+    def not_tried(self):
+        """What the audit leaves open."""
+        axis = self.last.sweep.axes[0]
+        combined = any(sum(map(ne, s, axis.base)) > 1 for s in axis.settings.values())
+        return [
+            *self.audit.without_color(self.facts),
+            f"{'Other combinations' if combined else 'Combinations'} of strengths; values between "
+            "and beyond those listed.",
+            "Larger networks, larger views and longer training, which usually tolerate stronger "
+            "views; other losses and negatives.",
+            "The JigSaw branch, patches, other operations, other colour spaces and generators; "
+            "tasks other than these labels.",
+            "Views without the flip from left to right, which half of all crops have. Are left and "
+            "right different things in your images, as in letters or in hands? Then bind "
+            "families.infomin.flip_probability = 0.0.",
+        ]
 
     def _that_tell_nothing(self):
         found = [*self.first.settings, *self.last.settings]
@@ -207,18 +210,6 @@ class Findings:
             f"{comparison.standard_error(best, base):.2f} (pooled over the last round; t test at "
             "95 %, not corrected for the number of comparisons)."
         )
-
-    def _without_labels(self):
-        metric = self.ranking.metric
-        guess = next(iter(LabelFreeRanking().order(self.first.settings)), None)
-        if guess is None:  # runs of an earlier version, or without a RotationProbe
-            return []
-        best = self.ranking.order(self.first.settings)[0]
-        return [
-            f"Without the labels the audit would have put {guess.labels[0]} first in the first "
-            f"round: {self.first.label(metric)} {mean_text(guess, metric)}, where the best, "
-            f"{best.labels[0]}, has {mean_text(best, metric)}."
-        ]
 
 
 def _named(outcome, label):

@@ -3,14 +3,12 @@
 import os
 
 from infomin_tf.errors import UserError
+from infomin_tf.runs import paths
 
 
 def check(images, labels, out):
     """Raises UserError when images or labels are missing, or lie in `out`, or `out` in them."""
-    if not os.path.isdir(images):
-        raise UserError(f"--images={images} is not a folder; give one that holds images")
-    if labels is not None and not os.path.exists(labels):
-        raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
+    paths.check_images(images, labels)
     written = os.path.realpath(out)
     for folder in folders(images, labels):
         if os.path.commonpath([folder, written]) in (folder, written):

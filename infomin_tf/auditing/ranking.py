@@ -30,15 +30,21 @@ class Ranking:
         measured = [s for s in settings if not math.isnan(s.mean(self.metric))]
         return sorted(measured, key=lambda s: -s.mean(self.metric))
 
-    def is_improvement(self, setting, base, settings):
-        """Whether a setting lies above the base by more than the difference's standard error."""
-        comparison = Comparison(settings, self.metric)
-        error = comparison.standard_error(setting, base) if comparison.freedom else 0.0
-        return comparison.difference(setting, base) > error
+    def is_improvement(self, setting, other, settings):
+        """Whether a setting lies above another by more than the difference's standard error."""
+        return self._is_above(setting, other, settings, sure=False)
 
-    def is_better(self, setting, other, comparison):
-        """Whether a setting is significantly better than another, by a `Comparison`."""
-        return comparison.is_better(setting, other)
+    def is_better(self, setting, other, settings):
+        """Whether a setting is significantly better than another."""
+        return self._is_above(setting, other, settings, sure=True)
+
+    def _is_above(self, setting, other, settings, sure):
+        """One of the two, with the spread of all `settings`."""
+        comparison = Comparison(settings, self.metric)
+        if sure:
+            return comparison.is_better(setting, other)
+        error = comparison.standard_error(setting, other) if comparison.freedom else 0.0
+        return comparison.difference(setting, other) > error
 
 
 class LabelFreeRanking(Ranking):
@@ -48,17 +54,9 @@ class LabelFreeRanking(Ranking):
         super().__init__("label_free_score/pre-trained")
 
     def order(self, settings):
-        """See `Ranking`."""
         return sorted(super().order(settings), key=tells_nothing)
 
-    def is_improvement(self, setting, base, settings):
-        """See `Ranking`."""
-        if tells_nothing(setting) or tells_nothing(base):
-            return not tells_nothing(setting)
-        return super().is_improvement(setting, base, settings)
-
-    def is_better(self, setting, other, comparison):
-        """See `Ranking`."""
+    def _is_above(self, setting, other, settings, sure):
         if tells_nothing(setting) or tells_nothing(other):
             return not tells_nothing(setting)
-        return super().is_better(setting, other, comparison)
+        return super()._is_above(setting, other, settings, sure)

@@ -7,7 +7,6 @@ import shlex
 from matplotlib import pyplot as plt
 
 from infomin_tf import environment
-from infomin_tf.auditing import limits
 from infomin_tf.runs import files
 from infomin_tf.sweeps import curve, report
 
@@ -48,7 +47,7 @@ def write(findings, recommended, configuration, out):
         report.table(*first.table(findings.ranking.order(first.settings))),
         "<h2>What it took</h2>" + report.bullets([_costs(findings)]),
         "<h2>What was not tried</h2>",
-        report.bullets(limits.not_tried(findings.audit, findings.facts, findings.last)),
+        report.bullets(findings.not_tried()),
         *report.details(findings.rows, {}, configuration),
         f"<h2>The recommended gin file</h2><pre>{html.escape(text)}</pre>",
     ]

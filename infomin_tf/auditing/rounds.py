@@ -4,18 +4,16 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 
 from infomin_tf.auditing import budget
 from infomin_tf.errors import UserError
 from infomin_tf.progress import say
-from infomin_tf.runs import files
-from infomin_tf.sweeps.comparison import Comparison
+from infomin_tf.runs import files, lease
 from infomin_tf.sweeps.outcome import Outcome
 from infomin_tf.sweeps.runner import Runner
 
 _LEAST_SEEDS, _FINALISTS = 2, 3
-_KEEP_SECONDS = 10.0
+_KEEP_SECONDS = 10.0  # a kill loses so much of the time that is counted
 _ROUNDS = ("first_round", "second_round", "last_round")
 
 
@@ -50,7 +48,7 @@ class Rounds:
         arguments = self._out, self._facts
         first = self._run(0, self._audit.first_round(*arguments), 0.6)
         # With more minutes, or other settings, there may be more results to decide by.
-        tried = json.dumps([self._minutes, first.sweep.axes[0].settings])
+        tried = json.dumps([self._minutes, list(first.sweep.axes[0].settings.values())])
         tried = hashlib.sha256(tried.encode()).hexdigest()[:8]
         better = self._decide(
             f"second_round_{tried}", lambda: self._audit.better(first, self._ranking)
@@ -74,28 +72,18 @@ class Rounds:
         sweep.hours = share and share * self._clock.seconds_left / 3600
         folder = os.path.join(self._out, _ROUNDS[number])
         runner = Runner(sweep, folder, None, self._jobs, self._devices)
-        with self._time_is_kept():
+        end_keeping = lease.repeat(self._try_to_keep_time, _KEEP_SECONDS)
+        try:
             outcome = Outcome(runner, runner.run())
+        finally:
+            end_keeping()
+            self._keep_time()
         outcome.write(runner.out)
         return outcome
 
-    @contextlib.contextmanager
-    def _time_is_kept(self):
-        """A context whose time is written again and again, so that a kill loses seconds of it."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._keep_time_until, args=(ended,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+    def _try_to_keep_time(self):
+        with contextlib.suppress(UserError):  # the last one says it
             self._keep_time()
-
-    def _keep_time_until(self, ended):
-        while not ended.wait(_KEEP_SECONDS):
-            with contextlib.suppress(UserError):  # the last one says it
-                self._keep_time()
 
     def _keep_time(self):
         spent = max(self._clock.seconds_spent, self._read("seconds", 0.0))
@@ -125,8 +113,7 @@ class Rounds:
 
     def _costs(self, first):
         """`Costs` by the first round."""
-        axis = first.sweep.axes[0]
-        known = dict(zip(axis.labels, axis.settings, strict=True))
+        known = first.sweep.axes[0].settings
         rows = {known[row.point.labels[0]]: row for row in first.rows if row.measurements}
         spent = {setting: first.runner.spent(row.point) for setting, row in rows.items()}
         rates = {setting: row.seconds_per_step for setting, row in rows.items()}
@@ -134,9 +121,8 @@ class Rounds:
 
     def _is_told(self, last):
         """Whether the first finalist is significantly different from all others."""
-        comparison = Comparison(last.settings, self._ranking.metric)
-        order = self._ranking.order(last.settings)
-        return all(self._ranking.is_better(order[0], other, comparison) for other in order[1:])
+        order, better = self._ranking.order(last.settings), self._ranking.is_better
+        return all(better(order[0], other, last.settings) for other in order[1:])
 
     def _is_there_time(self, first, finalists, steps, seeds):
         """Whether one more seed of the finalists is finished, or can be within the time."""

@@ -47,7 +47,7 @@ Runs an experiment at every value of an axis or two, with several seeds, and say
   bin/sweep --gin_file=gin/small/fig5_crop_area.gin --data_dir=DIR
 
 The same command runs what is missing. Under --out: sweep.csv, sweep.json, curve.png, curve.svg,
-report.html, events for TensorBoard's HParams, and a model_dir for each point."""
+report.html, and a model_dir for each point."""
 
 _AUDIT_VIEWS = """\
 Says which views to train on for the images of a folder: crop area, jitter, blur, RandAugment,

@@ -35,18 +35,15 @@ def bindings(images, labels):
     return found
 
 
-def check(images, labels):
-    """Raises UserError for labels without images, and for what is not there."""
-    if images is None and labels is not None:
-        raise UserError("--labels says what --images are; give both")
-    if images is not None and not os.path.isdir(images):
-        raise UserError(f"--images={images} is not a folder; give one that holds images")
-    if labels is not None and not os.path.exists(labels):
-        raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
-
-
 def bind(values):
-    """Adds the gin file and the bindings that --images and --labels of bin/train stand for."""
+    """Adds the gin file and the bindings that --images and --labels of bin/train stand for.
+
+    Raises:
+        UserError: labels without images, or what is not there.
+    """
+    if values.images is None and values.labels is not None:
+        raise UserError("--labels says what --images are; give both")
+    paths.check_images(values.images, values.labels)
     if values.images is not None:
         values.gin_file = values.gin_file or [default_file(values.labels)]
         values.gin_param = [*bindings(values.images, values.labels), *values.gin_param]

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import io
 import os
 import re
 
@@ -12,6 +13,7 @@ from absl import logging
 from infomin_tf.configuration import explain, kinds, own_modules
 from infomin_tf.configuration.history import History, is_inside
 from infomin_tf.errors import UserError
+from infomin_tf.runs.differences import without_retired
 from infomin_tf.runs.paths import expand
 
 _INCLUDE = re.compile(r"""^include\s+["'](.*)["']""", re.MULTILINE)
@@ -63,15 +65,17 @@ def _digest(name, above=()):
 
 def _open_file(path):
     """Opens a gin file; what a person wrote may import modules that lie next to it."""
-    file = _open(path)
-    text = file.read()
-    file.seek(0)
+    with _open(path) as file:
+        text = file.read()
     if _is_machine_made(path):
         own_modules.search_saved(text)
+        text = without_retired(text)
     else:
         own_modules.search_beside(path)
         own_modules.check_beside(path, text)
-    return file
+    opened = io.StringIO(text)
+    opened.name = path  # for gin's messages
+    return opened
 
 
 def _is_machine_made(path):

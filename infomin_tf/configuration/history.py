@@ -4,6 +4,8 @@ import contextlib
 
 import gin
 
+from infomin_tf.runs.references import reached
+
 
 class History:
     """All bindings of the files and texts that are read under `recorded`, in order.
@@ -91,14 +93,12 @@ class History:
 
     def _closure(self, nodes):
         """The (scope, selector) given, and all that they lead to by values that were ever bound."""
-        found, waiting = set(), list(nodes)
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                values = [value for _, _, value in self._bindings_of(*node)]
-                waiting += [_called(reference, node[0]) for reference in _references(values)]
-        return found
+
+        def called(node):
+            values = [value for _, _, value in self._bindings_of(*node)]
+            return [_called(reference, node[0]) for reference in _references(values)]
+
+        return reached(nodes, called)
 
     def _held_once(self, scope, selector):
         """Values that a call in a scope took until a later binding, of that scope or closer."""

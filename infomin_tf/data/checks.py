@@ -3,7 +3,7 @@
 import numpy as np
 
 from infomin_tf.distribution import strategies
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, listed
 
 
 def check_batches(run, images, batch_size, loop, setting):
@@ -117,4 +117,4 @@ def _shown_classes(why, images):
 def _beyond(images, others):
     """Names of the classes that one set has and another does not."""
     names = [name for name in images.class_names if name not in others.class_names]
-    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5) or "none"
+    return listed(names) or "none"

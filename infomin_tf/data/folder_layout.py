@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from infomin_tf.data.passed_over import is_of_system
-from infomin_tf.errors import UserError, warn_once
+from infomin_tf.errors import UserError, listed, warn_once
 
 _PARTS = {
     *("train", "training", "trainset", "val", "valid", "validation", "dev", "test", "testing"),
@@ -95,20 +95,16 @@ def _oddities(classes, inner, paths, directory):
         "{} have no images, so they are not classes.": empty,
         "{} look like dates.": dates,
     }
-    return [sentence.format(_listed(sorted(names))) for sentence, names in odd.items() if names]
+    return [sentence.format(listed(sorted(names), 10)) for sentence, names in odd.items() if names]
 
 
 def _counted(classes, inner):
     """Names with numbers of images and of the folders inside."""
     shown = []
     for name, count in sorted(classes.items()):
-        within = f" in {_listed(list(inner[name]), 5)}" if inner.get(name) else ""
+        within = f" in {listed(list(inner[name]))}" if inner.get(name) else ""
         shown.append(f"{name} ({count} image{'s' * (count > 1)}{within})")
-    return _listed(shown)
-
-
-def _listed(names, most=10):
-    return ", ".join(names[:most]) + f" and {len(names) - most} more" * (len(names) > most)
+    return listed(shown, 10)
 
 
 def _is_part(name):

@@ -9,7 +9,7 @@ from absl import logging
 from infomin_tf.data.facts import Facts
 from infomin_tf.data.images import Source
 from infomin_tf.data.tfds_splits import count_shared as count_shared_places
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, listed
 
 
 def count_shared(images, others):
@@ -114,10 +114,9 @@ def labelled_twice(*sets):
         for names in seen.values()
         if len(names.keys() - {None}) > 1
     ]
-    more = f" and {len(doubtful) - 5} more" * (len(doubtful) > 5)
     return doubtful and [
         f"{len(doubtful)} images come with the same pixels and different labels: "
-        f"{'; '.join(doubtful[:5])}{more}; no features can tell them apart. Fix their labels"
+        f"{listed(doubtful, joint='; ')}; no features can tell them apart. Fix their labels"
     ]
 
 
@@ -158,10 +157,9 @@ def _warn_of_classes(train, test):
     ]
     if lacking:
         logging.warning(
-            "%d of %d classes have no images to train on or none to test on: %s%s; accuracies say "
+            "%d of %d classes have no images to train on or none to test on: %s; accuracies say "
             "nothing about them. Add images, or remove the classes",
-            *(len(lacking), len(train.class_names), ", ".join(lacking[:10])),
-            f" and {len(lacking) - 10} more" * (len(lacking) > 10),
+            *(len(lacking), len(train.class_names), listed(lacking, 10)),
         )
 
 

@@ -2,9 +2,7 @@
 
 import difflib
 import functools
-import json
 import os
-import re
 import socket
 
 import tensorflow_datasets as tfds
@@ -56,7 +54,12 @@ def _prepared(data_dir):
 def _missing(name, data_dir, what):
     looked = data_dir or tfds.core.constants.DATA_DIR
     prepared = ", ".join(sorted(_prepared(data_dir))) or "nothing"
-    there = _versions_there(os.path.join(looked, name), name)
+    folder, there = os.path.join(looked, name), ""
+    if versions := sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        there = (
+            f" It holds these versions of {name}: {', '.join(versions)} (usable only with a "
+            "complete dataset_info.json and features.json). To use one, bind Tfds.version."
+        )
     return UserError(
         f"{what}. Looked in {looked}, which holds {prepared}.{there}\n"
         "Two ways to get it:\n"
@@ -65,31 +68,6 @@ def _missing(name, data_dir, what):
         f"tfds.load('{name}')\", which fills {tfds.core.constants.DATA_DIR}; copy that folder here "
         "if need be."
     )
-
-
-def _versions_there(folder, name):
-    """What a person can do with the versions of a data set in its folder; "" for none."""
-    versions = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    if not versions:
-        return ""
-    said = (
-        f" It holds these versions of {name}: {', '.join(versions)} (usable only with a complete "
-        "dataset_info.json and features.json)."
-    )
-    needed = ("dataset_info.json", "features.json")
-    numbered = [version for version in versions if re.fullmatch(r"\d+\.\d+\.\d+", version)]
-    if whole := [v for v in numbered if all(_is_json(os.path.join(folder, v, n)) for n in needed)]:
-        newest = max(whole, key=lambda version: [*map(int, version.split("."))])
-        said += f' To use what is there, bind Tfds.version = "{newest}".'
-    return said
-
-
-def _is_json(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return bool(json.load(file))
-    except (OSError, ValueError):
-        return False
 
 
 def _is_online():

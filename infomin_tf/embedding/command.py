@@ -49,7 +49,7 @@ def embed(request):
         return
     made = parts.Parts(request.out, reader.size)
     with made.claimed(arguments, request.overwrite):
-        left_out = _fill(made, encoders.Embedder(encoder, reader, request.batch_size), reader)
+        left_out = _fill(made, encoder, reader, request.batch_size)
         progress.say(f"writing {request.out}")
         _write(request.out, made, reader.is_labelled)
         facts = {
@@ -100,14 +100,15 @@ def _is_finished(request, arguments):
     raise UserError(f"{request.out} {what}; use another --out, or --overwrite to replace it")
 
 
-def _fill(made, embedder, reader):
+def _fill(made, encoder, reader, batch_size):
     """Computes the parts that are missing; returns what was left out of all."""
-    missing = made.missing()
+    missing, call = made.missing(), encoders.compiled(encoder, reader.side)
     done = reader.size - sum(map(made.images, missing))
     with progress.Progress("embed", "image", reader.size, done, warms_up=True) as shown:
         for start in missing:
             batches = []
-            for rows in embedder.batches(start, start + made.images(start)):
+            stop = start + made.images(start)
+            for rows in encoders.embed(call, reader, start, stop, batch_size):
                 batches.append(rows)
                 done += len(rows.paths) + len(rows.left_out)
                 shown.update(done)

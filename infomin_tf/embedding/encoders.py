@@ -67,29 +67,22 @@ def digest(encoder):
     return found.hexdigest()
 
 
-class Embedder:
-    """An encoder, compiled for the images of a `Reader`.
+def embed(call, reader, start, stop, batch_size):
+    """`Rows` of images start to stop of a set, batch after batch.
 
     Args:
-        encoder: of `load_encoder`.
+        call: of `compiled`.
         reader: `Reader`.
+        start, stop: places.
         batch_size: images per call.
+
+    Raises:
+        UserError: features that are not finite.
     """
-
-    def __init__(self, encoder, reader, batch_size):
-        self._reader, self._batch_size = reader, batch_size
-        self._call = compiled(encoder, reader.side)
-
-    def batches(self, start, stop):
-        """`Rows` of images start to stop of the set, batch after batch.
-
-        Raises:
-            UserError: features that are not finite.
-        """
-        for pixels, rows in self._reader.batches(start, stop, self._batch_size):
-            features = self._call(pixels) if len(pixels) else np.zeros((0, 0), np.float32)
-            check_finite(features)
-            yield rows._replace(features=features)
+    for pixels, rows in reader.batches(start, stop, batch_size):
+        features = call(pixels) if len(pixels) else np.zeros((0, 0), np.float32)
+        check_finite(features)
+        yield rows._replace(features=features)
 
 
 def compiled(encoder, side):

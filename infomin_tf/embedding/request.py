@@ -5,6 +5,7 @@ import os
 
 from infomin_tf.embedding import about, feature_files
 from infomin_tf.errors import UserError
+from infomin_tf.runs import paths
 
 _HELP = "see bin/embed --help"
 
@@ -74,12 +75,7 @@ class Request:
             raise UserError(
                 f"--export={self.export} does not exist; give model_dir/export of a finished run"
             )
-        if self.images and not os.path.isdir(self.images):
-            raise UserError(f"--images={self.images} is not a folder; give one that holds images")
-        if self.labels and not os.path.exists(self.labels):
-            raise UserError(
-                f"--labels={self.labels} is neither a folder nor a csv file; give one of them"
-            )
+        paths.check_images(self.images or None, self.labels or None)
         if self.images and _is_in(self.out, self.images):
             raise UserError(
                 f"--out={self.out} lies in --images={self.images}; use an --out elsewhere"

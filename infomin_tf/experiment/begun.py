@@ -8,7 +8,7 @@ from absl import logging
 
 from infomin_tf.data import inspection
 from infomin_tf.distribution import workers
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, listed
 from infomin_tf.runs import files
 from infomin_tf.training import checkpoint
 
@@ -102,14 +102,10 @@ def _change(then, now):
     if then["size"] != now["size"]:
         return f"{then['size']} images then, {now['size']} now"
     if then["classes"] != now["classes"]:
-        return f"classes {_listed(then['classes'])} then, {_listed(now['classes'])} now"
+        return f"classes {listed(then['classes'])} then, {listed(now['classes'])} now"
     if then["digest"] != now["digest"]:
         return f"{now['size']} images as before, but different ones"
     return None
-
-
-def _listed(names):
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _planned(run, stage):

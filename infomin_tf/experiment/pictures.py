@@ -1,17 +1,20 @@
 """Pictures of a stage: its views at the start, and the channels that its encoders see."""
 
 import os
+import pathlib
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from infomin_tf.experiment import start_page
 from infomin_tf.runs import files, results
 from infomin_tf.views import color
+from infomin_tf.views.picture import grid
 from infomin_tf.views.splits import ChannelSplit
 
-_GAP, _TITLE = 2, 14
+START_PAGE = "about/what_to_look_at"  # before "configuration" in the alphabet, and so above it
+_PAGES = pathlib.Path(__file__).with_name("pages")
+_TITLE = 14  # pixels
 
 
 def introduce(stage, run, pair, writer):
@@ -30,11 +33,16 @@ def introduce(stage, run, pair, writer):
     """
     grid = pair.picture(run.unlabelled, run.seed)
     with writer.as_default():
-        start_page.write(stage)
-        lines = "\n".join("    " + line for line in run.configuration.splitlines())
-        tf.summary.text("configuration", lines, step=0)
-        tf.summary.image("views/image_and_8_views", grid[None], step=0)
+        begin(stage, run, "image_and_8_views", grid)
         show_channels(run, 0)
+
+
+def begin(stage, run, title, picture):
+    """Writes what to look at, the configuration and a picture of views to TensorBoard."""
+    tf.summary.text(START_PAGE, (_PAGES / f"{stage}.md").read_text("utf-8"), step=0)
+    lines = "\n".join("    " + line for line in run.configuration.splitlines())
+    tf.summary.text("configuration", lines, step=0)
+    tf.summary.image(f"views/{title}", picture[None], step=0)
 
 
 def show_channels(run, step):
@@ -63,13 +71,10 @@ def channels_picture(run, num_images=8):
     columns = {"image": images}
     for title, channel in _channels(run.split, images).items():
         columns[title] = tf.repeat(_stretched(channel)[..., tf.newaxis], 3, axis=-1)
-    gap = [[0, 0], [0, _GAP], [0, _GAP], [0, 0]]
-    cells = [tf.pad(column, gap, constant_values=1.0) for column in columns.values()]
-    rows = tf.concat(tf.unstack(tf.concat(cells, axis=2)), axis=0)
-    pixels = np.uint8(np.clip(np.round(255.0 * rows.numpy()), 0, 255))
+    pixels = grid(255.0 * tf.stack(list(columns.values()), axis=1))
     picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0] + _TITLE), "white")
     picture.paste(Image.fromarray(pixels), (0, _TITLE))
-    draw, width = ImageDraw.Draw(picture), images.shape[2] + _GAP
+    draw, width = ImageDraw.Draw(picture), pixels.shape[1] // len(columns)
     for place, title in enumerate(columns):
         draw.text((place * width, 1), title, fill="black")
     return np.asarray(picture)

@@ -9,5 +9,4 @@ class KerasFile(Format):
     entry = "encoder.keras"
 
     def write(self, encoder, path):
-        """See `Format`."""
         encoder.save(path)

@@ -24,7 +24,6 @@ class LiteRT(Format):
     entry = "encoder.tflite"
 
     def write(self, encoder, path):
-        """See `Format`."""
         encoder = in_float32(encoder)
         archive = keras.export.ExportArchive()
         archive.track(encoder)

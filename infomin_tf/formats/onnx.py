@@ -1,6 +1,5 @@
 """ONNX: the graph for ONNX Runtime and whatever reads its files."""
 
-import contextlib
 import logging
 
 import tensorflow as tf
@@ -22,15 +21,14 @@ class Onnx(Format):
     entry = "encoder.onnx"
 
     def write(self, encoder, path):
-        """See `Format`."""
         import onnx
         import tf2onnx
 
         spec = [signature(encoder)]
         function = tf.function(endpoint(in_float32(encoder)), input_signature=spec)
         try:
-            with _quiet("tf2onnx"):
-                model, _ = tf2onnx.convert.from_function(function, spec, opset=_OPSET)
+            logging.getLogger("tf2onnx").setLevel(logging.ERROR)  # it tells each of its steps
+            model, _ = tf2onnx.convert.from_function(function, spec, opset=_OPSET)
             _name(model.graph)
             onnx.checker.check_model(model)  # tf2onnx leaves operations that ONNX lacks in it
         except (ValueError, NotImplementedError, onnx.checker.ValidationError) as error:
@@ -53,15 +51,3 @@ def _name(graph):
         for axis, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
             if not axis.HasField("dim_value"):
                 axis.dim_param = name
-
-
-@contextlib.contextmanager
-def _quiet(name):
-    """Without what a library logs on its way."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

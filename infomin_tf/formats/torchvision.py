@@ -25,7 +25,6 @@ class Torchvision(Format):
         check_network("torchvision", split, backbones)
 
     def write(self, encoder, path):
-        """See `Format`."""
         from safetensors import numpy
 
         os.makedirs(path)

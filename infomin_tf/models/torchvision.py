@@ -4,10 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from infomin_tf.errors import UserError, reason
+from infomin_tf.errors import UserError, listed, reason
 from infomin_tf.models import resnet
-
-_SHOWN = 4
 
 
 def load_torchvision_resnet(backbone, state_dict):
@@ -167,7 +165,7 @@ def _array(value):
 def _check_names(kind, expected, given):
     missing = [name for name in expected if name not in given]
     unknown = [name for name in given if name not in expected]
-    wrong = [f"{verb} {_some(n)}" for verb, n in (("lacks", missing), ("has", unknown)) if n]
+    wrong = [f"{verb} {listed(n)}" for verb, n in (("lacks", missing), ("has", unknown)) if n]
     if not wrong:
         return
     fix = f"use the backbone that the weights belong to instead of {kind}"
@@ -189,12 +187,7 @@ def _check_shapes(kind, variables, arrays):
     ]
     if wrong:
         raise UserError(
-            f"the state dict does not fit {kind}: {_some(wrong)} (kernels as [k, k, C / groups, "
+            f"the state dict does not fit {kind}: {listed(wrong)} (kernels as [k, k, C / groups, "
             "filters]); use a backbone of the same kind, width, small_images and number of "
             "channels"
         )
-
-
-def _some(items):
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more

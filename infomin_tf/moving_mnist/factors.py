@@ -15,7 +15,7 @@ from infomin_tf.moving_mnist.sequences import Sequences
 from infomin_tf.runs.results import Measurement
 from infomin_tf.settings import COUNT, Range, check
 
-_BATCH = 500
+_BATCH, _TEST_FRAMES = 500, "evaluate/frames of test"
 _ENOUGH = Range("a number of at least 10", lambda frames: frames >= 10)
 
 
@@ -41,10 +41,11 @@ class FactorProbe(Probe):
         check_labelled("FactorProbe", run)
 
     def measure(self, run, features, subject):
-        """See `Probe`."""
         started = time.monotonic()
-        train_x, train = _features(features.function, run.train, self._num_train, _train_seed(run))
-        test_x, test = _features(features.function, run.test, self._num_test, _test_seed(run))
+        seed = seeds.stream(run.seed, "evaluate/frames of training")
+        train_x, train = _features(features.function, run.train, self._num_train, seed)
+        seed = seeds.stream(run.seed, _TEST_FRAMES)
+        test_x, test = _features(features.function, run.test, self._num_test, seed)
         found = []
         for name in ("digit", "background"):
             seed = seeds.stream(run.seed, f"evaluate/logistic regression of {name}")
@@ -68,7 +69,7 @@ class FactorProbe(Probe):
 def end_to_end_errors(learner, run, num_test=5000):
     """Errors of a `FactorLearner`'s own heads on test frames: list of `Measurement`."""
     predict = graphs.compiled(learner.predict_factors)
-    outputs, test = _collect(predict, run.test, num_test, _test_seed(run))
+    outputs, test = _collect(predict, run.test, num_test, seeds.stream(run.seed, _TEST_FRAMES))
     how = f"end to end, own linear head, {num_test} frames of {run.test.name}"
     found = []
     for name in ("digit", "background"):
@@ -108,14 +109,6 @@ def _error(factor, subject, value, protocol, seconds=0.0):
     unit = "px" if factor == "position" else "%"
     key, label = key_of(f"{factor}_error", subject), f"{factor} error, {subject}"
     return Measurement(key, label, value, unit, protocol, seconds=seconds)
-
-
-def _train_seed(run):
-    return seeds.stream(run.seed, "evaluate/frames of training")
-
-
-def _test_seed(run):
-    return seeds.stream(run.seed, "evaluate/frames of test")
 
 
 def mean_distance(a, b):

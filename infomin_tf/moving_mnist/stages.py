@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from infomin_tf import seeds
 from infomin_tf.errors import UserError
-from infomin_tf.experiment import start_page
+from infomin_tf.experiment import pictures
 from infomin_tf.experiment.pretrain import Pretrain
 from infomin_tf.experiment.stage import PretrainingStage
 from infomin_tf.learners.negatives import InBatch
@@ -96,9 +96,7 @@ class PretrainSequences(Pretrain):
     def _introduce(self, run, writer):
         picture = run.pair.picture(run.train, run.seed)
         with writer.as_default():
-            start_page.write(self.name)
-            tf.summary.text("configuration", run.configuration, step=0)
-            tf.summary.image("views/frames_and_view_2", picture[None], step=0)
+            pictures.begin(self.name, run, "frames_and_view_2", picture)
 
     def _features(self, run):
         return _extractor(*self.backbones, run)

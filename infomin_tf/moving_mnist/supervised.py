@@ -26,7 +26,6 @@ class FactorLearner(Learner):
 
     @property
     def optimizers(self):
-        """See `Learner`."""
         return (self.factor_optimizer,)
 
     def build(self, view_shape):

@@ -8,6 +8,8 @@ import gin
 from infomin_tf.runs import references
 
 SEED = "--seed"
+# What the program no longer has; an earlier run has the default in its configuration.
+_RETIRED = re.compile(r"^(?:[\w/]+/)?TrainingLoop\.skipped_steps_limit = 0\n", re.MULTILINE)
 # What says how long a stage trains and how its learning rate continues.
 _LENGTH = re.compile(
     r"\b(Pretrain|PretrainSequences|TrainSupervised|LearnViews|Training)\.(epochs|schedule)$"
@@ -47,7 +49,7 @@ def training_differences(old, new):
     """Those lines of `compare` that concern the training; the seed of what follows may differ."""
     of_training = set()
     for bindings in (bindings_of(old), bindings_of(new)):
-        of_training |= bindings.keys() - references.Configuration(bindings).after_training
+        of_training |= bindings.keys() - references.after_training(bindings)
     return [line for line in compare(old, new) if named(line) in of_training - {SEED}]
 
 
@@ -72,9 +74,14 @@ def named(line):
     return line.split(": ")[0]
 
 
+def without_retired(text):
+    """A saved configuration without the defaults of parameters that there are no more."""
+    return _RETIRED.sub("", text)
+
+
 def bindings_of(text):
     """dict binding -> text of its value; the seed as "--seed"."""
-    joined = re.sub(r"\\\n\s*", "", text)
+    joined = re.sub(r"\\\n\s*", "", without_retired(text))
     joined = re.sub(r"\n[ \t]+", " ", joined)
     pairs = dict(re.findall(r"^([\w./]+) = (.*)$", joined, re.MULTILINE))
     seed = re.match(r"# seed: (\d+)", text)

@@ -31,8 +31,7 @@ class Lease:
     """
 
     def __init__(self, path):
-        self._path, self._mine = path, None
-        self._ended, self._thread = threading.Event(), None
+        self._path, self._mine, self._end = path, None, None
 
     def acquire(self):
         """Whether the lease is this object's from now on; False where another holds it."""
@@ -45,9 +44,7 @@ class Lease:
                 file.write(who())
         except FileExistsError:
             return False
-        self._mine, self._ended = mine, threading.Event()
-        self._thread = threading.Thread(target=beat, args=(mine, self._ended), daemon=True)
-        self._thread.start()
+        self._mine, self._end = mine, beat(mine)
         return True
 
     def is_held(self):
@@ -57,9 +54,7 @@ class Lease:
     def release(self):
         """Lets others acquire it at once; nothing where it is not this object's."""
         if self._mine is not None:
-            self._ended.set()
-            self._thread.join()
-            stop(self._mine)
+            self._end()
             self._mine = None
 
     def _newest(self):
@@ -91,15 +86,36 @@ def who():
     return f"process {os.getpid()} on {socket.gethostname()} ({_machine()})"
 
 
-def beat(path, ended):
-    """Touches a file until an event is set; a file that is gone ends it."""
-    while not ended.wait(BEAT_SECONDS):
-        try:
+def repeat(act, seconds):
+    """Calls a function every so many seconds, in a thread; returns a function that ends that."""
+    ended = threading.Event()
+
+    def run():
+        while not ended.wait(seconds):
+            act()
+
+    def end():
+        ended.set()
+        thread.join()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return end
+
+
+def beat(path):
+    """Touches a file again and again; returns a function that ends that and lets it look old."""
+
+    def touch():
+        with contextlib.suppress(OSError):  # a file system of the network may fail for a moment
             os.utime(path)
-        except FileNotFoundError:
-            return
-        except OSError:  # a file system of the network may fail for a moment
-            continue
+
+    def end():
+        end_touching()
+        stop(path)
+
+    end_touching = repeat(touch, BEAT_SECONDS)
+    return end
 
 
 def stop(path):

@@ -39,6 +39,19 @@ def check_folder(name, path, is_run):
         )
 
 
+def check_images(images, labels):
+    """Raises UserError for a folder of images, or for their labels, that are not there.
+
+    Args:
+        images: value of --images; None for none.
+        labels: value of --labels, a folder or a table; None for none.
+    """
+    if images is not None and not os.path.isdir(images):
+        raise UserError(f"--images={images} is not a folder; give one that holds images")
+    if labels is not None and not os.path.exists(labels):
+        raise UserError(f"--labels={labels} is neither a folder nor a csv file; give one of them")
+
+
 @contextlib.contextmanager
 def without_patterns(directory):
     """A name of a folder that TensorFlow does not take for a pattern, while the context lasts.

@@ -8,44 +8,53 @@ _AFTER_TRAINING = re.compile(r"(^|\.)Experiment\.(evaluation|export)$")
 _SHOWN = re.compile(r"(^|\.)Pretrain\.knn_view$")
 
 
-class Configuration:
-    """The references of an operative configuration.
+def after_training(bindings):
+    """Names of the bindings that evaluation or export use, and nothing else does.
 
     Args:
-        bindings: dict "scope/module.Class.parameter" -> text of the value; macros have their names
-            alone.
+        bindings: dict "scope/module.Class.parameter" -> text of the value, of an operative
+            configuration; macros have their names alone.
     """
+    parameters = {}
+    for name in bindings:
+        parameters.setdefault(_user(name), []).append(name)
 
-    def __init__(self, bindings):
-        self._bindings, self._parameters = bindings, {}
-        for name in bindings:
-            self._parameters.setdefault(_user(name), []).append(name)
-
-    @property
-    def after_training(self):
-        """Names of the bindings that evaluation or export use, and nothing else does."""
-        first = {name for name in self._bindings if _AFTER_TRAINING.search(name)}
-        training = {_user(name) for name in first}
-        return (first | self._reached(first)) - self._reached(
-            name for user in training for name in self._parameters[user] if name not in first
-        )
-
-    def _reached(self, names):
-        """Names of all bindings that these refer to, directly or by way of others."""
-        found, waiting = set(), list(names)
-        while waiting:
-            for user in self._referred(waiting.pop()) - found:
-                found.add(user)
-                waiting += [name for name in self._parameters[user] if not _SHOWN.search(name)]
-        return {name for user in found for name in self._parameters[user]}
-
-    def _referred(self, name):
-        """What a value refers to; without a scope, it may be called in its user's or in none."""
-        scope = _user(name).rpartition("/")[0]
+    def referred(names):
+        """Classes and macros; without a scope, one may be called in its user's or in none."""
         users = set()
-        for own, selector in _REFERENCE.findall(self._bindings[name]):
-            users |= {f"{own}/{selector}"} if own else {selector, f"{scope}/{selector}"}
-        return users & self._parameters.keys()
+        for name in names:
+            scope = _user(name).rpartition("/")[0]
+            for own, selector in _REFERENCE.findall(bindings[name]):
+                users |= {f"{own}/{selector}"} if own else {selector, f"{scope}/{selector}"}
+        return users & parameters.keys()
+
+    def used(names):
+        users = reached(
+            referred(names),
+            lambda user: referred(name for name in parameters[user] if not _SHOWN.search(name)),
+        )
+        return {name for user in users for name in parameters[user]}
+
+    first = {name for name in bindings if _AFTER_TRAINING.search(name)}
+    training = {_user(name) for name in first}
+    others = [name for user in training for name in parameters[user] if name not in first]
+    return (first | used(first)) - used(others)
+
+
+def reached(start, successors):
+    """The set of some nodes and all that they lead to.
+
+    Args:
+        start: nodes.
+        successors: function node -> nodes.
+    """
+    found, waiting = set(), list(start)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += successors(node)
+    return found
 
 
 def _user(name):

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import tempfile
-import threading
 
 from absl import logging
 
@@ -38,26 +37,13 @@ def locked(model_dir):
             if is_in_use(model_dir):
                 raise _in_use(file, model_dir, f"{_INSTEAD}; if it was killed, wait two minutes")
             lock(file, model_dir)
-            stack.enter_context(_beating(os.path.join(model_dir, _LOCK)))
+            # For machines that the kernel's lock does not reach.
+            stack.callback(lease.beat(os.path.join(model_dir, _LOCK)))
             for name in ("", *results.STAGES):
                 folder = os.path.join(model_dir, name)
                 for unfinished in glob.glob(UNFINISHED + "*", root_dir=folder):
                     delete(os.path.join(folder, unfinished))
         yield
-
-
-@contextlib.contextmanager
-def _beating(path):
-    """Shows machines that the kernel's lock does not reach that the folder is in use."""
-    ended = threading.Event()
-    thread = threading.Thread(target=lease.beat, args=(path, ended), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()  # it could touch the file after its end
-        lease.stop(path)
 
 
 def is_in_use(model_dir):

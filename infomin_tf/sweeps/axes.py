@@ -6,17 +6,40 @@ import os
 from infomin_tf.errors import UserError
 
 
-class Axis:
+class Values:
+    """What the axes have in common.
+
+    Args:
+        name: of the axis.
+        ordered: whether the values are of increasing or decreasing strength, so that the range has
+            edges.
+        labels: of the values in tables and plots.
+        arguments: (gin files that come first, bindings) of each value.
+    """
+
+    def __init__(self, name, ordered, labels, arguments):
+        self.name, self.ordered = name, ordered
+        self.labels, self._arguments = [str(label) for label in labels], list(arguments)
+
+    def arguments(self, label):
+        """(gin files that come first, bindings) of the value with a label."""
+        return self._arguments[self.labels.index(label)]
+
+    def bindings(self, label):
+        """Those of the value with a label."""
+        return self.arguments(label)[1]
+
+
+class Axis(Values):
     """Values of one gin binding.
 
     Args:
         binding: such as "families.moco_v2.jitter".
         values: numbers, tuples or strings; a string that starts with @ or % is a gin reference,
             such as "@Lab()".
-        labels: of the values in tables and plots; the values themselves when not given.
+        labels: of the values; the values themselves when not given.
         name: of the axis; the last two parts of the binding when not given.
-        ordered: whether the values are of increasing or decreasing strength, so that the range has
-            edges.
+        ordered: see `Values`.
     """
 
     def __init__(
@@ -28,24 +51,18 @@ class Axis:
         ordered=True,
     ):
         _check_values(values, labels, f"Axis of {binding}")
-        self.name = name or ".".join(binding.split(".")[-2:])
-        self.labels = [str(label) for label in labels or values]
-        self.ordered = ordered
-        self._bindings = [f"{binding} = {_gin_text(value)}" for value in values]
-
-    def arguments(self, place):
-        """(gin files that come first, bindings) of the value at a place."""
-        return [], [self._bindings[place]]
+        name = name or ".".join(binding.split(".")[-2:])
+        bindings = [([], [f"{binding} = {_gin_text(value)}"]) for value in values]
+        super().__init__(name, ordered, labels or values, bindings)
 
 
-class FileAxis:
+class FileAxis(Values):
     """Values that are gin files, read before the files of the base experiment.
 
     Args:
         files: gin files.
-        labels: see `Axis`; the files' names when not given.
-        name: of the axis.
-        ordered: see `Axis`.
+        labels: of the values; the files' names when not given.
+        name, ordered: see `Values`.
     """
 
     def __init__(
@@ -53,36 +70,26 @@ class FileAxis:
     ):
         _check_values(files, labels, "FileAxis")
         stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
-        self.labels = [str(label) for label in labels or stems]
-        self.name, self.ordered, self._files = name, ordered, list(files)
-
-    def arguments(self, place):
-        """(gin files that come first, bindings) of the value at a place."""
-        return [self._files[place]], []
+        super().__init__(name, ordered, labels or stems, [([file], []) for file in files])
 
 
-class BindingsAxis:
+class BindingsAxis(Values):
     """Values that consist of several gin bindings each.
 
     Args:
         settings: dict label -> bindings, such as {"off": ("families.infomin.layers = 0",)}.
-        name: of the axis.
-        ordered: see `Axis`.
+        name, ordered: see `Values`.
     """
 
     def __init__(self, settings: dict, name: str, ordered=True):
         _check_values(settings, None, f"BindingsAxis {name}")
         for label, bindings in settings.items():
             check_list(bindings, f"BindingsAxis {name}, {label}")
-        self.labels, self.name, self.ordered = [str(label) for label in settings], name, ordered
-        self._bindings = [list(bindings) for bindings in settings.values()]
-
-    def arguments(self, place):
-        """(gin files that come first, bindings) of the value at a place."""
-        return [], self._bindings[place]
+        values = [([], list(bindings)) for bindings in settings.values()]
+        super().__init__(name, ordered, settings, values)
 
 
-class Combinations:
+class Combinations(Values):
     """Chosen combinations of values of several axes, as one axis.
 
     Args:
@@ -90,26 +97,24 @@ class Combinations:
         settings: one tuple of labels per combination, with one label of every axis.
         base: such a tuple; a combination is named after the values in which it differs from the
             base.
+
+    Attributes:
+        settings: dict label -> tuple of labels.
     """
 
-    name, ordered = "setting", False
-
     def __init__(self, axes: tuple, settings: tuple, base: tuple):
-        self.axes, self.settings, self.base = list(axes), list(settings), tuple(base)
-        for setting in (*self.settings, self.base):
-            if len(setting) != len(self.axes):
-                names = ", ".join(axis.name for axis in self.axes)
+        for setting in (*settings, base):
+            if len(setting) != len(axes):
+                names = ", ".join(axis.name for axis in axes)
                 raise UserError(f"{setting} must have one label of each axis: {names}")
             parts = zip(axes, setting, strict=True)
             unknown = [f"{axis.name} {label}" for axis, label in parts if label not in axis.labels]
             if unknown:
                 raise UserError(f"{', '.join(unknown)}: no such value; give labels of the axes")
-        self.labels = [self._label(setting) for setting in self.settings]
-
-    def arguments(self, place):
-        """(gin files that come first, bindings) of the combination at a place."""
-        parts = zip(self.axes, self.settings[place], strict=True)
-        return joined(self.axes, [axis.labels.index(label) for axis, label in parts])
+        self.axes, self.base = list(axes), tuple(base)
+        self.settings = {self._label(setting): setting for setting in settings}
+        values = [joined(axes, setting) for setting in self.settings.values()]
+        super().__init__("setting", False, self.settings, values)
 
     def _label(self, setting):
         parts = zip(self.axes, setting, self.base, strict=True)
@@ -117,9 +122,9 @@ class Combinations:
         return ", ".join(changed) or "base"
 
 
-def joined(axes, places):
-    """(gin files that come first, bindings) of the values at a place of each axis."""
-    parts = [axis.arguments(place) for axis, place in zip(axes, places, strict=True)]
+def joined(axes, labels):
+    """(gin files that come first, bindings) of the values with a label on each axis."""
+    parts = [axis.arguments(label) for axis, label in zip(axes, labels, strict=True)]
     return tuple(list(itertools.chain(*given)) for given in zip(*parts, strict=True))
 
 

@@ -6,7 +6,6 @@ import signal
 import sys
 
 from infomin_tf.configuration import gin_files
-from infomin_tf.environment import quiet_standard_error
 from infomin_tf.runs import run_folder
 from infomin_tf.sweeps import names  # noqa: F401
 from infomin_tf.sweeps.outcome import Outcome, text_table
@@ -37,17 +36,16 @@ def run(files, gin_params, out, data_dir, jobs, devices):
 
 def report(runner, problems, text):
     """Writes all that is shown of a sweep, prints table and verdict; returns the exit status."""
+    from infomin_tf.sweeps import report  # with matplotlib, which takes a second
+
     outcome = Outcome(runner, problems)
     pictures = runner.pictures([setting.labels for setting in outcome.settings])
     for point in runner.sweep.points():
         learned = f"{' / '.join(point.labels)}: the learned channels, each picture stretched"
         if learned not in pictures and os.path.exists(runner.learned_channels(point)):
             pictures[learned] = runner.learned_channels(point)
-    with quiet_standard_error():
-        from infomin_tf.sweeps import hparams, report
     outcome.write(runner.out)
     report.write(outcome, pictures, text, runner.out)
-    hparams.write(outcome, runner.out)
     print(text_table(*outcome.table()))
     print("\n" + "\n".join(outcome.verdict()))
     print(f"\nReport: {os.path.join(runner.out, 'report.html')}")

@@ -3,18 +3,12 @@
 import base64
 import html
 import os
+import pathlib
+import string
 
 from infomin_tf.runs import files
 from infomin_tf.sweeps import curve
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em;
-color: #222 } table { border-collapse: collapse; font-size: 13px } td, th { border: 1px solid #ccc;
-padding: .25em .6em; text-align: right; white-space: nowrap } td:first-child, th:first-child
-{ text-align: left } img { max-width: 100% } pre { background: #f5f5f5; padding: .8em;
-overflow-x: auto; font-size: 12px } .scroll { overflow-x: auto } figure { margin: 1em 1.5em 1em 0;
-display: inline-block } figcaption { color: #555 } .problem { color: #a00 }
-"""
 _ABOUT_VIEWS = (
     "A row is an image and random views of it. A split into channels or frequencies follows and is "
     "not shown here, so settings that differ in it alone share a picture; the channels that view "
@@ -49,11 +43,8 @@ def write(outcome, pictures, configuration, out):
 
 def page(title, parts):
     """A whole HTML page of parts."""
-    title = html.escape(title)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
-    )
+    shell = string.Template(pathlib.Path(__file__).with_name("page.html").read_text("utf-8"))
+    return shell.substitute(title=html.escape(title), parts="".join(parts))
 
 
 def bullets(sentences):

@@ -118,11 +118,10 @@ class Sweep:
 
     def points(self):
         """All points, first seeds first, so that a sweep that is cut short has the whole curve."""
-        places = list(itertools.product(*[range(len(axis.labels)) for axis in self.axes]))
-        points = [self._point(place, seed) for seed in self.seeds for place in places]
+        points = []
+        for seed in self.seeds:
+            for labels in itertools.product(*(axis.labels for axis in self.axes)):
+                first, params = joined(self.axes, labels)
+                files, params = (*first, *self._gin_files), (*self._gin_params, *params)
+                points.append(Point(labels, seed, files, params))
         return [point for point in points if point.labels not in self._left_out]
-
-    def _point(self, places, seed):
-        first, params = joined(self.axes, places)
-        labels = tuple(axis.labels[place] for axis, place in zip(self.axes, places, strict=True))
-        return Point(labels, seed, (*first, *self._gin_files), (*self._gin_params, *params))

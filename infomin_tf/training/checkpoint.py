@@ -51,8 +51,8 @@ class Checkpoint:
         self._kept, self._started = kept, time.monotonic()
         # By position: TensorFlow does not see variables of Keras layers that are kept in lists.
         self._variables = [v.value for v in state(learner)]
-        self._step, self._skipped, self._streams = (
-            tf.Variable(start, dtype=tf.int64, trainable=False) for start in (0, 0, seeds.VERSION)
+        self._step, self._streams = (
+            tf.Variable(start, dtype=tf.int64, trainable=False) for start in (0, seeds.VERSION)
         )
         # Seconds; the sum of I_NCE over the steps of the epoch so far, and their number.
         self._seconds, self._epoch = (
@@ -61,7 +61,6 @@ class Checkpoint:
         self._parts = {
             "variables": self._variables,
             "step": self._step,
-            "skipped": self._skipped,
             "seconds": self._seconds,
             "epoch": self._epoch,
         }
@@ -85,11 +84,6 @@ class Checkpoint:
     def seconds(self):
         """Wall-clock seconds of training up to the newest checkpoint, over all runs."""
         return float(self._seconds.numpy())
-
-    def count_skipped(self, more):
-        """Notes that this many more steps were left out; returns their number over all runs."""
-        self._skipped.assign_add(more)
-        return int(self._skipped.numpy())
 
     def note_i_nce(self, values, begins_epoch):
         """Adds I_NCE of steps of an epoch, in order: its first ones or those that follow."""
@@ -154,6 +148,8 @@ class Checkpoint:
             parts["streams"] = self._streams
         else:  # before streams had names
             self._streams.assign(1)
+        if saved.has_tensor(_IN_FILE.format("skipped")):  # by an earlier version
+            parts["skipped"] = tf.Variable(0, dtype=tf.int64)
         if needed is not None:
             parts["variables"] = self._fitting(saved.get_variable_to_shape_map(), needed)
         tf.train.Checkpoint(**parts).restore(path).assert_consumed()

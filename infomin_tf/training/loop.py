@@ -10,13 +10,9 @@ import typing
 from collections.abc import Callable
 
 import keras
-import numpy as np
-import tensorflow as tf
-from absl import logging
 from tqdm import tqdm
 
 from infomin_tf.distribution import replicas, strategies, workers
-from infomin_tf.errors import UserError
 from infomin_tf.progress import Place
 from infomin_tf.settings import FROM_ZERO, check
 from infomin_tf.training.checkpoint import Checkpoint
@@ -84,9 +80,6 @@ class TrainingLoop:
         checkpoints_kept: how many of the newest checkpoints stay on disk.
         jit_compile: compile train_step with XLA; for accelerators (on a CPU it is slower than graph
             mode).
-        skipped_steps_limit: steps that a stage may leave out because a loss, or a weight after
-            them, is not finite; they change nothing. One more stops the stage; with 0 the first
-            does. Takes a copy of all weights when it is not 0.
         steps_limit: end every stage after that many steps, to try a configuration out; None for no
             limit.
     """
@@ -98,7 +91,6 @@ class TrainingLoop:
         checkpoint_steps: int | None = None,
         checkpoints_kept=2,
         jit_compile=False,
-        skipped_steps_limit=0,
         steps_limit: int | None = None,
     ):
         self.steps_per_call, self.checkpoint_steps = steps_per_call, checkpoint_steps
@@ -108,10 +100,7 @@ class TrainingLoop:
         if wrong:
             raise ValueError(f"TrainingLoop takes counts of at least 1, not {', '.join(wrong)}")
         check(self, FROM_ZERO, checkpoint_minutes=checkpoint_minutes)
-        if skipped_steps_limit < 0:
-            raise ValueError(f"skipped_steps_limit is 0 or more, not {skipped_steps_limit}")
-        self.checkpoint_minutes, self.skipped_steps_limit = checkpoint_minutes, skipped_steps_limit
-        self.jit_compile = jit_compile
+        self.checkpoint_minutes, self.jit_compile = checkpoint_minutes, jit_compile
 
     def fit(self, task, strategy, place=None):
         """Trains to `total_steps`, from the newest checkpoint in the task's directory if any.
@@ -144,9 +133,8 @@ class TrainingLoop:
         batches = replicas.distribute_batches(
             strategy, lambda shard: task.make_batches(step, shard), task.global_batch_size
         )
-        skips = self.skipped_steps_limit > 0
-        run_steps = compile_steps(task.learner, strategy, self.jit_compile, skips)
-        take = functools.partial(self._take, run_steps, batches, task, checkpoint)
+        run_steps = compile_steps(task.learner, strategy, self.jit_compile)
+        take = functools.partial(_take, run_steps, batches, task, checkpoint)
         writer = workers.summary_writer(task.directory)
         saved_at = time.monotonic()
         report = Report(task, step, place or Place(1, 1, task.name))
@@ -186,42 +174,20 @@ class TrainingLoop:
         is_time = time.monotonic() - saved_at > 60 * self.checkpoint_minutes
         return is_time or bool(self.checkpoint_steps) and step % self.checkpoint_steps == 0
 
-    def _take(self, run_steps, batches, task, checkpoint, step, count):
-        """Takes `count` steps after a step; returns the means of their metrics, floats."""
-        started = time.monotonic()
-        history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
-        waited = history.pop(WAITED, None)
-        if self.skipped_steps_limit:
-            history = self._leave_out(history, task, step, checkpoint)
-        check_finite(history, task, step, checkpoint)
-        if "i_nce" in history:
-            checkpoint.note_i_nce(history["i_nce"], step % task.steps_per_epoch == 0)
-        seconds = time.monotonic() - started
-        metrics = {name: float(values.mean()) for name, values in history.items() if len(values)}
-        if waited is not None:
-            metrics["waiting_for_data"] = float(waited.sum()) / seconds
-        return metrics | {"images_per_second": task.global_batch_size * count / seconds}
 
-    def _leave_out(self, history, task, step, checkpoint):
-        """The metrics of the steps that were not skipped."""
-        skipped = history.pop("skipped") > 0
-        total = checkpoint.count_skipped(int(skipped.sum()))
-        if total > self.skipped_steps_limit:
-            raise UserError(
-                f"{task.name}: a loss or a weight was not finite at step "
-                f"{step + int(np.flatnonzero(skipped)[-1]) + 1}, as in {total - 1} steps before, "
-                "which were left out; TrainingLoop.skipped_steps_limit is "
-                f"{self.skipped_steps_limit}. The last good checkpoint is "
-                f"{checkpoint.newest or 'none yet'}. Lower the learning rate and start with "
-                "another --model_dir"
-            )
-        if skipped.any():
-            logging.warning(
-                f"{task.name}: left out {skipped.sum()} step(s) after step {step}, as a loss or a "
-                f"weight was not finite ({total} so far)"
-            )
-        tf.summary.scalar("skipped_steps", total, step=step + len(skipped))
-        return {name: values[~skipped] for name, values in history.items()}
+def _take(run_steps, batches, task, checkpoint, step, count):
+    """Takes `count` steps after a step; returns the means of their metrics, floats."""
+    started = time.monotonic()
+    history = {name: value.numpy() for name, value in run_steps(batches, count).items()}
+    waited = history.pop(WAITED, None)
+    check_finite(history, task, step, checkpoint)
+    if "i_nce" in history:
+        checkpoint.note_i_nce(history["i_nce"], step % task.steps_per_epoch == 0)
+    seconds = time.monotonic() - started
+    metrics = {name: float(values.mean()) for name, values in history.items()}
+    if waited is not None:
+        metrics["waiting_for_data"] = float(waited.sum()) / seconds
+    return metrics | {"images_per_second": task.global_batch_size * count / seconds}
 
 
 class _StopSignals:

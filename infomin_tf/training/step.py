@@ -8,7 +8,6 @@ import tensorflow as tf
 from infomin_tf import graphs
 from infomin_tf.distribution import replicas, strategies
 from infomin_tf.errors import UserError
-from infomin_tf.training.checkpoint import state
 
 WAITED = "seconds_waiting"
 
@@ -26,7 +25,7 @@ def replica_step(learner, jit_compile=False):
     return step
 
 
-def compile_steps(learner, strategy, jit_compile=False, skips=False):
+def compile_steps(learner, strategy, jit_compile=False):
     """A compiled function (iterator, count) -> dict of [count] metrics, averaged over replicas.
 
     Next to them are the seconds `WAITED` that each step waited for its batch, where these can be
@@ -36,12 +35,8 @@ def compile_steps(learner, strategy, jit_compile=False, skips=False):
         learner: see `Task`.
         strategy: under whose scope it was built.
         jit_compile: see `TrainingLoop`.
-        skips: a step whose losses, or the weights after it, are not finite changes nothing; the
-            metric `skipped` is 1 then.
     """
     step = _with_loss_scale(replica_step(learner, jit_compile), learner)
-    if skips:
-        step = _skipping(step, state(learner))
 
     def mean(value):
         return tf.cast(strategy.reduce("MEAN", value, axis=None), tf.float32)
@@ -97,27 +92,6 @@ def _with_loss_scale(step, learner):
     return step_and_scale
 
 
-def _skipping(step, variables):
-    floating = [v for v in variables if tf.as_dtype(v.dtype).is_floating]
-
-    def step_or_nothing(batch):
-        metrics, kept = {}, []
-
-        def is_finite():
-            losses = [value for name, value in metrics.items() if name.endswith("loss")]
-            checked = [tf.math.is_finite(x) for x in (*losses, *(v.value for v in floating))]
-            here = tf.reduce_all([tf.reduce_all(x) for x in checked])
-            [share] = replicas.mean_over_replicas([tf.cast(here, tf.float32)])
-            kept.append(share > 1.0 - 1e-6)
-            return kept[0]
-
-        with replicas.undone_unless(is_finite, variables):
-            metrics |= step(batch)
-        return metrics | {"skipped": 1.0 - tf.cast(kept[0], tf.float32)}
-
-    return step_or_nothing
-
-
 def check_finite(history, task, step, checkpoint):
     """Raises UserError if a loss is not finite, or if no scale of the loss makes gradients finite.
 
@@ -127,7 +101,7 @@ def check_finite(history, task, step, checkpoint):
         step: number of steps before them.
         checkpoint: `Checkpoint`, whose newest is named.
     """
-    if "loss_scale" in history and history["loss_scale"].min(initial=1.0) < 1.0:
+    if "loss_scale" in history and history["loss_scale"].min() < 1.0:
         raise UserError(
             f"{task.name}: gradients are not finite at any scale of the loss, near step "
             f"{step + 1}; the last good checkpoint is {checkpoint.newest or 'none yet'}. Start "
@@ -140,6 +114,5 @@ def check_finite(history, task, step, checkpoint):
             raise UserError(
                 f"{task.name}: {name} became {values[bad[0]]} at step {step + int(bad[0]) + 1}; "
                 f"the last good checkpoint is {checkpoint.newest or 'none yet'}. Lower the "
-                "learning rate or raise the temperature, and start with another --model_dir; to "
-                "leave such steps out, bind TrainingLoop.skipped_steps_limit there"
+                "learning rate or raise the temperature, and start with another --model_dir"
             )

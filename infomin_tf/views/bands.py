@@ -23,7 +23,6 @@ class Bands(ColorSpace):
     """
 
     channel_names = ("low", "middle", "high")
-    ranges = ((0.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
 
     def __init__(
         self,
@@ -40,11 +39,6 @@ class Bands(ColorSpace):
         luminance = tf.tensordot(rgb, tf.constant(GREY_WEIGHTS, rgb.dtype), axes=1)[..., tf.newaxis]
         fine, coarse = (blurred(luminance, sigma) for sigma in (self.fine, 3.0 * self.fine))
         return tf.concat([coarse, fine - coarse, luminance - fine], axis=-1)
-
-    def to_rgb(self, channels):
-        """Grey RGB [B, H, W, 3]: the sum of the bands; inverts `from_rgb` for grey images."""
-        luminance = tf.reduce_sum(channels, axis=-1, keepdims=True)
-        return tf.repeat(luminance, 3, axis=-1)
 
     def get_config(self):
         return super().get_config() | {"fine": self.fine}

@@ -11,7 +11,7 @@ from infomin_tf.settings import check_constants
 
 
 class ColorSpace:
-    """A colour space with its inverse; stateless, images are float [..., 3].
+    """A colour space; stateless, images are float [..., 3].
 
     Args:
         mean, std: of each channel over a set of images, by which splits standardise; None for those
@@ -19,13 +19,11 @@ class ColorSpace:
 
     Attributes:
         channel_names: of the three channels.
-        ranges: (low, high) of each channel for RGB in [0, 1].
         lone_channels: which channel a view generator treats apart, block by block: luminance where
             there is chroma, each in turn otherwise.
     """
 
     channel_names = ()
-    ranges = ()
     lone_channels = (0, 1, 2)
 
     def __init__(
@@ -40,10 +38,6 @@ class ColorSpace:
         """Channels [..., 3] of RGB [..., 3] in [0, 1]."""
         raise NotImplementedError
 
-    def to_rgb(self, channels):
-        """The inverse of `from_rgb`."""
-        raise NotImplementedError
-
     def get_config(self):
         return {"mean": self.mean, "std": self.std}
 
@@ -54,7 +48,7 @@ class ColorSpace:
 
 
 class _Linear(ColorSpace):
-    """channels = matrix @ rgb + offset; the inverse by the inverse matrix."""
+    """channels = matrix @ rgb + offset."""
 
     matrix = ()
     offset = (0.0, 0.0, 0.0)
@@ -63,26 +57,16 @@ class _Linear(ColorSpace):
         """Channels [..., 3] of RGB [..., 3] in [0, 1]: matrix @ rgb + offset."""
         return _transform(rgb, self.matrix) + tf.constant(self.offset, rgb.dtype)
 
-    def to_rgb(self, channels):
-        """RGB [..., 3] of channels [..., 3]; not clipped to [0, 1]."""
-        centred = channels - tf.constant(self.offset, channels.dtype)
-        return _transform(centred, np.linalg.inv(np.array(self.matrix)))
-
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class RGB(_Linear):
     """Red, green, blue, each in [0, 1]."""
 
     channel_names = ("R", "G", "B")
-    ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
 
     def from_rgb(self, rgb):
         """The same."""
         return rgb
-
-    def to_rgb(self, channels):
-        """The same."""
-        return channels
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -92,7 +76,6 @@ class YDbDr(_Linear):
     lone_channels = (0,)
     channel_names = ("Y", "Db", "Dr")
     matrix = ((0.299, 0.587, 0.114), (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
-    ranges = ((0.0, 1.0), (-1.333, 1.333), (-1.333, 1.333))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -106,7 +89,6 @@ class YUV(_Linear):
         (-0.14714119, -0.28886916, 0.43601035),
         (0.61497538, -0.51496512, -0.10001026),
     )
-    ranges = ((0.0, 1.0), (-0.43601035, 0.43601035), (-0.61497538, 0.61497538))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -120,7 +102,6 @@ class YIQ(_Linear):
         (0.59590059, -0.27455667, -0.32134392),
         (0.21153661, -0.52273617, 0.31119955),
     )
-    ranges = ((0.0, 1.0), (-0.59590059, 0.59590059), (-0.52273617, 0.52273617))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -131,7 +112,6 @@ class YCbCr(_Linear):
     channel_names = ("Y", "Cb", "Cr")
     matrix = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
     offset = (16.0, 128.0, 128.0)
-    ranges = ((16.0, 235.0), (16.0, 240.0), (16.0, 240.0))
 
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
@@ -140,7 +120,6 @@ class Lab(ColorSpace):
 
     lone_channels = (0,)
     channel_names = ("L", "a", "b")
-    ranges = ((0.0, 100.0), (-86.183, 98.2343), (-107.8602, 94.4780))
     _xyz_from_rgb = (
         (0.412453, 0.357580, 0.180423),
         (0.212671, 0.715160, 0.072169),
@@ -157,25 +136,12 @@ class Lab(ColorSpace):
         x, y, z = tf.unstack(f, axis=-1)
         return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
-    def to_rgb(self, channels):
-        """sRGB [..., 3] of L, a, b [..., 3], clipped to [0, 1]."""
-        lightness, a, b = tf.unstack(channels, axis=-1)
-        y = (lightness + 16.0) / 116.0
-        f = tf.stack([y + a / 500.0, y, y - b / 200.0], axis=-1)
-        xyz = _piecewise(f, 0.2068966, lambda x: x**3, lambda x: (x - 16 / 116) / 7.787)
-        xyz *= tf.constant(self._white, channels.dtype)
-        linear = _transform(xyz, np.linalg.inv(self._xyz_from_rgb))
-        curve = lambda x: 1.055 * x ** (1 / 2.4) - 0.055
-        rgb = _piecewise(linear, 0.0031308, curve, lambda x: 12.92 * x)
-        return tf.clip_by_value(rgb, 0.0, 1.0)
-
 
 @keras.saving.register_keras_serializable(package="infomin_tf")
 class HSV(ColorSpace):
     """Hue in [0, 1) (a circle; 0 for grey), saturation and value in [0, 1]."""
 
     channel_names = ("H", "S", "V")
-    ranges = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
 
     def from_rgb(self, rgb):
         """Hue, saturation, value [..., 3] of RGB [..., 3], each in [0, 1]."""
@@ -189,17 +155,6 @@ class HSV(ColorSpace):
         sixths = tf.where(value == red, (green - blue) / safe_chroma, sixths)
         hue = tf.where(chroma > 0, tf.math.floormod(sixths / 6.0, 1.0), tf.zeros_like(chroma))
         return tf.stack([hue, chroma / safe_value, value], axis=-1)
-
-    def to_rgb(self, channels):
-        """RGB [..., 3] of hue, saturation, value [..., 3]."""
-        hue, saturation, value = tf.unstack(channels, axis=-1)
-
-        def channel(n):
-            k = tf.math.floormod(n + 6.0 * hue, 6.0)
-            ramp = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
-            return value * (1.0 - saturation * ramp)
-
-        return tf.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)
 
 
 def channel_statistics(images, color_space):

@@ -177,7 +177,6 @@ WITHOUT_SENSE = [
     ("Pretrain", "knn_every_epochs = -1", "knn_every_epochs >= 0"),
     ("TrainingLoop", "steps_per_call = 0", "of at least 1, not steps_per_call = 0"),
     ("TrainingLoop", "checkpoint_steps = -3", "of at least 1, not checkpoint_steps = -3"),
-    ("TrainingLoop", "skipped_steps_limit = -1", "is 0 or more, not -1"),
     ("Pretrain", "epochs = None", "not None epochs"),
     ("LinearProbe", "batch_size = -8", "batches of at least 1 images"),
     ("LinearProbe", "tuning_epochs = -1", "needs 0 epochs or more"),

@@ -222,24 +222,6 @@ def test_without_labels_the_curve_is_of_i_nce(tmp_path):
     assert (tmp_path / "curve.png").exists()
 
 
-def test_hparams_hold_each_point(tmp_path):
-    import tensorflow as tf
-
-    from infomin_tf.sweeps import hparams
-
-    found = finished(tmp_path, (1, 2), [[10.0, 11.0], [20.0, 21.0]])
-    hparams.write(found, str(tmp_path))
-    hparams.write(found, str(tmp_path))  # replaced, not added
-    files = list((tmp_path / "hparams").glob("*/*"))
-    assert len(files) == 4
-    tags = {
-        value.tag
-        for event in tf.compat.v1.train.summary_iterator(str(files[0]))
-        for value in event.summary.value
-    }
-    assert {"i_nce", "knn/pre-trained"} <= tags
-
-
 def test_the_table_has_the_metrics_and_the_information_and_the_whole_one_everything(tmp_path):
     found = finished(tmp_path, (1, 2), [[40.0], [50.5]], metrics=["knn/pre-trained"])
     header, rows = found.table()

@@ -34,8 +34,8 @@ def test_bands_are_differences_of_scipys_gaussians(fine):
 
 def test_the_sum_is_the_grey_image_compiled_too():
     space = bands.Bands()
-    back = graphs.compiled(lambda x: space.to_rgb(space.from_rgb(x)), jit_compile=True)
-    np.testing.assert_allclose(back(tf.constant(GREY)), GREY, atol=1e-5)
+    found = graphs.compiled(space.from_rgb, jit_compile=True)(tf.constant(GREY))
+    np.testing.assert_allclose(np.sum(found, axis=-1), GREY[..., 0], atol=1e-5)
 
 
 def test_it_is_kept_with_a_model():

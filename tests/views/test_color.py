@@ -18,36 +18,59 @@ def grid(highest, levels):
 
 # The curves of sRGB and of Lab are straight lines for dark colours.
 GRID = np.concatenate([grid(1.0, 12), grid(0.06, 5)], axis=1)
+UNIT = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))
+# The colour space, its conversion and the inverse in scikit-image, (low, high) of its channels.
 CASES = [
-    (color.YDbDr(), reference.rgb2ydbdr, reference.ydbdr2rgb, 1.0),
-    (color.YUV(), reference.rgb2yuv, reference.yuv2rgb, 1.0),
-    (color.YIQ(), reference.rgb2yiq, reference.yiq2rgb, 1.0),
-    (color.YCbCr(), reference.rgb2ycbcr, reference.ycbcr2rgb, 255.0),
-    (color.Lab(), reference.rgb2lab, reference.lab2rgb, 100.0),
-    (color.HSV(), reference.rgb2hsv, reference.hsv2rgb, 1.0),
+    (
+        color.YDbDr(),
+        reference.rgb2ydbdr,
+        reference.ydbdr2rgb,
+        ((0.0, 1.0), (-1.333, 1.333), (-1.333, 1.333)),
+    ),
+    (
+        color.YUV(),
+        reference.rgb2yuv,
+        reference.yuv2rgb,
+        ((0.0, 1.0), (-0.43601035, 0.43601035), (-0.61497538, 0.61497538)),
+    ),
+    (
+        color.YIQ(),
+        reference.rgb2yiq,
+        reference.yiq2rgb,
+        ((0.0, 1.0), (-0.59590059, 0.59590059), (-0.52273617, 0.52273617)),
+    ),
+    (
+        color.YCbCr(),
+        reference.rgb2ycbcr,
+        reference.ycbcr2rgb,
+        ((16.0, 235.0), (16.0, 240.0), (16.0, 240.0)),
+    ),
+    (
+        color.Lab(),
+        reference.rgb2lab,
+        reference.lab2rgb,
+        ((0.0, 100.0), (-86.183, 98.2343), (-107.8602, 94.4780)),
+    ),
+    (color.HSV(), reference.rgb2hsv, reference.hsv2rgb, UNIT),
+    (color.RGB(), np.asarray, np.asarray, UNIT),
 ]
-SPACES = [case[0] for case in CASES] + [color.RGB()]
+SPACES = [case[0] for case in CASES]
 
 
-@pytest.mark.parametrize(("space", "forward", "backward", "scale"), CASES)
-def test_equals_scikit_image(space, forward, backward, scale):
+@pytest.mark.filterwarnings("ignore:.*negative Z values")  # of black, by rounding
+@pytest.mark.parametrize(("space", "forward", "backward", "ranges"), CASES)
+def test_equals_scikit_image_whose_inverse_inverts_and_compiles(space, forward, backward, ranges):
     expected = forward(GRID.astype(np.float64))
+    scale = max(1.0, np.ptp(ranges) / 3)
     np.testing.assert_allclose(space.from_rgb(tf.constant(GRID)), expected, atol=1e-4 * scale)
-    np.testing.assert_allclose(
-        space.to_rgb(tf.constant(expected, tf.float32)), backward(expected), atol=1e-4
-    )
+    compiled = graphs.compiled(space.from_rgb, jit_compile=True)(tf.constant(GRID)).numpy()
+    np.testing.assert_allclose(backward(compiled.astype(np.float64)), GRID, atol=1e-4)
 
 
-@pytest.mark.parametrize("space", SPACES)
-def test_inverse_inverts_and_compiles(space):
-    compiled = graphs.compiled(lambda x: space.to_rgb(space.from_rgb(x)), jit_compile=True)
-    np.testing.assert_allclose(compiled(tf.constant(GRID)), GRID, atol=1e-4)
-
-
-@pytest.mark.parametrize("space", SPACES)
-def test_stays_within_the_documented_ranges_and_touches_them(space):
+@pytest.mark.parametrize(("space", "ranges"), [(case[0], case[-1]) for case in CASES])
+def test_stays_within_the_documented_ranges_and_touches_them(space, ranges):
     channels = space.from_rgb(tf.constant(GRID)).numpy().reshape(-1, 3)
-    low, high = np.array(space.ranges).T
+    low, high = np.array(ranges).T
     extent = high - low
     assert np.all(channels.min(0) >= low - 1e-3 * extent)
     assert np.all(channels.max(0) <= high + 1e-3 * extent)
@@ -58,12 +81,10 @@ def test_stays_within_the_documented_ranges_and_touches_them(space):
 @pytest.mark.parametrize("space", SPACES)
 def test_gradients_are_finite_at_black_grey_and_white(space):
     rgb = tf.constant([[[0.0] * 3, [0.5] * 3, [1.0] * 3, [1.0, 0.0, 0.0]]])
-    with tf.GradientTape(persistent=True) as tape:
+    with tf.GradientTape() as tape:
         tape.watch(rgb)
         channels = space.from_rgb(rgb)
-        back = space.to_rgb(channels)
     assert np.isfinite(tape.gradient(channels, rgb)).all()
-    assert np.isfinite(tape.gradient(back, rgb)).all()
 
 
 def test_channel_statistics_against_numpy():
