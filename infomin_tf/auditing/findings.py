@@ -3,7 +3,8 @@
 import math
 from operator import ne
 
-from infomin_tf.auditing.ranking import tells_nothing
+from infomin_tf.auditing import advice
+from infomin_tf.auditing.ranking import LabelFreeRanking, tells_nothing
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps.comparison import Comparison
 from infomin_tf.sweeps.outcome import mean_text
@@ -79,7 +80,14 @@ class Findings:
                 f"Train on {self.recommended}. Without labels this is a guess: among all that was "
                 "tried, its network tells images apart best for how little its views share."
             ]
-        return [f"Train on {self.recommended}."]
+        axes, base = self.audit.axes, self.audit.base
+        usual = [b for axis, label in zip(axes, base, strict=True) for b in axis.bindings(label)]
+        said = []
+        combination = self.last.sweep.axes[0].settings[self.recommended]
+        for axis, label, before in zip(axes, combination, base, strict=True):
+            if label != before:
+                said += advice.advice(usual, axis.bindings(label))
+        return [f"Train on {self.recommended}.", *said]
 
     def _is_apart(self):
         """Whether the recommendation is significantly different from the base."""
@@ -101,6 +109,7 @@ class Findings:
                 f"{error:.1f} points to that over seeds, which no comparison here includes; all "
                 "settings are judged, chosen and compared on the same images, so part of it "
                 "cancels.",
+                *self._without_labels(),
             ]
         else:
             said.append(
@@ -210,6 +219,18 @@ class Findings:
             f"{comparison.standard_error(best, base):.2f} (pooled over the last round; t test at "
             "95 %, not corrected for the number of comparisons)."
         )
+
+    def _without_labels(self):
+        metric = self.ranking.metric
+        guess = next(iter(LabelFreeRanking().order(self.first.settings)), None)
+        if guess is None:  # runs of an earlier version, or without a RotationProbe
+            return []
+        best = self.ranking.order(self.first.settings)[0]
+        return [
+            f"Without the labels the audit would have put {guess.labels[0]} first in the first "
+            f"round: {self.first.label(metric)} {mean_text(guess, metric)}, where the best, "
+            f"{best.labels[0]}, has {mean_text(best, metric)}."
+        ]
 
 
 def _named(outcome, label):

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from infomin_tf.auditing import advice, ranking, recommendation
 from infomin_tf.auditing import findings as findings_module
-from infomin_tf.auditing import ranking, recommendation
 from infomin_tf.errors import UserError
 from infomin_tf.sweeps import runner
 from tests.auditing.made_audits import (
@@ -43,6 +43,16 @@ def test_failed_runs_and_those_without_time_are_said(tmp_path):
     both = found.first, found.second
     said = findings_module.Findings(audit, FACTS, *both, single, 60).uncertainty()
     assert said[0].startswith("With one seed the spread is unknown")
+
+
+def test_what_an_audit_would_have_said_without_labels_is_said_where_it_is_known(tmp_path):
+    found = all_rounds(tmp_path)
+    # Of -u (log 128 - i): base 8.6, x 1 5.9, x 3 9.7, y on 4.4.
+    [said] = [s for s in found.uncertainty() if s.startswith("Without the labels")]
+    assert "would have put x 3 first" in said and "the best, x 3, has 53.00" in said
+    for earlier in found.first.settings:
+        del earlier.values["label_free_score/pre-trained"]
+    assert not [s for s in found.uncertainty() if s.startswith("Without the labels")]
 
 
 def test_what_learned_nothing_is_never_first_without_a_word(tmp_path):
@@ -96,7 +106,8 @@ def test_findings_with_labels(tmp_path):
     )
     # Binomial: sqrt(0.534 * 0.466 / 500) is 2.2 %.
     assert "500 test images. This adds a standard error of 2.2 points" in sure
-    assert found.answer() == ["Train on x 3, y on."]
+    assert "would have put x 3 first" in sure
+    assert found.answer() == ["Train on x 3, y on."]  # nothing is known of what a.B.x means
 
 
 def test_findings_without_labels(tmp_path):
@@ -104,6 +115,28 @@ def test_findings_without_labels(tmp_path):
     assert found.last.sweep.axes[0].labels == ["base", "x 3"]  # y on is not spread
     sure = " ".join(found.uncertainty())
     assert found.recommended == "x 3" and "nothing was measured that a task needs" in sure
+
+
+@pytest.mark.parametrize(
+    ("usual", "better", "said"),
+    [
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 0.0"], "do not jitter"),
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 0.25"], "hardly jitter"),
+        (["families.infomin.jitter = 0.5"], ["families.infomin.jitter = 1.0"], "jitter them more"),
+        (["families.infomin.area = (0.2, 1.0)"], ["families.infomin.area = (0.08, 1.0)"], "Small"),
+        (["families.infomin.area = (0.2, 1.0)"], ["families.infomin.area = (0.4, 1.0)"], "larger"),
+        (["f.layers = 0"], ["f.layers = 2", "f.magnitude = 5.0"], "RandAugment helps"),
+        (
+            ["families.infomin.jitter = 0.5"],
+            ["families.infomin.jitter = 0.0", "Experiment.view_learning = @LearnViews()"],
+            "Learned channels",
+        ),
+    ],
+)
+def test_advice_is_in_plain_words(usual, better, said):
+    [sentence] = advice.advice(usual, better)
+    assert said in sentence
+    assert advice.advice(usual, usual) == advice.advice(["a.x = @b"], ["a.x = @c"]) == []
 
 
 def test_a_recommendation_fits_the_machine():
