@@ -45,30 +45,19 @@ def test_builds_alone_and_with_debug(file):
 PAPER = sorted(
     path.name
     for path in (GIN / "paper").glob("*.gin")
-    if path.name not in ("imagenet.gin", "table4.gin", "table5.gin")
-    and not path.name.startswith("fig")
+    if path.name != "imagenet.gin" and "\nSweep.title" not in path.read_text()
 )
 SWEEPS = sorted(
     str(path.relative_to(GIN))
     for folder in ("paper", "small")
-    for path in (*(GIN / folder).glob("fig*"), *(GIN / folder).glob("table[45].gin"))
+    for path in (GIN / folder).glob("*.gin")
+    if "\nSweep.title" in path.read_text()
 )
 SMALL = sorted(
     path.stem
     for path in (GIN / "small").glob("*.gin")
-    if path.stem
-    not in (
-        "shared",
-        "cifar10",
-        "imagenette96",
-        "halves",
-        "patches",
-        "moving_mnist",
-        "table4",
-        "table5",
-        "table5_full_width",
-    )
-    and not path.stem.startswith("fig")
+    if f"small/{path.name}" not in SWEEPS
+    and path.stem not in ("shared", "cifar10", "imagenette96", "halves", "patches", "moving_mnist")
 )
 
 
