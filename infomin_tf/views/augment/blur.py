@@ -1,5 +1,6 @@
 """Gaussian blur with a sigma of its own for each image, as two sums of shifted lines."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -45,6 +46,14 @@ def blurred(images, sigma):
     return gaussian_blur(images, tf.fill([tf.shape(images)[0]], float(sigma)), 2 * radius + 1)
 
 
+def _blur_narrowly(image, sigma, kernel_size):
+    """`gaussian_blur` of a batch of one without the taps that float32 cannot tell from 0."""
+    radii = [*range(kernel_size // 2, 0, -3)]
+    narrow_enough = 5.8 * sigma <= tf.constant(radii[1:], tf.float32)  # exp(-5.8^2 / 2) < 2^-24
+    functions = [functools.partial(gaussian_blur, image, sigma, 2 * r + 1) for r in radii]
+    return tf.switch_case(tf.reduce_sum(tf.cast(narrow_enough, tf.int32)), functions)
+
+
 def _weighted_sum(shifted, taps):
     """The sum of `shifted` of 0, ..., 2r, weighted by taps [B, r + 1] of the distance from r."""
     radius = taps.shape[1] - 1
@@ -82,6 +91,9 @@ class GaussianBlur(Transform):
         kernel_size = max(3, 2 * int(self.kernel_share * images.shape[1] / 2) + 1)
 
         def blur(subset, subset_sigma):
-            return gaussian_blur(subset, tf.maximum(subset_sigma, 1e-3), kernel_size)
+            subset_sigma = tf.maximum(subset_sigma, 1e-3)
+            if subset.shape[0] != 1:
+                return gaussian_blur(subset, subset_sigma, kernel_size)
+            return _blur_narrowly(subset, subset_sigma, kernel_size)
 
         return apply_to(blur, images, sigma > 0.0, sigma)
