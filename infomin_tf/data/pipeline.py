@@ -23,7 +23,11 @@ def training_batches(images, order, sampler):
     steps_per_epoch(images, order.batch_size)  # refuses sets that are too small
     if sampler.cuts_files(images):
         views = _views_of_files(images, order, sampler)
-        return views.batch(order.size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        batches = views.batch(order.size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()
+        # Each view goes to its place in the batch at once, while it lies in a cache.
+        options.experimental_optimization.map_and_batch_fusion = True
+        return batches.with_options(options)
     chunk = order.size if sampler.on_device else _chunk_size(order.size, sampler.size)
 
     def views_of_chunk(batch, draws):

@@ -66,7 +66,13 @@ class Split(keras.layers.Layer):
     def standardize(self, images):
         """Images [B, H, W, 3] in [0, 1] -> standardised channels of the colour space."""
         channels = self.color_space.from_rgb(images)
-        return (channels - self.channel_mean.value) / self.channel_std.value
+        width = channels.shape[2] or tf.shape(channels)[2]
+        # Constants of a whole row: broadcasting over a last axis of 3 is slow on a CPU.
+        mean, std = (
+            tf.tile(constant.value[None], [width, 1])
+            for constant in (self.channel_mean, self.channel_std)
+        )
+        return (channels - mean) / std
 
     def get_config(self):
         color_space = keras.saving.serialize_keras_object(self.color_space)

@@ -125,7 +125,7 @@ def file_views(canvas):
 
 
 @pytest.mark.parametrize("size", [32, 200])
-@pytest.mark.parametrize("extent", [(512, 512), (1, 1), (1, 512), (300, 40)])
+@pytest.mark.parametrize("extent", [(512, 512), (1, 1), (1, 512), (300, 40), (300, 400)])
 def test_crops_on_the_canvas_of_files_equal_matrix_products(extent, size):
     """Whole images, so the largest scale that a size meets, and a small box, so enlargement."""
     image = np.random.default_rng(3).integers(0, 256, (*extent, 3), np.uint8)

@@ -194,6 +194,16 @@ def test_blur_draws_and_kernel_of_the_authors_code():
     assert np.count_nonzero(spread[0, 112]) == 23
 
 
+@pytest.mark.parametrize("sigma", [0.01, 3 / 5.8, 0.52, 6 / 5.8, 1.1, 1.56, 2.0])
+def test_blur_of_one_image_leaves_out_only_taps_that_do_not_matter(sigma):
+    """An image by itself takes a branch with as many taps as its sigma needs."""
+    images = tf.constant(RNG.random((1, 48, 40, 3)) * 255, tf.float32)
+    operation = blur.GaussianBlur(kernel_share=0.5)
+    ours = operation.apply(images, {"sigma": tf.constant([sigma])})
+    expected = ndimage.gaussian_filter(images[0], (sigma, sigma, 0), mode="mirror", radius=12)
+    np.testing.assert_allclose(ours[0], expected, atol=5e-4)
+
+
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.9])
 def test_sharpness_is_that_of_tensorflow_addons(factor):
     ours = rand_augment.adjust_sharpness(floats(ADDONS), tf.fill([2], factor))

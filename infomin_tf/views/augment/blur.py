@@ -45,6 +45,16 @@ def blurred(images, sigma):
     return gaussian_blur(images, tf.fill([tf.shape(images)[0]], float(sigma)), 2 * radius + 1)
 
 
+def _blur_one(image, sigma, kernel_size):
+    """`gaussian_blur` of a batch of one, with half of the taps if float32 sees no more."""
+    radius = kernel_size // 4 + 1
+    return tf.cond(
+        5.8 * sigma[0] <= radius,  # exp(-5.8^2 / 2) < 2^-24
+        lambda: gaussian_blur(image, sigma, 2 * radius + 1),
+        lambda: gaussian_blur(image, sigma, kernel_size),
+    )
+
+
 def _weighted_sum(shifted, taps):
     """The sum of `shifted` of 0, ..., 2r, weighted by taps [B, r + 1] of the distance from r."""
     radius = taps.shape[1] - 1
@@ -82,6 +92,7 @@ class GaussianBlur(Transform):
         kernel_size = max(3, 2 * int(self.kernel_share * images.shape[1] / 2) + 1)
 
         def blur(subset, subset_sigma):
-            return gaussian_blur(subset, tf.maximum(subset_sigma, 1e-3), kernel_size)
+            function = _blur_one if subset.shape[0] == 1 and kernel_size > 10 else gaussian_blur
+            return function(subset, tf.maximum(subset_sigma, 1e-3), kernel_size)
 
         return apply_to(blur, images, sigma > 0.0, sigma)
