@@ -66,7 +66,7 @@ class Split(keras.layers.Layer):
     def standardize(self, images):
         """Images [B, H, W, 3] in [0, 1] -> standardised channels of the colour space."""
         channels = self.color_space.from_rgb(images)
-        width = channels.shape[2] or tf.shape(channels)[2]
+        width = channels.shape[-2] or tf.shape(channels)[-2]
         # Constants of a whole row: broadcasting over a last axis of 3 is slow on a CPU.
         mean, std = (
             tf.tile(constant.value[None], [width, 1])

@@ -180,3 +180,15 @@ def test_a_frequency_split_compiles_and_has_gradients():
         tape.watch(x)
         value = tf.reduce_sum(tf.square(split(x)[1]))
     assert np.abs(tape.gradient(value, x)).max() > 0
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 9, 3), (2, 4, 6, 9, 3)])
+def test_images_and_sequences_of_any_size_are_standardised_by_channel(shape):
+    images = np.random.default_rng(0).random(shape, np.float32)
+    mean, std = np.float32([0.5, 0.4, 0.3]), np.float32([0.3, 0.2, 0.1])
+    split = splits.Whole(color.RGB(), tuple(mean), tuple(std))
+    split.build(shape)
+    of_any_size = tf.TensorSpec([*[None] * (len(shape) - 1), 3])
+    compiled = graphs.compiled(split.standardize, input_signature=[of_any_size])
+    for function in (split.standardize, compiled):
+        np.testing.assert_array_equal(function(tf.constant(images)), (images - mean) / std)

@@ -124,18 +124,14 @@ def _taps(start, length, extent, reverse, size):
     steps = tf.where(reverse[:, None], size - steps, steps)
     support = tf.maximum(scale, 1.0)
     centre = tf.clip_by_value(start + steps * scale - 0.5, 0.0, last)
-    taps = tf.range(float(_most_taps(size)))
+    most = max(2, math.ceil(2 * _CANVAS / size))  # no more pixels lie within the support
+    taps = tf.range(float(most))
     places = tf.floor(centre - support) + 1.0 + taps[:, None, None]
     weights = tf.nn.relu(1.0 - tf.abs(places - centre) / support)
     weights = tf.where((places >= 0.0) & (places <= last), weights, 0.0)
     places = tf.cast(tf.clip_by_value(places, 0.0, last), tf.int32)
     needed = tf.cast(tf.math.ceil(2.0 * support[:, 0]), tf.int32)
     return places, weights / tf.reduce_sum(weights, axis=0), needed
-
-
-def _most_taps(size):
-    """How many pixels lie within the support of a pixel when a whole canvas becomes `size`."""
-    return max(2, math.ceil(2 * _CANVAS / size))
 
 
 def _weighted_lines(images, places, weights, needed, axis):
