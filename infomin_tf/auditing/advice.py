@@ -12,7 +12,7 @@ _SENTENCES = (
     (r"area$", _MORE, "What matters needs most of the image: cut larger crops."),
     (r"blur_probability$", _LESS, "Fine detail matters in your images: {do} blur them."),
     (r"blur_probability$", _MORE, "Fine detail says little about your images: blur them."),
-    (r"layers$", _LESS, "Shapes and tones matter in your images: leave RandAugment out."),
+    (r"layers$", _LESS, "Shapes and tones matter in your images: {do} use RandAugment."),
     (r"layers$", _MORE, "Shapes and tones may be distorted: RandAugment helps."),
     (r"grey_probability$", _LESS, "Colour matters in your images: turn fewer of them grey."),
     (r"grey_probability$", _MORE, "Colour says little about your images: turn more of them grey."),

@@ -5,7 +5,6 @@ instead and read by place: what is in use stays in the system's page cache, whic
 memory as nothing else needs.
 """
 
-import contextlib
 import itertools
 import math
 import os
@@ -14,7 +13,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from infomin_tf.errors import UserError
+from infomin_tf.errors import UserError, warn_once
 
 _ALIGNMENT = 64  # bytes; what TensorFlow asks of memory that it shares
 _MOST_IN_MEMORY = 2**28  # bytes of a set
@@ -27,8 +26,13 @@ def empty(shape):
     and are cut by `images[:count]`.
     """
     if math.prod(shape) > _MOST_IN_MEMORY and hasattr(os, "posix_fallocate"):  # as on Linux
-        with contextlib.suppress(OSError):  # no such folder, or no room
+        try:
             return _in_file(shape)
+        except OSError as error:  # no such folder, or no room
+            warn_once(
+                f"{_gib(shape)} of images are held in memory, as {_folder()} takes no temporary "
+                f"file of them ({error.strerror}); TMPDIR can name another folder"
+            )
     memory = np.empty(math.prod(shape) + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + math.prod(shape)].reshape(shape)
@@ -62,6 +66,8 @@ class Stored:
         places: int [M], where in the file the images are.
     """
 
+    dtype = tf.uint8
+
     def __init__(self, file, image_shape, places):
         self._file, self._image_shape, self._places = file, tuple(image_shape), places
 
@@ -74,8 +80,24 @@ class Stored:
         return len(self._places)
 
     def __getitem__(self, chosen):
-        """The images at a slice or an array of places, which stay in the same file."""
+        """The images at a slice or an array of places, which stay in the same file.
+
+        The tensor of one image at a whole number; what lies within images is cut from `numpy()`.
+        """
+        if isinstance(chosen, tuple):
+            raise TypeError("only places of images can be chosen; take .numpy() first")
+        if np.ndim(chosen) == 0 and not isinstance(chosen, slice):
+            return tf.constant(self[[chosen]].numpy()[0])
         return Stored(self._file, self._image_shape, self._places[chosen])
+
+    def __array__(self, dtype=None, copy=None):
+        return self.numpy().astype(dtype or np.uint8, copy=False)
+
+    def __deepcopy__(self, memo):
+        return self[:]  # images do not change
+
+    def __reduce__(self):
+        return tf.constant, (self.numpy(),)  # another process has no such file
 
     def __setitem__(self, chosen, images):
         """Writes images to a place, or to a slice of neighbours."""
@@ -113,6 +135,10 @@ def _folder():
     """For temporary files. /tmp often lies in memory; /var/tmp is for large files."""
     usual = "/var/tmp" if os.path.isdir("/var/tmp") else tempfile.gettempdir()
     return os.environ.get("TMPDIR") or usual
+
+
+def _gib(shape):
+    return f"{math.prod(shape) / 2**30:.1f} GiB"
 
 
 def _in_file(shape):

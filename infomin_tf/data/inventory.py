@@ -1,9 +1,9 @@
 """What was found in the files of a large folder of images, kept for the next start.
 
-To open a folder every file is decoded once, which takes minutes for a million. What that tells is
+To open a folder every file is decoded once, which takes minutes for a million. What was read is
 kept in the user's cache folder, $XDG_CACHE_HOME/infomin_tf or ~/.cache/infomin_tf, by path, size
-and time of change of each file. A cache that is missing, damaged or of another version is as good
-as none, and so is one that cannot be written.
+and time of the last change of each file or its inode. A cache that is missing, damaged or of
+another version is as good as none, and so is one that cannot be written.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.runs.files import write_atomically
 from infomin_tf.runs.paths import expand
 
-_VERSION = 1  # of the format, and of how images are read
+_VERSION = 2  # of the format, and of how images are read
 _SETTLED = 2 * 10**9  # nanoseconds; a file changed later than that may change again unseen
 
 
@@ -78,7 +78,8 @@ class Inventory:
             status = os.stat(os.path.join(self._directory, path))
         except OSError:
             return None
-        return status.st_size, status.st_mtime_ns
+        # A file that is put in the place of another may keep its time; the inode's cannot be set.
+        return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _packed(scales, known):

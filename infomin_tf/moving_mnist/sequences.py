@@ -19,7 +19,7 @@ class MovingMnist:
         digits: source of labelled square images of white digits on black, such as TFDS mnist.
         backgrounds: source of labelled images, at least as large as the canvas.
         canvas: side of a frame in pixels.
-        speed: way of a digit per frame, above 0, 1 is the side of the canvas.
+        speed: how far a digit moves per frame, above 0, as a share of the canvas's side.
     """
 
     def __init__(self, digits: Source, backgrounds: Source, canvas=64, speed=0.1):
@@ -56,7 +56,7 @@ class Sequences(Images):
     Args:
         digits, backgrounds: labelled `ArrayImages`.
         canvas: side of a frame in pixels.
-        speed: way of a digit per frame, 1 is the side of the canvas.
+        speed: how far a digit moves per frame, as a share of the canvas's side.
     """
 
     image_shape = None

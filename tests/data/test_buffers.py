@@ -1,6 +1,8 @@
 """Sets are held once, in memory that NumPy fills and TensorFlow reads, or in a file."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 
@@ -124,6 +126,28 @@ def test_images_in_a_file_are_those_in_memory(monkeypatch):
                 for found, other in read:
                     np.testing.assert_array_equal(found[0], other[0])
                     np.testing.assert_array_equal(found[1], other[1])
+
+
+def test_images_in_a_file_are_used_like_a_tensor(monkeypatch):
+    in_memory, in_file = (images.images for images in kept_both_ways(monkeypatch))
+    assert in_file.dtype == in_memory.dtype and in_file.shape == in_memory.shape
+    for use in (
+        np.asarray,
+        tf.constant,
+        list,
+        lambda images: images[3].numpy(),
+        lambda images: images[np.int64(-1)],
+        lambda images: tf.cast(images[:2], tf.float32),
+        lambda images: np.asarray(images, np.float32),
+        lambda images: copy.deepcopy(images)[4:],
+        lambda images: pickle.loads(pickle.dumps(images)),
+        lambda images: list(tf.data.Dataset.from_tensor_slices(images)),
+    ):
+        np.testing.assert_array_equal(use(in_file), use(in_memory))
+    with pytest.raises(IndexError):
+        in_file[23]
+    with pytest.raises(TypeError, match=r"\.numpy\(\)"):
+        in_file[..., 0]
 
 
 def test_a_file_is_read_and_written_bit_by_bit_where_the_system_does_so(monkeypatch):
