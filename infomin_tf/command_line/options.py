@@ -119,6 +119,7 @@ def settle(values):
             is_run = name == "model_dir" or (name == "out" and "jobs" in values)
             paths.check_folder(name, path, is_run)
     if "init" in values:
+        own_images.check(values.images, values.labels)
         own_images.bind(values)
 
 

@@ -35,15 +35,15 @@ def bindings(images, labels):
     return found
 
 
-def bind(values):
-    """Adds the gin file and the bindings that --images and --labels of bin/train stand for.
-
-    Raises:
-        UserError: labels without images, or what is not there.
-    """
-    if values.images is None and values.labels is not None:
+def check(images, labels):
+    """Raises UserError for labels without images, and for what is not there."""
+    if images is None and labels is not None:
         raise UserError("--labels says what --images are; give both")
-    paths.check_images(values.images, values.labels)
+    paths.check_images(images, labels)
+
+
+def bind(values):
+    """Adds the gin file and the bindings that --images and --labels of bin/train stand for."""
     if values.images is not None:
         values.gin_file = values.gin_file or [default_file(values.labels)]
         values.gin_param = [*bindings(values.images, values.labels), *values.gin_param]
