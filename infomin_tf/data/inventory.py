@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 
 from infomin_tf.errors import UserError
-from infomin_tf.runs.files import write_atomically
+from infomin_tf.runs.files import UNFINISHED, delete, write_atomically
 from infomin_tf.runs.paths import expand
 
 _VERSION = 2  # of the format, and of how images are read
@@ -69,8 +69,9 @@ class Inventory:
             if status and status[1] < self._began - _SETTLED:
                 known[path] = (*status, *found[path])
         if known != self._known:
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(UserError, OSError):
                 write_atomically(self._file, _packed(repr(scales), known))
+                _remove_unfinished(os.path.dirname(self._file))
 
     def _status(self, path):
         """(size, time of the last change), or None."""
@@ -80,6 +81,13 @@ class Inventory:
             return None
         # A file that is put in the place of another may keep its time; the inode's cannot be set.
         return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _remove_unfinished(folder):
+    """Removes what processes left that were killed while they wrote, a day ago or earlier."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith(UNFINISHED) and time.time() - entry.stat().st_mtime > 86400:
+            delete(entry.path)
 
 
 def _packed(scales, known):

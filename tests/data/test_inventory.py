@@ -149,6 +149,18 @@ def test_a_cache_that_cannot_be_written_stops_nothing(folder, opened, monkeypatc
     assert sorted(os.listdir()) == sorted(NAMES)
 
 
+def test_what_a_kill_left_is_removed_once_nobody_can_be_writing_it(folder):
+    load(folder)
+    left, fresh = (cached(folder).with_name(f".unfinished_{name}") for name in "ab")
+    for unfinished in (left, fresh):
+        unfinished.mkdir()
+        (unfinished / "part").write_bytes(b"half")
+    os.utime(left, (LONG_AGO, LONG_AGO))
+    save(folder / "new.jpg", 100)
+    load(folder)
+    assert fresh.exists() and not left.exists()
+
+
 def test_sets_in_memory_leave_no_cache(folder):
     ImageFolder(str(folder), 8).load()
     assert not (folder.parent / "cache").exists()
