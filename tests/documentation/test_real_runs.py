@@ -26,7 +26,7 @@ NOT_RUN = {
     "table6_resnet50_200": "minutes at 224 px; tests/test_end_to_end.py runs it on real images",
     r"^bin/audit_views": "takes 20 minutes; tests/auditing has the command with small ones",
     f"={PLACEHOLDER} ": "stands for a file of one's own",
-    r"small/fig[3479]|fig5_crop": "built by the tests of gin files; another sweep is run here",
+    r"small/fig[34789]|fig5_crop": "built by the tests of gin files; another sweep is run here",
     r"bin/sweep .*small/table4": "its first point is run for bin/evaluate",
 }
 SMALLER = {"width": 0.0625, "batch_size": 16, "labelled_batch_size": 8}
