@@ -54,6 +54,7 @@ class LabelFreeRanking(Ranking):
         super().__init__("label_free_score/pre-trained")
 
     def order(self, settings):
+        """As `Ranking` has it, but settings that tell nothing come last."""
         return sorted(super().order(settings), key=tells_nothing)
 
     def _is_above(self, setting, other, settings, sure):

@@ -26,15 +26,18 @@ class IndexedImages(StreamedImages):
 
     @graphs.without_autograph
     def records_in(self, order):
+        """See `StreamedImages`."""
         chunk = max(n for n in range(1, min(order.size, _CHUNK) + 1) if order.size % n == 0)
         return self._fetched(order.shuffled(self.size, chunk))
 
     @graphs.without_autograph
     def records_between(self, start, stop):
+        """See `StreamedImages`."""
         return self._fetched(tf.data.Dataset.range(start, stop).batch(_CHUNK))
 
     @graphs.without_autograph
     def records_at(self, chosen):
+        """See `StreamedImages`."""
         places = tf.constant(chosen, tf.int64)
         return self._fetched(tf.data.Dataset.from_tensor_slices(places).batch(_CHUNK))
 

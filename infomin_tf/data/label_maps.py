@@ -41,6 +41,7 @@ class SegmentationImages(Images):
         return len(self.images)
 
     def digest_parts(self):
+        """See `Images`."""
         return [fingerprint(part) for part in (self.images, self.maps)]
 
 

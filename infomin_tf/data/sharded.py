@@ -44,6 +44,7 @@ class ShardedImages(StreamedImages):
 
     @graphs.without_autograph
     def records_in(self, order):
+        """See `StreamedImages`."""
         lanes = self.lanes(order.batch_size)
         self._warn(order, lanes)
         of_lane = order.batch_size // lanes
@@ -129,6 +130,7 @@ class ShardedImages(StreamedImages):
 
     @graphs.without_autograph
     def records_between(self, start, stop):
+        """See `StreamedImages`."""
         start, stop = tf.cast(start, tf.int64), tf.cast(stop, tf.int64)
         found = self._contents(start, stop).enumerate(start)
         return found.map(lambda place, content: {"place": place} | content)

@@ -49,6 +49,7 @@ class Parquet(FeatureFile):
     ending = ".parquet"
 
     def check(self):
+        """See `FeatureFile`."""
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError as error:
@@ -58,6 +59,7 @@ class Parquet(FeatureFile):
             ) from error
 
     def write(self, path, parts, is_labelled):
+        """See `FeatureFile`."""
         import pyarrow
         from pyarrow import parquet
 
@@ -75,6 +77,7 @@ class Parquet(FeatureFile):
                 writer.write_table(pyarrow.table(columns, schema=schema))
 
     def read(self, path):
+        """See `FeatureFile`."""
         from pyarrow import parquet
 
         with parquet.ParquetFile(path) as file:
@@ -92,6 +95,7 @@ class Npz(FeatureFile):
     ending = ".npz"
 
     def write(self, path, parts, is_labelled):
+        """See `FeatureFile`."""
         size = sum(len(part.paths) for part in parts)
         with zipfile.ZipFile(path, "w") as archive:
             kind = np.dtype("<f4"), (size, dimensions(parts))
@@ -103,6 +107,7 @@ class Npz(FeatureFile):
                 _add(archive, name, kind, (size,), texts)
 
     def read(self, path):
+        """See `FeatureFile`."""
         with zipfile.ZipFile(path) as archive:
             there = set(archive.namelist())
             names = [name for name in ("paths", "labels", "features") if _name(name) in there]
@@ -119,6 +124,7 @@ class Csv(FeatureFile):
     ending = ".csv"
 
     def write(self, path, parts, is_labelled):
+        """See `FeatureFile`."""
         count = dimensions(parts)
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -131,6 +137,7 @@ class Csv(FeatureFile):
                     writer.writerow(texts + [f"{value:.9g}" for value in values])
 
     def read(self, path):
+        """See `FeatureFile`."""
         with open(path, encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
             first = next(rows).index("feature_0")

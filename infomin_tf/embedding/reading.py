@@ -121,6 +121,7 @@ class FolderReader(Reader):
         return pixels, Rows(good, labels, None, left_out)
 
     def check(self, left_out):
+        """See `Reader`."""
         self._source.check_share(self.size, left_out)
 
 
@@ -153,11 +154,13 @@ class TfdsReader(Reader):
         self._paths = [f"{part}/{number}" for part, *ends in parts for number in range(*ends)]
 
     def contents(self):
+        """See `Reader`."""
         directory, parts = self._images.facts.places
         prepared = directory.rsplit(os.sep, 2)[-2:]
         return {"images": _digest([*prepared, *parts]), "labels": "of the data set", "white": ""}
 
     def batches(self, start, stop, batch_size):
+        """See `Reader`."""
         records = self._images.records_between(start, stop)
         decoded = records.map(self._images.decode, tf.data.AUTOTUNE).batch(batch_size)
         with streaming_damage_explained(self._data_dir):

@@ -25,6 +25,7 @@ class NearestNeighbours(CachedProbe):
         self._k, self._temperature = k, temperature
 
     def judge(self, run, train, test):
+        """See `CachedProbe`."""
         k, classes = min(self._k, run.train.size), len(run.train.class_names)
         accuracy = knn_accuracy(*train, *test, classes, k, self._temperature)
         how = f"offline kNN, cosine, k {k}, T {self._temperature}, one centre crop"

@@ -37,6 +37,7 @@ class LabelFreeProbe(Probe):
         self._images = images
 
     def check(self, run):
+        """See `Probe`."""
         if run.held_out.size < self.least:
             raise UserError(
                 f"{type(self).__name__} needs at least {self.least} held-out images, not "
@@ -44,6 +45,7 @@ class LabelFreeProbe(Probe):
             )
 
     def measure(self, run, features, subject):
+        """See `Probe`."""
         started, images = time.monotonic(), run.held_out.thin(self._images)
         value, how = self.judge(run, features, images)
         protocol = f"{how}, {images.size} images of {run.held_out_name}"
@@ -71,6 +73,7 @@ class RotationProbe(LabelFreeProbe):
     baselines, least = (UNTRAINED, RAW_PIXELS), _FOLDS
 
     def measure(self, run, features, subject):
+        """See `Probe`."""
         [accuracy] = super().measure(run, features, subject)
         if subject != PRE_TRAINED:
             return [accuracy]
@@ -83,6 +86,7 @@ class RotationProbe(LabelFreeProbe):
         return [accuracy, Measurement(key, label, score, "nats", protocol)]
 
     def judge(self, run, features, images):
+        """See `LabelFreeProbe`."""
         rotated = _of_several(features, images, _rotated(features.view), 4)
         return rotation_accuracy(rotated), (
             f"logistic regression on features of 4 rotations, C 0.1, {_FOLDS} parts by image, one "
@@ -146,6 +150,7 @@ class EffectiveRank(LabelFreeProbe):
     key, label = "effective_rank", "effective rank"
 
     def judge(self, run, features, images):
+        """See `LabelFreeProbe`."""
         found = extract(features.compiled, images, features.view)[0]
         return effective_rank(found), f"RankMe of {found.shape[1]}-d features, one centre crop"
 

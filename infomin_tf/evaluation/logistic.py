@@ -31,6 +31,7 @@ class FastLinearProbe(CachedProbe):
             check_labels(labels)
 
     def judge(self, run, train, test):
+        """See `CachedProbe`."""
         seed = seeds.stream(run.seed, "evaluate/logistic regression")
         fit = fit_logistic(*train, *test, seed)
         how = f"{train[0].shape[1]}-d, {fit.preprocessing}, C {fit.chosen_c:g}"

@@ -61,6 +61,7 @@ class CachedProbe(Probe):
     baselines = (UNTRAINED, RAW_PIXELS)
 
     def measure(self, run, features, subject):
+        """See `Probe`."""
         started = time.monotonic()
         train, test = features.of(run.train), features.of(run.test)
         value, protocol = self.judge(run, train, test)

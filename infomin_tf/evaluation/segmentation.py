@@ -114,6 +114,7 @@ class SegmentationProbe(Probe):
         return self._loaded
 
     def sets(self, run):
+        """See `Probe`."""
         train, test = self.load(run.data_dir)
         return {"segmentation, train": train, "segmentation, test": test}
 

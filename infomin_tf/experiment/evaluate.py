@@ -49,6 +49,7 @@ class Evaluate(EvaluationStage):
             )
 
     def check_views(self, pair, split):
+        """See `Stage`."""
         check_view_size(pair, self.test_view, "Evaluate.test_view")
 
     def check(self, run):

@@ -33,6 +33,7 @@ class Export(Stage):
         self._formats = format.make(formats)
 
     def check_views(self, pair, split):
+        """See `Stage`."""
         check_view_size(pair, self.view, "Export.view")
 
     def check(self, run):

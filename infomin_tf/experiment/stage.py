@@ -73,6 +73,7 @@ class TrainedStage(Stage):
         self.leave(run, learner)
 
     def num_steps(self, run):
+        """See `Stage`."""
         return self.training.last_step(self.images(run))
 
     def images(self, run):
@@ -119,6 +120,7 @@ class PretrainingStage(TrainedStage):
     name, jigsaw_head = "pretrain", None
 
     def check_views(self, pair, split):
+        """See `Stage`."""
         check_jigsaw(pair, self.jigsaw_head, split.num_parts)
 
     def make_encoders(self, num_parts):

@@ -56,6 +56,7 @@ class Transfer(Probe):
             probe.check(other)
 
     def sets(self, run):
+        """See `Probe`."""
         other = self._on_its_images(run)
         sets = {f"{self.key}, train": other.train, f"{self.key}, test": other.test}
         for probe in self._probes:
@@ -64,6 +65,7 @@ class Transfer(Probe):
         return sets
 
     def measure(self, run, features, subject):
+        """See `Probe`."""
         other = self._on_its_images(run)
         features = Features(features.function, self._test_view or features.view)
         subject = f"{subject}, {self.name}"

@@ -42,6 +42,7 @@ class Detectron2(Format):
         check_network("detectron2", split, backbones, like_imagenet=True)
 
     def write(self, encoder, path):
+        """See `Format`."""
         os.makedirs(path)
         [backbone], split = encoder.extractor.backbones, encoder.extractor.split
         state = torchvision_state(backbone)

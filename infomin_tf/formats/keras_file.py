@@ -9,4 +9,5 @@ class KerasFile(Format):
     entry = "encoder.keras"
 
     def write(self, encoder, path):
+        """See `Format`."""
         encoder.save(path)

@@ -24,6 +24,7 @@ class LiteRT(Format):
     entry = "encoder.tflite"
 
     def write(self, encoder, path):
+        """See `Format`."""
         encoder = in_float32(encoder)
         archive = keras.export.ExportArchive()
         archive.track(encoder)

@@ -21,6 +21,7 @@ class Onnx(Format):
     entry = "encoder.onnx"
 
     def write(self, encoder, path):
+        """See `Format`."""
         import onnx
         import tf2onnx
 

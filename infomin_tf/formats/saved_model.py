@@ -15,6 +15,7 @@ class SavedModel(Format):
     entry = "saved_model"
 
     def write(self, encoder, path):
+        """See `Format`."""
         archive = keras.export.ExportArchive()
         archive.track(encoder)
         for suffix, dtype in (("", tf.uint8), ("_float", tf.float32)):

@@ -25,6 +25,7 @@ class Torchvision(Format):
         check_network("torchvision", split, backbones)
 
     def write(self, encoder, path):
+        """See `Format`."""
         from safetensors import numpy
 
         os.makedirs(path)

@@ -41,6 +41,7 @@ class FactorProbe(Probe):
         check_labelled("FactorProbe", run)
 
     def measure(self, run, features, subject):
+        """See `Probe`."""
         started = time.monotonic()
         seed = seeds.stream(run.seed, "evaluate/frames of training")
         train_x, train = _features(features.function, run.train, self._num_train, seed)

@@ -46,6 +46,7 @@ class FactorPair(Pair):
         self.size, self.num_frames, self.target_frame = size, num_frames, target_frame
 
     def check(self, images):
+        """See `Sampler`."""
         if images.image_shape is not None:
             raise UserError(
                 f"FactorPair needs sequences, which {images.name} is not; bind MovingMnist, or "

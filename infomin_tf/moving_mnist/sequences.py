@@ -94,6 +94,7 @@ class Sequences(Images):
         return self.digits.digest_parts() + self.backgrounds.digest_parts()
 
     def in_batches(self, batch_size, batches):
+        """See `Images`."""
         return "new sequences"
 
     def thin(self, count):

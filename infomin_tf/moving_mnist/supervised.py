@@ -26,6 +26,7 @@ class FactorLearner(Learner):
 
     @property
     def optimizers(self):
+        """See `Learner`."""
         return (self.factor_optimizer,)
 
     def build(self, view_shape):

@@ -25,6 +25,7 @@ class Constant:
     """The optimizer's learning rate throughout."""
 
     def over(self, learning_rate, total_steps, steps_per_epoch):
+        """See `Schedule`."""
         return learning_rate
 
 

@@ -41,6 +41,7 @@ class Family(Sampler):
 
     @property
     def is_adapted(self):
+        """See `Sampler`."""
         return all(operation.is_adapted for operation in self.operations)
 
     def adapt(self, images):
@@ -69,6 +70,7 @@ class Family(Sampler):
         return self.finish(self.crop.apply(images, draws[0]), draws, dense)
 
     def cuts_files(self, images):
+        """See `Sampler`."""
         return images.encoded is not None and self.crop.cuts_files
 
     def of_file(self, encoded, draws):

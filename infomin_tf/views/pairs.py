@@ -132,21 +132,26 @@ class IndependentPair(Pair):
 
     @property
     def views_are_alike(self):
+        """See `Pair`."""
         return self.samplers[0] is self.samplers[1]
 
     def of_one_view(self):
+        """See `Pair`."""
         if not self.views_are_alike:
             return super().of_one_view()
         return SharedPair(self.sampler, self.jigsaw, self.on_device)
 
     @property
     def is_adapted(self):
+        """See `Sampler`."""
         return self.sampler.is_adapted
 
     def adapt(self, images):
+        """See `Family.adapt`."""
         self.sampler.adapt(images)
 
     def plain(self):
+        """See `Pair`."""
         return type(self)(self.sampler)
 
     def picture(self, images, seed=0):
@@ -157,6 +162,7 @@ class IndependentPair(Pair):
 
     @property
     def samplers(self):
+        """See `Pair`."""
         views = (self.sampler, self.sampler)
         return (*views, self.jigsaw) if self.jigsaw else views
 
@@ -185,6 +191,7 @@ class IndependentPair(Pair):
         return self._views(s.finish(part, parameters, dense) for s, part, parameters in views)
 
     def cuts_files(self, images):
+        """See `Sampler`."""
         if images.encoded is None or not all(s.crop.cuts_files for s in self.samplers):
             return False
         if self.on_device:
