@@ -196,12 +196,6 @@ class ChannelSplit(Split):
         means, stds = (tf.unstack(w.value) for w in (self.channel_mean, self.channel_std))
         return [(x - m) / s for x, m, s in zip(channels, means, stds, strict=True)]
 
-    def join(self, first, others):
-        """The three channels [B, H, W, 3] of both parts."""
-        channels = tf.unstack(tf.concat([first, others], axis=-1), axis=-1)
-        places = np.argsort(self.first_channels + self.other_channels)
-        return tf.stack([channels[place] for place in places], axis=-1)
-
     def get_config(self):
         generator = keras.saving.serialize_keras_object(self.generator)
         own = {"generator": generator, "first_channels": self.first_channels}
@@ -240,10 +234,6 @@ class FrequencySplit(Split):
         x = self.standardize(images)
         low = blurred(x, self.sigma)
         return low, x - low
-
-    def join(self, low, high):
-        """The standardised image, the inverse of the split."""
-        return low + high
 
     def get_config(self):
         return super().get_config() | {"sigma": self.sigma}
