@@ -149,6 +149,7 @@ def _write(content, directory, classes):
         if label in classes:
             folder = os.path.join(directory, f"{label:04d}" if label >= 0 else "")
             os.makedirs(folder, exist_ok=True)
-            keras.utils.save_img(os.path.join(folder, f"{written:06d}.png"), image, scale=False)
+            path = os.path.join(folder, f"{written:06d}.png")
+            keras.utils.save_img(path, image, scale=False, compress_level=1)
             written += 1
     return written

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from infomin_tf.data import division, near_duplicates
+from infomin_tf.data import buffers, division, near_duplicates
 from infomin_tf.data.images import ArrayImages
 from infomin_tf.errors import UserError, reason
 from infomin_tf.runs.files import write_atomically
@@ -47,7 +47,8 @@ class ArrayFile:
         images = check_pixels(self._images, _read(self._images))
         places = list(map(str, range(len(images))))
         chosen = division.in_split(
-            *(places, self._split, self._test_share), lambda: near_duplicates.thumbnails(images)
+            *(places, self._split, self._test_share),
+            lambda: near_duplicates.groups(near_duplicates.thumbnails(images)),
         )
         labels, names = np.full(len(images), -1), ()
         if self._labels:
@@ -60,7 +61,9 @@ class ArrayFile:
                 f"{self._test_share:g})"
             )
         name = f"{os.path.splitext(os.path.basename(self._images))[0]}:{self._split}"
-        return ArrayImages(name, images[chosen], labels[chosen], names)
+        return ArrayImages(
+            name, buffers.copy(images, np.flatnonzero(chosen)), labels[chosen], names
+        )
 
     def _classes(self, count):
         """(int [M], -1 where there is none; names of the classes)."""
@@ -76,7 +79,7 @@ def check_pixels(what, images):
     """Images as uint8 [M, H, W, 3]; grey ones have three equal channels. UserError for others."""
     shape = f"{images.dtype} {list(images.shape)}"
     if images.ndim == 3:
-        images = np.repeat(images[..., None], 3, axis=-1)
+        images = np.broadcast_to(images[..., None], (*images.shape, 3))
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
         raise UserError(
             f"{what} holds {shape}; images must be uint8 [M, H, W, 3], or [M, H, W] for grey "

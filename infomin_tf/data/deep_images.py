@@ -1,6 +1,5 @@
 """Images of other than 8 bits a pixel: which value stands for white, one for a whole folder."""
 
-import concurrent.futures
 import dataclasses
 import functools
 import math
@@ -9,6 +8,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from infomin_tf.data import threads
 from infomin_tf.errors import warn_once
 
 # Of white, above it and below 0: so much is clipped, as resampling and sharpening leave it.
@@ -106,8 +106,7 @@ def find_scales(directory, paths, white=None):
         `Scales`.
     """
     full = [os.path.join(directory, path) for path in paths]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        ranges = [found for found in pool.map(_range_of_file, full) if found]
+    ranges = [found for found in threads.in_order(_range_of_file, full) if found]
     coloured = [r for r in ranges if r.pixel_type is np.uint8]
     if dark := sum(r.high < 256 * _UNUSED for r in coloured):
         warn_once(

@@ -5,8 +5,6 @@ import os
 
 import numpy as np
 
-from infomin_tf.data import near_duplicates
-
 SPLITS = ("all", "train", "test")
 _DIVIDING = 4  # bytes of the hash that divide
 
@@ -16,7 +14,7 @@ def digest(name):
     return hashlib.sha256(name.replace(os.sep, "/").encode("utf-8", "surrogateescape")).digest()
 
 
-def in_split(names, split, test_share, find_thumbnails):
+def in_split(names, split, test_share, find_groups):
     """Which images are in a split.
 
     The division is by a hash of each name, so that images keep their side when others are added,
@@ -28,7 +26,7 @@ def in_split(names, split, test_share, find_thumbnails):
         names: of all images, M of them.
         split: "all", "train" or "test".
         test_share: share of the images in "test".
-        find_thumbnails: function () -> their thumbnails [M, D], called where they are needed.
+        find_groups: function () -> their groups, int [M], called where they are needed.
 
     Returns:
         bool [M].
@@ -40,7 +38,7 @@ def in_split(names, split, test_share, find_thumbnails):
         int.from_bytes(found[:_DIVIDING], "big") < test_share * 256**_DIVIDING for found in digests
     ]
     deciding = {}
-    groups = near_duplicates.groups(find_thumbnails())
+    groups = find_groups()
     for place in sorted(range(len(names)), key=lambda place: digests[place][_DIVIDING:]):
         deciding.setdefault(groups[place], place)
     return np.array([in_test[deciding[group]] == (split == "test") for group in groups], bool)

@@ -1,6 +1,5 @@
 """Image files of any kind as arrays."""
 
-import concurrent.futures
 import functools
 import io
 import os
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from infomin_tf.data import deep_images, near_duplicates
+from infomin_tf.data import deep_images, near_duplicates, threads
 from infomin_tf.data.passed_over import PassedOver, is_of_system
 from infomin_tf.errors import UserError
 
@@ -113,9 +112,12 @@ def read_thumbnails(directory, paths, scales=None):
     Returns:
         float32 [M, D].
     """
+    found = np.empty((len(paths), near_duplicates.SIDE**2), np.float32)
     full = [os.path.join(directory, path) for path in paths]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(lambda path: _thumbnail(path, scales), full)))
+    read = threads.in_order(lambda path: _thumbnail(path, scales), full)
+    for place, thumbnail in enumerate(read):
+        found[place] = thumbnail
+    return found
 
 
 def _thumbnail(path, scales):

@@ -1,6 +1,5 @@
 """A folder of a person's own images."""
 
-import concurrent.futures
 import dataclasses
 import math
 import os
@@ -9,7 +8,15 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from infomin_tf.data import buffers, deep_images, division, folder_labels, folder_layout
+from infomin_tf.data import (
+    buffers,
+    deep_images,
+    division,
+    folder_labels,
+    folder_layout,
+    near_duplicates,
+    threads,
+)
 from infomin_tf.data.facts import Facts, fingerprint
 from infomin_tf.data.image_files import (
     ENDINGS,
@@ -24,8 +31,6 @@ from infomin_tf.data.indexed import IndexedImages
 from infomin_tf.data.inventory import Inventory
 from infomin_tf.errors import UserError
 from infomin_tf.runs.paths import expand
-
-_TRIED_TOGETHER = 1024
 
 
 @dataclasses.dataclass
@@ -102,7 +107,15 @@ class ImageFolder:
         found, classes = self.listed()
         inventory = Inventory(self.directory, self.image_size, found)
         scales = deep_images.find_scales(self.directory, inventory.without_plain(), self.white)
-        paths, labels, names = self._choose(found, classes, scales)
+
+        def groups():
+            thumbnails = read_thumbnails(self.directory, found, scales)
+            return near_duplicates.groups(thumbnails)
+
+        in_split = division.in_split(
+            *(found, self.split, self.test_share), lambda: inventory.groups(scales, groups)
+        )
+        paths, labels, names = self._choose(found, classes, in_split)
         name = f"{os.path.basename(os.path.normpath(self.directory))}:{self.split}"
         name += f" (values {scales})" if str(scales) else ""
         shape = (len(paths), self.image_size, self.image_size, 3)
@@ -130,16 +143,14 @@ class ImageFolder:
         return loaded
 
     def _try_all(self, paths, scales, keep, earlier):
-        """`try_file` of each, in order; some at a time, as what waits takes memory, too."""
+        """`try_file` of each, in order, or what is known of it from earlier."""
 
         def read(path):
-            return (earlier[path], None) if path in earlier else self.try_file(path, scales, keep)
+            return self.try_file(path, scales, keep)
 
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(paths), _TRIED_TOGETHER):
-                some = paths[start : start + _TRIED_TOGETHER]
-                all_known = all(path in earlier for path in some)
-                yield from map(read, some) if all_known else pool.map(read, some)
+        found = threads.in_order(read, [path for path in paths if path not in earlier])
+        for path in paths:
+            yield (earlier[path], None) if path in earlier else next(found)
 
     def try_file(self, path, scales, keep=True):
         """(what is read, what is wrong with the file or None).
@@ -174,13 +185,8 @@ class ImageFolder:
             )
         return found, self._classes(found)
 
-    def _choose(self, found, classes, scales):
+    def _choose(self, found, classes, in_split):
         """Paths, labels and class names of the split."""
-
-        def thumbnails():
-            return read_thumbnails(self.directory, found, scales)
-
-        in_split = division.in_split(found, self.split, self.test_share, thumbnails)
         labelled = found if classes is None else [path for path in found if path in classes]
         known = dict(zip(found, in_split, strict=True))
         chosen = [path for path in labelled if known[path]]

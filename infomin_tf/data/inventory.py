@@ -20,6 +20,7 @@ from infomin_tf.runs.files import UNFINISHED, delete, write_atomically
 from infomin_tf.runs.paths import expand
 
 _VERSION = 2  # of the format, and of how images are read
+_MANY = 1000  # images; to compare fewer takes a moment
 _SETTLED = 2 * 10**9  # nanoseconds; a file changed later than that may change again unseen
 
 
@@ -34,11 +35,7 @@ class Inventory:
 
     def __init__(self, directory, image_size, paths):
         self._directory, self._paths, self._began = directory, paths, time.time_ns()
-        usual = os.environ.get("XDG_CACHE_HOME", ""), expand(os.path.join("~", ".cache"))
-        folder = next(filter(os.path.isabs, usual), os.devnull)  # who has no home keeps nothing
-        name = f"{_VERSION} {PIL.__version__} {image_size} {os.path.realpath(directory)}"
-        name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
-        self._file = os.path.join(folder, "infomin_tf", "folders", f"{name}.npz")
+        self._file = _file(directory, image_size)
         self._scales, known = _read(self._file)
         known = {path: known[path] for path in paths if path in known} if known else {}
         self._known = {path: row for path, row in known.items() if row[:2] == self._status(path)}
@@ -69,9 +66,27 @@ class Inventory:
             if status and status[1] < self._began - _SETTLED:
                 known[path] = (*status, *found[path])
         if known != self._known:
-            with contextlib.suppress(UserError, OSError):
-                write_atomically(self._file, _packed(repr(scales), known))
-                _remove_unfinished(os.path.dirname(self._file))
+            _write_arrays(self._file, **_packed(repr(scales), known))
+
+    def groups(self, scales, find):
+        """`near_duplicates.groups` of all images, as kept while none of them changes.
+
+        Args:
+            scales: as in `of`.
+            find: function () -> the groups.
+        """
+        if len(self._paths) < _MANY:
+            return find()
+        path = _file(self._directory, "groups")
+        status = [self._status(path) for path in self._paths]
+        now = _digest(repr((scales, self._paths, status)))
+        kept = _read_arrays(path, "digest", "groups")
+        if kept and str(kept[0]) == now and kept[1].shape == (len(self._paths),):
+            return kept[1]
+        found = find()
+        if all(known and known[1] < self._began - _SETTLED for known in status):
+            _write_arrays(path, digest=np.array(now), groups=found)
+        return found
 
     def _status(self, path):
         """(size, time of the last change), or None."""
@@ -83,6 +98,36 @@ class Inventory:
         return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
+def _file(directory, kind):
+    """Path of the file of what is known of a folder, of a kind."""
+    usual = os.environ.get("XDG_CACHE_HOME", ""), expand(os.path.join("~", ".cache"))
+    cache = next(filter(os.path.isabs, usual), os.devnull)  # who has no home keeps nothing
+    name = _digest(f"{_VERSION} {PIL.__version__} {kind} {os.path.realpath(directory)}")
+    return os.path.join(cache, "infomin_tf", "folders", f"{name}.npz")
+
+
+def _digest(text):
+    return hashlib.blake2b(os.fsencode(text), digest_size=16).hexdigest()
+
+
+def _write_arrays(path, **arrays):
+    """Writes a .npz file if that is possible."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    with contextlib.suppress(UserError, OSError):
+        write_atomically(path, content.getvalue())
+        _remove_unfinished(os.path.dirname(path))
+
+
+def _read_arrays(path, *names):
+    """The arrays of a .npz file; [] where there is no such file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except Exception:  # np.load fails in many ways
+        return []
+
+
 def _remove_unfinished(folder):
     """Removes what processes left that were killed while they wrote, a day ago or earlier."""
     for entry in os.scandir(folder):
@@ -91,29 +136,26 @@ def _remove_unfinished(folder):
 
 
 def _packed(scales, known):
-    """The bytes of a file of rows (size, changed, fingerprint, plain) by path."""
+    """dict name -> array of rows (size, changed, fingerprint, plain) by path."""
     sizes, changed, fingerprints, plain = zip(*known.values(), strict=True) if known else ((),) * 4
-    file = io.BytesIO()
-    np.savez(
-        file,
-        scales=np.array(scales),
-        paths=np.frombuffer(b"\0".join(map(os.fsencode, known)), np.uint8),
-        sizes=np.array(sizes, np.int64),
-        changed=np.array(changed, np.int64),
-        fingerprints=np.frombuffer(b"".join(fingerprints), np.uint8),
-        plain=np.array(plain, bool),
-    )
-    return file.getvalue()
+    return {
+        "scales": np.array(scales),
+        "paths": np.frombuffer(b"\0".join(map(os.fsencode, known)), np.uint8),
+        "sizes": np.array(sizes, np.int64),
+        "changed": np.array(changed, np.int64),
+        "fingerprints": np.frombuffer(b"".join(fingerprints), np.uint8),
+        "plain": np.array(plain, bool),
+    }
 
 
 def _read(path):
     """(scales, dict path -> row) of `_packed`; ("", {}) where there is no such file."""
+    names = "scales", "paths", "sizes", "changed", "fingerprints", "plain"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            paths = os.fsdecode(file["paths"].tobytes()).split("\0")
-            rows = file["sizes"].tolist(), file["changed"].tolist()
-            fingerprints = file["fingerprints"].reshape(len(paths), -1)
-            rows = zip(*rows, map(bytes, fingerprints), file["plain"].tolist(), strict=True)
-            return str(file["scales"]), dict(zip(paths, rows, strict=True))
-    except Exception:  # np.load fails in many ways
+        scales, paths, sizes, changed, fingerprints, plain = _read_arrays(path, *names)
+        paths = os.fsdecode(paths.tobytes()).split("\0")
+        fingerprints = map(bytes, fingerprints.reshape(len(paths), -1))
+        rows = zip(sizes.tolist(), changed.tolist(), fingerprints, plain.tolist(), strict=True)
+        return str(scales), dict(zip(paths, rows, strict=True))
+    except ValueError:  # nothing, or what does not fit together
         return "", {}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from infomin_tf.data import buffers
 from infomin_tf.data.array_file import ArrayFile
 from infomin_tf.errors import UserError
 
@@ -32,6 +33,17 @@ def test_images_and_labels_are_those_of_the_arrays(saved):
 def test_grey_images_have_three_equal_channels(saved):
     loaded = ArrayFile(saved("g.npy", PIXELS[..., 0])).load()
     np.testing.assert_array_equal(loaded.images, np.stack([PIXELS[..., 0]] * 3, axis=-1))
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS[..., 0]], ids=["colour", "grey"])
+def test_many_images_lie_in_a_file(saved, monkeypatch, pixels):
+    path, labels = saved("p.npy", pixels), saved("l.npy", np.arange(50) % 3 - 1)
+    expected = ArrayFile(path, labels).load().images
+    monkeypatch.setattr(buffers, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(buffers, "_COPIED_TOGETHER", 7)
+    found = ArrayFile(path, labels).load().images
+    assert isinstance(found, buffers.Stored)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_split_divides_and_is_stable_when_images_are_added(saved):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf.data import inventory
+from infomin_tf.data import image_folder, inventory
 from infomin_tf.data.image_folder import ImageFolder
 
 NAMES = ("a.jpg", "b.png", "c.jpg", "déjà vu.png")
@@ -163,4 +163,33 @@ def test_what_a_kill_left_is_removed_once_nobody_can_be_writing_it(folder):
 
 def test_sets_in_memory_leave_no_cache(folder):
     ImageFolder(str(folder), 8).load()
+    assert not (folder.parent / "cache").exists()
+
+
+def test_near_duplicates_are_looked_for_once_while_no_file_changes(folder, monkeypatch):
+    for index, name in enumerate("efgh"):
+        save(folder / f"{name}.png", np.arange(63).reshape(9, 7) * (index + 1))
+    split = lambda: [load(folder, split=s, test_share=0.5).facts.files for s in ("train", "test")]
+    expected, looked, read = split(), [], image_folder.read_thumbnails
+    counted = lambda *arguments: (looked.append(arguments[1]), read(*arguments))[1]
+    monkeypatch.setattr(image_folder, "read_thumbnails", counted)
+    monkeypatch.setattr(inventory, "_MANY", len(NAMES) + 4)
+    assert split() == split() == expected
+    assert len(looked) == 1
+    for path in (folder.parent / "cache").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:99])
+    assert split() == expected
+    save(folder / "new.png", 200)
+    assert "new.png" in sum(split(), ())
+    (folder / "new.png").unlink()
+    assert split() == expected
+    assert len(looked) == 4
+
+
+def test_near_duplicates_among_files_that_have_just_changed_are_looked_for_again(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(inventory, "_MANY", 1)
+    monkeypatch.setattr(inventory, "_SETTLED", 3600 * 10**9)
+    load(folder, split="train", test_share=0.1)
     assert not (folder.parent / "cache").exists()

@@ -48,11 +48,19 @@ def test_a_chain_is_one_group():
     np.testing.assert_array_equal(near_duplicates.groups(thumbs)[:4], 4 * [0])
 
 
-def test_groups_do_not_depend_on_how_many_products_are_held(monkeypatch):
+@pytest.mark.parametrize("pairs", [1, 200])
+def test_groups_do_not_depend_on_how_many_pairs_are_compared_at_a_time(monkeypatch, pairs):
     thumbs = families([5, 4, 3] + 60 * [1])
-    whole = near_duplicates.groups(thumbs)
-    monkeypatch.setattr(near_duplicates, "_PRODUCTS", 200)
-    np.testing.assert_array_equal(near_duplicates.groups(thumbs), whole)
+    monkeypatch.setattr(near_duplicates, "_PAIRS", pairs)
+    np.testing.assert_array_equal(near_duplicates.groups(thumbs), brute_force(thumbs, 0.98))
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.14, 0.2])
+def test_none_is_missed_where_correlations_lie_around_the_limit(noise):
+    thumbs = families(12 * [7], noise)
+    near = np.corrcoef(thumbs) >= 0.98
+    assert 0 < np.mean(near[np.corrcoef(thumbs) > 0.5]) < 1
+    np.testing.assert_array_equal(near_duplicates.groups(thumbs), brute_force(thumbs, 0.98))
 
 
 def test_images_that_all_look_alike_are_grouped_by_more_or_not_at_all():
@@ -124,8 +132,9 @@ def test_near_duplicates_of_an_array_stay_on_one_side(photos, tmp_path):
 def test_groups_follow_one_of_them_and_are_in_the_test_split_as_often_as_single_images(size):
     names = [str(number) for number in range(400 * size)]
     thumbs = np.repeat(RANDOM.normal(size=(400, 256)), size, axis=0)
-    found = division.in_split(names, "test", 0.25, lambda: thumbs).reshape(400, size)
-    alone = division.in_split(names, "test", 0.25, lambda: RANDOM.normal(size=(400 * size, 256)))
+    groups = near_duplicates.groups(thumbs)
+    found = division.in_split(names, "test", 0.25, lambda: groups).reshape(400, size)
+    alone = division.in_split(names, "test", 0.25, lambda: np.arange(400 * size))
     assert 0.2 < alone.mean() < 0.3 and 0.2 < found.mean() < 0.3
     digests = [division.digest(name)[4:] for name in names]
     for group in range(400):
