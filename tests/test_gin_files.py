@@ -89,8 +89,9 @@ def test_the_quickstart_leaves_the_encoder_that_the_readme_loads():
 
 
 @pytest.mark.parametrize("file", [*SWEEPS, *COMPARISONS])
-def test_every_point_of_a_sweep_builds(file):
+def test_every_point_of_a_sweep_builds(file, caplog):
     sweep = build(file, root=Sweep)
+    assert not caplog.messages  # that a binding is left out
     assert f"bin/sweep --gin_file=gin/{file}" in (GIN / file).read_text()
     points = sweep.points()
     small = ("quickstart", "small/table4_frames", "small/table5_full_width")
