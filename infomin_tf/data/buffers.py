@@ -17,7 +17,7 @@ from infomin_tf.errors import UserError, warn_once
 
 _ALIGNMENT = 64  # bytes; what TensorFlow asks of memory that it shares
 _MOST_IN_MEMORY = 2**28  # bytes of a set
-_COPIED_TOGETHER = 256
+_COPIED_TOGETHER = 2**26  # bytes
 
 
 def empty(shape):
@@ -52,10 +52,11 @@ def filled(images):
 
 
 def copy(images, places):
-    """What `ArrayImages` takes of the images of an array at some places."""
+    """What `ArrayImages` takes of uint8 [M, H, W, 3] at places int [B]."""
     found = empty((len(places), *images.shape[1:]))
-    for start in range(0, len(places), _COPIED_TOGETHER):
-        some = places[start : start + _COPIED_TOGETHER]
+    together = max(1, _COPIED_TOGETHER // max(1, math.prod(images.shape[1:])))
+    for start in range(0, len(places), together):
+        some = places[start : start + together]
         found[start : start + len(some)] = images[some]
     return filled(found)
 

@@ -1,5 +1,6 @@
 """Image files of any kind as arrays."""
 
+import errno
 import functools
 import io
 import os
@@ -102,7 +103,7 @@ def read_image(path, side, scales=None):
 
 
 def read_thumbnails(directory, paths, scales=None):
-    """Thumbnails of `near_duplicates` of images under a folder, nan where one cannot be read.
+    """Thumbnails of `near_duplicates` of images under a folder.
 
     Args:
         directory: the folder.
@@ -110,22 +111,28 @@ def read_thumbnails(directory, paths, scales=None):
         scales: see `read_image`.
 
     Returns:
-        float32 [M, D].
+        (float32 [M, D], nan where a file cannot be read; whether the next start would find the
+        same, as no file failed for another reason than what it holds).
     """
-    found = np.empty((len(paths), near_duplicates.SIDE**2), np.float32)
+    found = np.full((len(paths), near_duplicates.SIDE**2), np.nan, np.float32)
     full = [os.path.join(directory, path) for path in paths]
+    lasts = True
     read = threads.in_order(lambda path: _thumbnail(path, scales), full)
-    for place, thumbnail in enumerate(read):
-        found[place] = thumbnail
-    return found
+    for place, (thumbnail, error) in enumerate(read):
+        if error is None:
+            found[place] = thumbnail
+        passing = getattr(error, "errno", None) not in (None, errno.ENOENT)
+        lasts &= not (passing or isinstance(error, MemoryError))
+    return found, lasts
 
 
 def _thumbnail(path, scales):
+    """(thumbnail, None), or (None, why it cannot be read)."""
     try:
         status = os.stat(path)
-        return _known_thumbnail(path, status.st_size, status.st_mtime_ns, scales)
-    except Exception:  # decoders fail in many ways; who loads the file counts and names it
-        return np.full(near_duplicates.SIDE**2, np.nan, np.float32)
+        return _known_thumbnail(path, status.st_size, status.st_mtime_ns, scales), None
+    except Exception as error:  # decoders fail in many ways; who loads the file counts and names it
+        return None, error
 
 
 @functools.lru_cache(2**16)  # training, test and unlabelled images often come from one folder

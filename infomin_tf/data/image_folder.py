@@ -109,8 +109,8 @@ class ImageFolder:
         scales = deep_images.find_scales(self.directory, inventory.without_plain(), self.white)
 
         def groups():
-            thumbnails = read_thumbnails(self.directory, found, scales)
-            return near_duplicates.groups(thumbnails)
+            thumbnails, lasts = read_thumbnails(self.directory, found, scales)
+            return near_duplicates.groups(thumbnails), lasts
 
         in_split = division.in_split(
             *(found, self.split, self.test_share), lambda: inventory.groups(scales, groups)

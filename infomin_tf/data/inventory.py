@@ -19,7 +19,7 @@ from infomin_tf.errors import UserError
 from infomin_tf.runs.files import UNFINISHED, delete, write_atomically
 from infomin_tf.runs.paths import expand
 
-_VERSION = 2  # of the format, and of how images are read
+_VERSION = 2  # of the format, and of how images are read and compared
 _MANY = 1000  # images; to compare fewer takes a moment
 _SETTLED = 2 * 10**9  # nanoseconds; a file changed later than that may change again unseen
 
@@ -73,19 +73,22 @@ class Inventory:
 
         Args:
             scales: as in `of`.
-            find: function () -> the groups.
+            find: function () -> (the groups, whether the next start would find the same).
         """
         if len(self._paths) < _MANY:
-            return find()
-        path = _file(self._directory, "groups")
-        status = [self._status(path) for path in self._paths]
-        now = _digest(repr((scales, self._paths, status)))
-        kept = _read_arrays(path, "digest", "groups")
-        if kept and str(kept[0]) == now and kept[1].shape == (len(self._paths),):
+            return find()[0]
+        file = _file(self._directory, "groups")
+        known, settled = hashlib.blake2b(repr(scales).encode(), digest_size=16), True
+        for path in self._paths:
+            status = self._status(path)
+            known.update(os.fsencode(f"{path}\0{status}\0"))
+            settled &= status is None or status[1] < self._began - _SETTLED
+        kept = _read_arrays(file, "digest", "groups")
+        if kept and str(kept[0]) == known.hexdigest():
             return kept[1]
-        found = find()
-        if all(known and known[1] < self._began - _SETTLED for known in status):
-            _write_arrays(path, digest=np.array(now), groups=found)
+        found, lasts = find()
+        if settled and lasts:
+            _write_arrays(file, digest=np.array(known.hexdigest()), groups=found)
         return found
 
     def _status(self, path):

@@ -40,7 +40,7 @@ def test_many_images_lie_in_a_file(saved, monkeypatch, pixels):
     path, labels = saved("p.npy", pixels), saved("l.npy", np.arange(50) % 3 - 1)
     expected = ArrayFile(path, labels).load().images
     monkeypatch.setattr(buffers, "_MOST_IN_MEMORY", 0)
-    monkeypatch.setattr(buffers, "_COPIED_TOGETHER", 7)
+    monkeypatch.setattr(buffers, "_COPIED_TOGETHER", 7 * 90)
     found = ArrayFile(path, labels).load().images
     assert isinstance(found, buffers.Stored)
     np.testing.assert_array_equal(found, expected)

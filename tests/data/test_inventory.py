@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_tf.data import image_folder, inventory
+from infomin_tf.data import image_files, image_folder, inventory
 from infomin_tf.data.image_folder import ImageFolder
 
 NAMES = ("a.jpg", "b.png", "c.jpg", "déjà vu.png")
@@ -166,30 +166,83 @@ def test_sets_in_memory_leave_no_cache(folder):
     assert not (folder.parent / "cache").exists()
 
 
-def test_near_duplicates_are_looked_for_once_while_no_file_changes(folder, monkeypatch):
-    for index, name in enumerate("efgh"):
-        save(folder / f"{name}.png", np.arange(63).reshape(9, 7) * (index + 1))
-    split = lambda: [load(folder, split=s, test_share=0.5).facts.files for s in ("train", "test")]
-    expected, looked, read = split(), [], image_folder.read_thumbnails
-    counted = lambda *arguments: (looked.append(arguments[1]), read(*arguments))[1]
+@pytest.fixture
+def looked(folder, monkeypatch):
+    """How often thumbnails were read; the folder is a large one with a pair of twins."""
+    for name in ("twin 1.png", "twin 2.png"):
+        save(folder / name, np.arange(63).reshape(9, 7))
+    found, read = [], image_folder.read_thumbnails
+    counted = lambda *arguments: (found.append(arguments[1]), read(*arguments))[1]
     monkeypatch.setattr(image_folder, "read_thumbnails", counted)
-    monkeypatch.setattr(inventory, "_MANY", len(NAMES) + 4)
-    assert split() == split() == expected
-    assert len(looked) == 1
+    monkeypatch.setattr(inventory, "_MANY", 1)
+    return found
+
+
+def groups(folder, **settings):
+    """dict file -> the first file of its group, as a start finds it."""
+    found = []
+
+    def in_split(names, split, test_share, find_groups):
+        found.extend(zip(names, find_groups(), strict=True))
+        return np.ones(len(names), bool)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_folder.division, "in_split", in_split)
+        load(folder, **settings)
+    return {name: found[first][0] for name, first in found}
+
+
+def test_near_duplicates_are_looked_for_once_while_no_file_changes(folder, looked):
+    found = groups(folder)
+    assert [name for name, first in found.items() if name != first] == ["twin 2.png"]
+    assert groups(folder) == found and len(looked) == 1
     for path in (folder.parent / "cache").rglob("*.npz"):
         path.write_bytes(path.read_bytes()[:99])
-    assert split() == expected
-    save(folder / "new.png", 200)
-    assert "new.png" in sum(split(), ())
-    (folder / "new.png").unlink()
-    assert split() == expected
-    assert len(looked) == 4
+    assert groups(folder) == found and len(looked) == 2
 
 
-def test_near_duplicates_among_files_that_have_just_changed_are_looked_for_again(
-    folder, monkeypatch
+def test_near_duplicates_are_looked_for_again_when_a_file_changes(folder, looked):
+    groups(folder)
+    time.sleep(0.05)  # more than a tick of the file system's clock
+    save(folder / "other.png", np.arange(63)[::-1].reshape(9, 7))
+    (folder / "other.png").replace(folder / "twin 2.png")
+    assert groups(folder)["twin 2.png"] == "twin 2.png" and len(looked) == 2
+    (folder / "twin 1.png").rename(folder / "a new name.png")
+    assert "a new name.png" in groups(folder) and len(looked) == 3
+    (folder / "a new name.png").unlink()
+    assert len(groups(folder)) == len(NAMES) + 1 and len(looked) == 4
+
+
+def test_near_duplicates_depend_on_the_scale_of_deep_images(folder, looked):
+    ramp = np.arange(63, dtype=np.uint16).reshape(9, 7)
+    save(folder / "deep 1.png", 200 + ramp, np.uint16)
+    save(folder / "deep 2.png", 20 * ramp, np.uint16)
+    clipped = groups(folder, white=5.0)
+    assert clipped["deep 1.png"] == "deep 1.png"  # all white
+    assert groups(folder, white=2000.0) != clipped and len(looked) == 2
+
+
+def test_a_link_to_nowhere_does_not_hinder_keeping(folder, looked):
+    (folder / "lost.png").symlink_to("nowhere")
+    for _ in range(2):
+        load(folder, split="train", test_share=0.1, max_corrupt_share=0.5)
+    assert len(looked) == 1
+
+
+def test_what_failed_for_a_passing_reason_is_not_kept(folder, looked, monkeypatch):
+    read = image_files.read_image
+    image_files._known_thumbnail.cache_clear()
+    full = lambda *_: (_ for _ in ()).throw(OSError(24, "Too many open files"))
+    monkeypatch.setattr(image_files, "read_image", full)
+    assert groups(folder)["twin 2.png"] == "twin 2.png"
+    monkeypatch.setattr(image_files, "read_image", read)
+    assert groups(folder)["twin 2.png"] == "twin 1.png" and len(looked) == 2
+
+
+def test_near_duplicates_among_files_that_have_just_changed_are_not_kept(
+    folder, looked, monkeypatch
 ):
-    monkeypatch.setattr(inventory, "_MANY", 1)
     monkeypatch.setattr(inventory, "_SETTLED", 3600 * 10**9)
-    load(folder, split="train", test_share=0.1)
-    assert not (folder.parent / "cache").exists()
+    for _ in range(2):
+        groups(folder)
+    assert len(looked) == 2 and not (folder.parent / "cache").exists()

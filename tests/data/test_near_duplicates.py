@@ -48,19 +48,50 @@ def test_a_chain_is_one_group():
     np.testing.assert_array_equal(near_duplicates.groups(thumbs)[:4], 4 * [0])
 
 
-@pytest.mark.parametrize("pairs", [1, 200])
-def test_groups_do_not_depend_on_how_many_pairs_are_compared_at_a_time(monkeypatch, pairs):
+@pytest.mark.parametrize("at_a_time", [1, 200, 2**16])
+def test_groups_do_not_depend_on_how_they_are_looked_for(monkeypatch, at_a_time):
     thumbs = families([5, 4, 3] + 60 * [1])
-    monkeypatch.setattr(near_duplicates, "_PAIRS", pairs)
-    np.testing.assert_array_equal(near_duplicates.groups(thumbs), brute_force(thumbs, 0.98))
+    expected = brute_force(thumbs, 0.98)
+    monkeypatch.setattr(near_duplicates, "_PRODUCTS", at_a_time)
+    monkeypatch.setattr(near_duplicates, "_CANDIDATES", at_a_time)
+    np.testing.assert_array_equal(near_duplicates.groups(thumbs), expected)
+    by_a_tree(monkeypatch)
+    np.testing.assert_array_equal(near_duplicates.groups(thumbs), expected)
 
 
-@pytest.mark.parametrize("noise", [0.1, 0.14, 0.2])
-def test_none_is_missed_where_correlations_lie_around_the_limit(noise):
-    thumbs = families(12 * [7], noise)
-    near = np.corrcoef(thumbs) >= 0.98
-    assert 0 < np.mean(near[np.corrcoef(thumbs) > 0.5]) < 1
+def by_a_tree(monkeypatch):
+    """Makes `groups` look for few images as for many."""
+    monkeypatch.setattr(near_duplicates, "_MANY", 0)
+    monkeypatch.setattr(near_duplicates, "_MOST_CANDIDATES", 2.0)
+
+
+@pytest.mark.parametrize("excess", [1e-5, -1e-5])
+def test_the_tree_misses_no_pair_at_the_limit(monkeypatch, excess):
+    """All differences lie in the directions of the tree, so the radius is put to the test."""
+    basis = RANDOM.normal(size=(256, 6))
+    basis = np.linalg.qr(basis - basis.mean(axis=0))[0]
+    first, other = (RANDOM.normal(size=(40, 6)) for _ in range(2))
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    other -= np.sum(first * other, axis=1, keepdims=True) * first
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    cosine = 0.98 + excess
+    second = cosine * first + np.sqrt(1 - cosine**2) * other
+    thumbs = np.concatenate([first, second]) @ basis.T
+    expected = brute_force(thumbs, 0.98)
+    assert (len(np.unique(expected)) <= 40) == (excess > 0)
+    by_a_tree(monkeypatch)
+    np.testing.assert_array_equal(near_duplicates.groups(thumbs), expected)
+
+
+def test_many_images_that_look_alike_are_not_looked_for_by_the_tree(monkeypatch):
+    """There nearly all pairs are candidates, and to multiply is faster."""
+    monkeypatch.setattr(near_duplicates, "_MANY", 0)
+    monkeypatch.setattr(near_duplicates, "_pairs_of_tree", None)
+    lamp = 5 * RANDOM.normal(size=256)
+    thumbs = np.concatenate([lamp + RANDOM.normal(size=(60, 256)), families([2])])
     np.testing.assert_array_equal(near_duplicates.groups(thumbs), brute_force(thumbs, 0.98))
+    with pytest.raises(TypeError):
+        near_duplicates.groups(RANDOM.normal(size=(300, 256)))
 
 
 def test_images_that_all_look_alike_are_grouped_by_more_or_not_at_all():
@@ -74,10 +105,16 @@ def test_images_that_all_look_alike_are_grouped_by_more_or_not_at_all():
     np.testing.assert_array_equal(near_duplicates.groups(same), np.arange(50))
 
 
-def test_images_without_contrast_or_that_cannot_be_read_are_like_no_other():
-    thumbs = np.concatenate([np.full((3, 256), 7.0), np.full((2, 256), np.nan)])
-    np.testing.assert_array_equal(near_duplicates.groups(thumbs), np.arange(5))
-    assert near_duplicates.groups(np.zeros((0, 256))).shape == (0,)
+def test_images_without_contrast_or_that_cannot_be_read_are_like_no_other(monkeypatch):
+    odd = np.concatenate([np.full((n, 256), value) for n, value in ((3, 7.0), (2, np.nan))])
+    odd[4, 0] = np.inf
+    thumbs = np.concatenate([odd, families([2] + 20 * [1])])
+    for _ in range(2):
+        assert near_duplicates.groups(thumbs)[:5].tolist() == [*range(5)]
+        assert len(np.unique(near_duplicates.groups(thumbs))) == 26
+        np.testing.assert_array_equal(near_duplicates.groups(odd), np.arange(5))
+        assert near_duplicates.groups(np.zeros((0, 256))).shape == (0,)
+        by_a_tree(monkeypatch)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (30, 50), (16, 16), (9, 5)])
@@ -114,7 +151,8 @@ def test_near_duplicates_of_a_folder_stay_on_one_side(photos, tmp_path):
     assert not set(sides["train"]) & set(sides["test"])
     assert len(sides["train"]) + len(sides["test"]) == 80 and len(sides["test"]) > 5
     (tmp_path / "0" / "new.png").write_bytes(b"broken")
-    assert np.isnan(read_thumbnails(str(tmp_path), ["0/new.png"])).all()
+    thumbnails, lasts = read_thumbnails(str(tmp_path), ["0/new.png"])
+    assert np.isnan(thumbnails).all() and lasts
 
 
 def test_near_duplicates_of_an_array_stay_on_one_side(photos, tmp_path):
