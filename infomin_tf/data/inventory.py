@@ -2,8 +2,9 @@
 
 To open a folder every file is decoded once, which takes minutes for a million. What was read is
 kept in the user's cache folder, $XDG_CACHE_HOME/infomin_tf or ~/.cache/infomin_tf, by path, size
-and time of the last change of each file or its inode. A cache that is missing, damaged or of
-another version is as good as none, and so is one that cannot be written.
+and time of the last change of each file or its inode; so is which images are nearly the same. A
+cache that is missing, damaged or of another version is as good as none, and so is one that cannot
+be written.
 """
 
 import contextlib
