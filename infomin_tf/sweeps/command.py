@@ -6,6 +6,7 @@ import signal
 import sys
 
 from infomin_tf.configuration import gin_files
+from infomin_tf.errors import listed
 from infomin_tf.runs import run_folder
 from infomin_tf.sweeps import names  # noqa: F401
 from infomin_tf.sweeps.outcome import Outcome, text_table
@@ -49,10 +50,13 @@ def report(runner, problems, text):
     print(text_table(*outcome.table()))
     print("\n" + "\n".join(outcome.verdict()))
     print(f"\nReport: {os.path.join(runner.out, 'report.html')}")
+    names_of = {}
     for row in outcome.rows:
-        if row.problem:
-            print(f"no results: {row.point.name}: {row.problem}", file=sys.stderr)
-    return int(any(row.problem for row in outcome.rows))
+        names_of.setdefault(row.problem, []).append(row.point.name)
+    names_of.pop(None, None)
+    for problem, points in names_of.items():
+        print(f"no results: {listed(points)}: {problem}", file=sys.stderr)
+    return int(bool(names_of))
 
 
 @contextlib.contextmanager

@@ -179,6 +179,18 @@ def test_the_report_shows_learned_channels_of_the_first_seed_that_has_them(tmp_p
     assert "2: the learned" not in page
 
 
+def test_points_that_fail_alike_are_named_in_one_line(tmp_path, capsys):
+    made = runner.Runner(sweep_over(1.0, 2.0, 3.0, 4.0), str(tmp_path))
+    made.show_views = lambda point: None
+    *alike, other = made.sweep.points()
+    problems = dict.fromkeys(alike, "no data") | {other: "loss became nan"}
+    assert command.report(made, problems, "") == 1
+    named = ", ".join(point.name for point in alike[:5])
+    said = f"no results: {named} and 2 more: no data\nno results: {other.name}: loss became nan\n"
+    written = capsys.readouterr().err
+    assert written.endswith(said) and written.count("no results") == 2
+
+
 def test_other_information_is_refused(tmp_path):
     with pytest.raises(UserError, match="'MI' is not one of i_nce, i_nce/training"):
         finished(tmp_path, (1, 2), [[1.0], [2.0]], information="MI")
