@@ -184,21 +184,6 @@ def test_raw_views_take_a_colour_space():
         gin.clear_config()
 
 
-def test_full_settings_are_those_of_the_paper():
-    build("stl10_semisup_views.gin")
-    value = lambda name: gin.query_parameter(name)  # noqa: E731
-    assert value("Pretrain.epochs") == 240
-    assert value("Pretrain.weight_decay") == 1e-4
-    assert value("MemoryBank.size") == 16384
-    assert value("Pretrain.sum_directions")
-    assert value("InfoNCE.temperature") == 0.07
-    assert value("LearnViews.batch_size") == 128
-    assert value("LearnViews.labelled_batch_size") == 64
-    assert value("LearnViews.unsupervised_weight") == 1.0
-    assert value("LearnViews.supervised_weight") == 1.0
-    assert value("CropAndFlip.area") == (0.2, 1.0)
-
-
 @pytest.mark.parametrize("size", ["stl10", "imagenette96"])
 def test_each_stage_of_table_5_has_its_crops_and_all_rows_the_same_rates(size):
     """Pre-training takes one crop (CMC), view learning two (authors' code), at CPU size one
