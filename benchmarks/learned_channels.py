@@ -22,9 +22,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from infomin_tf.runs import results
-from infomin_tf.views import color, generators, saved, splits  # noqa: F401
+from infomin_tf.views import color, saved
 
 _CHANNELS = ("v1", "v2.1", "v2.2")
+_SHOWN = 2  # photographs in the picture; correlations are over all
 
 
 def photographs(size):
@@ -58,8 +59,8 @@ def channels_of(split, rgb):
 def draw(rows, images, path):
     """Writes a picture: a row per space, three channels of each photograph, each stretched."""
     count = len(images)
-    size = (1.1 * (3 * count + 1.3), 1.1 * (len(rows) + 1))
-    figure, axes = pyplot.subplots(len(rows) + 1, 3 * count, figsize=size, dpi=60)
+    size = (1.1 * (3 * count + 1.4), 1.1 * (len(rows) + 1))
+    figure, axes = pyplot.subplots(len(rows) + 1, 3 * count, figsize=size, dpi=64)
     for ax in axes.flat:
         ax.set_axis_off()
     for place, image in enumerate(images):
@@ -68,7 +69,7 @@ def draw(rows, images, path):
         row[0].text(-0.08, 0.5, title, transform=row[0].transAxes, ha="right", va="center")
         for column, ax in enumerate(row):
             ax.imshow(channels[column // 3, ..., column % 3], cmap="gray")
-    figure.subplots_adjust(left=0.13, right=1, bottom=0, top=1, wspace=0.03, hspace=0.03)
+    figure.subplots_adjust(left=0.19, right=1, bottom=0, top=1, wspace=0.03, hspace=0.03)
     figure.savefig(path, pil_kwargs={"optimize": True})
 
 
@@ -91,7 +92,7 @@ def main():
         for title, row in zip(_CHANNELS, np.corrcoef(*both)[:3, 3:], strict=True):
             print(f"| {name} | {title} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     if arguments.out:
-        draw(rows, images, arguments.out)
+        draw(rows, images[:_SHOWN], arguments.out)
 
 
 if __name__ == "__main__":
